@@ -1,0 +1,151 @@
+"""The canonical configuration: immutable, complete, interpolated. Both file shapes are lowered to this and to nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from ccrouter.errors import Problem
+from ccrouter.jsontypes import JsonObject
+from ccrouter.secret import Secret
+
+DialectName = Literal["anthropic", "openai_chat", "openai_responses", "gemini"]
+LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal"]
+
+#: The names of routes, in the order in which `ccr status` and the start banner list them.
+ROUTE_NAMES = ("default", "background", "think", "longContext", "webSearch", "image", "subagent", "compaction")
+
+DEFAULT_PORT = 3456
+DEFAULT_LONG_CONTEXT_THRESHOLD = 60_000
+DEFAULT_MAX_BODY = 64 * 1024 * 1024
+DRY_RUN = "dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model at a provider, as routes name it: "provider,model", split at the first comma only."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider},{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A URL to POST to, in full, and the wire format spoken there. `url` is "dry-run:" for the built-in provider."""
+
+    dialect: DialectName
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSpec:
+    """A transformer by name, with its options."""
+
+    name: str
+    options: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds. `first_byte` bounds the wait for an answer to begin, `idle` any later silence of an upstream."""
+
+    connect: float = 10.0
+    first_byte: float = 600.0
+    idle: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An account at a URL, with a key.
+
+    `endpoints` holds where to POST; the second, if any, is tried when the first answers 404 or 405, and the router
+    remembers which one answered. `key_source` is what the user wrote for the key ("${OPENROUTER_API_KEY}", or "the config
+    file" for a literal), for messages that say what to check. `proxy`: None takes the environment's, "" none at all.
+    """
+
+    name: str
+    endpoints: tuple[Endpoint, ...]
+    key: Secret | None = None
+    key_source: str = ""
+    models: tuple[str, ...] = ()
+    headers: Mapping[str, str] = MappingProxyType({})
+    extra_body: JsonObject = field(default_factory=dict)
+    proxy: str | None = None
+    timeouts: Timeouts = Timeouts()
+    transforms: tuple[TransformSpec, ...] = ()
+    model_transforms: Mapping[str, tuple[TransformSpec, ...]] = MappingProxyType({})
+    profile: str | None = None
+    tokenizer: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A provider and one of its models: what a request can be sent to."""
+
+    provider: Provider
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider.name},{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Which model serves which kind of request.
+
+    `routes` is keyed by route name (ROUTE_NAMES, and any request class that Claude Code names); `aliases` maps
+    glob patterns over the asked model to targets, first match first; `fallback` lists what to try after a route's own
+    target; `think_effort` is the least effort that makes adaptive thinking select `think` ("" never).
+    `is_strict` limits explicit models to those the router lists.
+    """
+
+    routes: Mapping[str, ModelRef] = MappingProxyType({})
+    long_context_threshold: int = DEFAULT_LONG_CONTEXT_THRESHOLD
+    think_effort: str = "xhigh"
+    aliases: tuple[tuple[str, ModelRef], ...] = ()
+    fallback: Mapping[str, tuple[ModelRef, ...]] = MappingProxyType({})
+    default_provider: str | None = None
+    is_strict: bool = False
+    force_image_agent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the router runs by. `warnings` is what the user should know; `raw` what they wrote (for `ccr code`'s
+    settings that the router itself does not read: StatusLine and the like), secrets not resolved."""
+
+    path: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    api_key: Secret | None = None
+    providers: tuple[Provider, ...] = ()
+    router: Router = Router()
+    router_name: str = "default"
+    log: bool = True
+    log_level: LogLevel = "info"
+    api_timeout: float = 600.0
+    max_body: int = DEFAULT_MAX_BODY
+    allowed_hosts: tuple[str, ...] = ()
+    claudable: Literal["auto", "on", "off"] = "auto"
+    claude_path: str = "claude"
+    is_non_interactive: bool = False
+    small_fast_model: str | None = None
+    custom_router_path: str | None = None
+    rewrite_system_prompt: str | None = None
+    custom_transformers: tuple[JsonObject, ...] = ()
+    plugins: tuple[JsonObject, ...] = ()
+    status_line: JsonObject | None = None
+    raw: JsonObject = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret in here, for the removal of secrets from texts that others wrote."""
+        keys = [provider.key for provider in self.providers if provider.key]
+        return (*([self.api_key] if self.api_key else []), *keys)

@@ -1,0 +1,1 @@
+"""How a request is said and an answer read, for each wire format. Pure: no I/O, and no dialect knows another."""

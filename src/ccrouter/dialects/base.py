@@ -1,0 +1,75 @@
+"""What a dialect is: four things it can do, and the values that it deals in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ccrouter.config.schema import Target
+from ccrouter.errors import UpstreamStatus
+from ccrouter.messages.events import MessageEvent, WireUsage
+from ccrouter.messages.request import MessagesRequest
+from ccrouter.messages.writer import MessageWriter
+from ccrouter.sse import ServerSentEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something of the request that the target does not get as it was asked: where, and what became of it."""
+
+    path: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A request in the provider's words. `headers` are the dialect's own; authentication is added where it is sent.
+
+    `names` maps tool names as sent to tool names as asked, for those that had to be changed.
+    """
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """Reads one answer. `feed` for a streamed one, `feed_body` for an unstreamed one; then `close`, once.
+
+    `usage` and `answered_model` hold what the provider reported so far.
+    """
+
+    usage: WireUsage
+    answered_model: str
+
+    def feed(self, event: ServerSentEvent) -> list[MessageEvent]:
+        """The events that one server-sent event means. Raises UpstreamStatus for an error object in the stream,
+        RemoteProtocolError for what cannot be read."""
+
+    def feed_body(self, body: bytes) -> list[MessageEvent]:
+        """The events of an unstreamed answer. Raises as `feed`."""
+
+    def close(self) -> list[MessageEvent]:
+        """The closing events. Raises RemoteProtocolError if the answer had not said that it was finished."""
+
+
+class Dialect(Protocol):
+    """One wire format."""
+
+    name: str
+
+    def encode(
+        self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]
+    ) -> UpstreamRequest:
+        """The request in this dialect. Raises UnsupportedContent for what it cannot carry and must not lose.
+
+        `client_headers` are lower-case.
+        """
+
+    def reader(self, request: UpstreamRequest, target: Target, writer: MessageWriter) -> Reader:
+        """A reader for the answer to `request`, writing through `writer`."""
+
+    def explain(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamStatus:
+        """The provider's error in Messages terms. `headers` are lower-case."""

@@ -1,0 +1,1 @@
+"""The canonical protocol: requests, events and answers of the Anthropic Messages API. Pure; no I/O."""

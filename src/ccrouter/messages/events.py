@@ -1,0 +1,184 @@
+"""The events of a streamed Messages answer, and the answer itself, as typed values that know their bytes.
+
+Shapes: platform.claude.com/docs/en/build-with-claude/streaming. What clients need of them beyond the documentation
+(which fields may not be missing) is kept by the field defaults here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from ccrouter.errors import ErrorType
+from ccrouter.jsontypes import JsonObject
+from ccrouter.sse import escape_separators
+
+StopReason = Literal[
+    "end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"
+]
+
+
+class Usage(msgspec.Struct, omit_defaults=True):
+    """Tokens as the Messages API counts them: `input_tokens` excludes what was read from or written to a cache."""
+
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
+    cache_creation_input_tokens: int | None = 0
+    cache_read_input_tokens: int | None = 0
+
+    @property
+    def context(self) -> int:
+        """All input tokens of the request, cached or not."""
+        return (self.input_tokens or 0) + (self.cache_creation_input_tokens or 0) + (self.cache_read_input_tokens or 0)
+
+
+class WireUsage(msgspec.Struct):
+    """Usage with every field present: SDK helpers and Claude Code add them up without looking."""
+
+    input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class MessageHead(msgspec.Struct):
+    """The message as `message_start` announces it."""
+
+    id: str
+    model: str
+    usage: WireUsage
+    type: Literal["message"] = "message"
+    role: Literal["assistant"] = "assistant"
+    content: list[JsonObject] = []
+    stop_reason: None = None
+    stop_sequence: None = None
+
+
+class TextBlock(msgspec.Struct, tag="text"):
+    text: str = ""
+
+
+class ThinkingBlock(msgspec.Struct, tag="thinking"):
+    thinking: str = ""
+    signature: str = ""
+
+
+class RedactedThinkingBlock(msgspec.Struct, tag="redacted_thinking"):
+    data: str
+
+
+class ToolUseBlock(msgspec.Struct, tag="tool_use"):
+    id: str
+    name: str
+    input: JsonObject = {}
+
+
+StartBlock: TypeAlias = TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock | JsonObject
+
+
+class TextDelta(msgspec.Struct, tag="text_delta"):
+    text: str
+
+
+class ThinkingDelta(msgspec.Struct, tag="thinking_delta"):
+    thinking: str
+
+
+class SignatureDelta(msgspec.Struct, tag="signature_delta"):
+    signature: str
+
+
+class InputJsonDelta(msgspec.Struct, tag="input_json_delta"):
+    partial_json: str
+
+
+Delta: TypeAlias = TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta | JsonObject
+
+
+class MessageStart(msgspec.Struct, tag="message_start"):
+    message: MessageHead
+
+
+class BlockStart(msgspec.Struct, tag="content_block_start"):
+    index: int
+    content_block: StartBlock
+
+
+class BlockDelta(msgspec.Struct, tag="content_block_delta"):
+    index: int
+    delta: Delta
+
+
+class BlockStop(msgspec.Struct, tag="content_block_stop"):
+    index: int
+
+
+class Ending(msgspec.Struct):
+    """Why the message ended, inside `message_delta`."""
+
+    stop_reason: str | None
+    stop_sequence: str | None = None
+
+
+class MessageDelta(msgspec.Struct, tag="message_delta"):
+    delta: Ending
+    usage: WireUsage
+
+
+class MessageStop(msgspec.Struct, tag="message_stop"):
+    pass
+
+
+class Ping(msgspec.Struct, tag="ping"):
+    pass
+
+
+class ErrorBody(msgspec.Struct, omit_defaults=True):
+    """The `error` member of an error answer or an error event."""
+
+    type: ErrorType
+    message: str
+    details: JsonObject | None = None
+
+
+class ErrorEvent(msgspec.Struct, tag="error"):
+    error: ErrorBody
+
+
+MessageEvent: TypeAlias = (
+    MessageStart | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop | Ping | ErrorEvent
+)
+
+_PREFIX: dict[type, bytes] = {
+    kind: b"event: " + name + b"\ndata: "
+    for kind, name in (
+        (MessageStart, b"message_start"),
+        (BlockStart, b"content_block_start"),
+        (BlockDelta, b"content_block_delta"),
+        (BlockStop, b"content_block_stop"),
+        (MessageDelta, b"message_delta"),
+        (MessageStop, b"message_stop"),
+        (Ping, b"ping"),
+        (ErrorEvent, b"error"),
+    )
+}
+_encoder = msgspec.json.Encoder()
+
+
+def render(event: MessageEvent) -> bytes:
+    """The event as one server-sent event, line separators in its text escaped."""
+    return _PREFIX[type(event)] + escape_separators(_encoder.encode(event)) + b"\n\n"
+
+
+class Message(msgspec.Struct):
+    """A whole answer, as an unstreamed request gets it."""
+
+    id: str
+    model: str
+    content: list[JsonObject]
+    stop_reason: str | None
+    usage: WireUsage
+    stop_sequence: str | None = None
+    type: Literal["message"] = "message"
+    role: Literal["assistant"] = "assistant"

@@ -1,0 +1,253 @@
+"""A Messages request: its top level decoded, everything large left as raw JSON until somebody needs it.
+
+A body of a megabyte is mostly conversation that only a translator reads, and a passthrough never does. `members` holds
+the top level undecoded; each property below decodes its own member, once, when asked.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from ccrouter.errors import ClientError
+from ccrouter.jsontypes import JsonObject
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Source(msgspec.Struct, omit_defaults=True):
+    """Where an image or document comes from: `base64`, `url`, `text`, `content` or `file`."""
+
+    type: str = ""
+    media_type: str | None = None
+    data: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    content: str | list[Block] | None = None
+
+
+class Block(msgspec.Struct, omit_defaults=True):
+    """A content block of any type; which fields are set follows from `type`.
+
+    One wide struct and not a union: types that we do not know must decode too, to be refused or counted by name.
+    `input` stays raw: a tool's arguments are passed on, not understood.
+    """
+
+    type: str
+    text: str | None = None
+    source: Source | None = None
+    title: str | None = None
+    context: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: msgspec.Raw = msgspec.Raw()
+    tool_use_id: str | None = None
+    content: str | list[Block] | msgspec.UnsetType | JsonObject | None = None
+    is_error: bool | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    tool_name: str | None = None
+    url: str | None = None
+    cache_control: JsonObject | None = None
+
+
+class Turn(msgspec.Struct, omit_defaults=True):
+    """One entry of `messages`. `role` is user, assistant or system (current Claude Code puts system turns anywhere)."""
+
+    role: str
+    content: str | list[Block] = ""
+
+
+class Tool(msgspec.Struct, omit_defaults=True):
+    """One entry of `tools`: a client tool (type absent or "custom") or a server tool (`web_search_20250305`, ...)."""
+
+    name: str = ""
+    type: str | None = None
+    description: str | None = None
+    input_schema: JsonObject | None = None
+    strict: bool | None = None
+    defer_loading: bool | None = None
+    cache_control: JsonObject | None = None
+    max_uses: int | None = None
+    allowed_domains: list[str] | None = None
+    blocked_domains: list[str] | None = None
+    user_location: JsonObject | None = None
+
+
+class ToolChoice(msgspec.Struct, omit_defaults=True):
+    """`auto`, `any`, `none`, or `tool` with a name."""
+
+    type: str
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class Thinking(msgspec.Struct, omit_defaults=True):
+    """`enabled` with a budget in tokens, `disabled`, or `adaptive`."""
+
+    type: str
+    budget_tokens: int | None = None
+    display: str | None = None
+
+
+class OutputConfig(msgspec.Struct, omit_defaults=True):
+    """How much effort (`low` ... `max`) and in what format (`json_schema`) the answer is to be."""
+
+    effort: str | None = None
+    format: JsonObject | None = None
+
+
+class Metadata(msgspec.Struct, omit_defaults=True):
+    """Who asks, in the client's words. `user_id` may itself be JSON text (Claude Code 2.1)."""
+
+    user_id: str | None = None
+
+
+class MessagesRequest:
+    """One request of the Messages API.
+
+    Build one with `read`. `members` maps each top-level name to its raw JSON in the order of the body; a name given
+    twice counts with its last value, and is sent on once. Instances are not changed; `replace` gives a new one.
+    """
+
+    def __init__(self, members: dict[str, msgspec.Raw]) -> None:
+        self.members = members
+
+    @classmethod
+    def read(cls, body: bytes) -> MessagesRequest:
+        """The request in `body`; its model, messages and stream flag are of the right type.
+
+        Raises ClientError (400) that names the JSON path at fault.
+        """
+        if not body.strip():
+            raise ClientError("the request body is empty; it must be a JSON object with `model` and `messages`")
+        try:
+            request = cls(_members.decode(body))
+        except msgspec.ValidationError as error:
+            raise ClientError(f"the request body must be a JSON object: {error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ClientError(f"the request body is not valid JSON: {error}") from error
+        return request
+
+    def replace(self, **members: Any) -> MessagesRequest:
+        """This request with the given members set to (encoded) values, or removed where the value is UNSET."""
+        changed = dict(self.members)
+        for name, value in members.items():
+            if value is msgspec.UNSET:
+                changed.pop(name, None)
+            else:
+                changed[name] = value if isinstance(value, msgspec.Raw) else msgspec.Raw(msgspec.json.encode(value))
+        return MessagesRequest(changed)
+
+    def encode(self) -> bytes:
+        """The body: every member's own bytes in their order; members never replaced are identical to what came in."""
+        return msgspec.json.encode(self.members)
+
+    def _get(self, name: str, kind: Any, default: Any = None) -> Any:
+        raw = self.members.get(name)
+        if raw is None:
+            return default
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError as error:
+            raise ClientError(_place(name, error)) from error
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ClientError(f"{name}: not valid JSON: {error}") from error
+
+    @cached_property
+    def model(self) -> str:
+        """The asked model, "" if none was named."""
+        return str(self._get("model", str | None, "") or "")
+
+    @cached_property
+    def stream(self) -> bool:
+        return bool(self._get("stream", bool | None, default=False))
+
+    @cached_property
+    def max_tokens(self) -> int | None:
+        value = self._get("max_tokens", int | None)
+        return None if value is None else int(value)
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        """The conversation, decoded: costs time in proportion to its length."""
+        turns: list[Turn] = self._get("messages", list[Turn], [])
+        return turns
+
+    @cached_property
+    def raw_turns(self) -> list[msgspec.Raw]:
+        """The conversation as raw JSON, one piece a turn: cheap."""
+        raws: list[msgspec.Raw] = self._get("messages", list[msgspec.Raw], [])
+        return raws
+
+    @cached_property
+    def system(self) -> str | list[Block]:
+        system: str | list[Block] | None = self._get("system", str | list[Block] | None, [])
+        return system if system is not None else []
+
+    @cached_property
+    def tools(self) -> list[Tool]:
+        tools: list[Tool] | None = self._get("tools", list[Tool] | None, [])
+        return tools or []
+
+    @cached_property
+    def tool_choice(self) -> ToolChoice | None:
+        choice: ToolChoice | None = self._get("tool_choice", ToolChoice | None)
+        return choice
+
+    @cached_property
+    def thinking(self) -> Thinking | None:
+        thinking: Thinking | None = self._get("thinking", Thinking | None)
+        return thinking
+
+    @cached_property
+    def output_config(self) -> OutputConfig:
+        config: OutputConfig | None = self._get("output_config", OutputConfig | None)
+        return config or OutputConfig()
+
+    @cached_property
+    def user_id(self) -> str:
+        metadata: Metadata | None = self._get("metadata", Metadata | None)
+        return (metadata.user_id if metadata else None) or ""
+
+    @cached_property
+    def stop_sequences(self) -> list[str]:
+        stops: list[str] | None = self._get("stop_sequences", list[str] | None)
+        return stops or []
+
+    def number(self, name: str) -> float | None:
+        """A numeric member (`temperature`, `top_p`, `top_k`), None if absent or null."""
+        value: float | int | None = self._get(name, int | float | None)
+        return value
+
+    def validate(self) -> None:
+        """Check what every target relies on, without decoding the conversation.
+
+        Raises ClientError (400) naming the member at fault: no messages, wrong types at the top level, a message thread
+        (a stateless router cannot continue one; the SDKs resend the whole conversation on exactly this error).
+        """
+        if "thread" in self.members and bytes(self.members["thread"]) != b"null":
+            raise ClientError(
+                "thread: this router keeps no message threads; send the whole conversation in `messages`",
+                details={"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+            )
+        _ = self.model, self.stream, self.max_tokens
+        if "messages" not in self.members:
+            raise ClientError("messages: required, a list of at least one message")
+        if not self.raw_turns:
+            raise ClientError("messages: at least one message is required")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ClientError("max_tokens: must be at least 1")
+
+
+def _place(name: str, error: Exception) -> str:
+    """msgspec's words with its JSON path moved to the front: "messages[0].role: Expected `str`, got `int`"."""
+    text = str(error)
+    reason, separator, path = text.rpartition(" - at `$")
+    if not separator:
+        return f"{name}: {text}"
+    return f"{name}{path.rstrip('`')}: {reason}"

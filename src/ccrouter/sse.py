@@ -1,0 +1,105 @@
+"""Server-sent events: bytes to events, by the WHATWG rules, without any I/O.
+
+Source of the rules: html.spec.whatwg.org, "Server-sent events", 9.2.5-9.2.6. Two departures, both needed in the field:
+an event at the very end that lacks its blank line is delivered by `close` (several servers forget it), and comments
+and `id:`/`retry:` lines are dropped (they carry nothing of a message).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ccrouter.errors import RemoteProtocolError
+
+#: An event larger than this is an attack or a defect, not an answer.
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+
+
+class ServerSentEvent(NamedTuple):
+    """One event. `event` is b"" where the server named none; `data` is its data lines joined by newlines."""
+
+    event: bytes
+    data: bytes
+
+
+class SseReader:
+    """Turns chunks of any cut into events. Line ends may be LF, CRLF or CR, also mixed, also split between chunks."""
+
+    __slots__ = ("_buffer", "_held_cr", "_started")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._held_cr = False
+        self._started = False
+
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """The events that `chunk` completes, in order.
+
+        Raises RemoteProtocolError when one event grows beyond MAX_EVENT_BYTES.
+        """
+        if self._held_cr or b"\r" in chunk:
+            chunk = self._normalise(chunk)
+        buffer = self._buffer + chunk if self._buffer else chunk
+        if not self._started and buffer:
+            # A byte order mark may precede the stream; it can be cut like anything else.
+            if len(buffer) < 3 and b"\xef\xbb\xbf".startswith(buffer):
+                self._buffer = buffer
+                return
+            self._started = True
+            buffer = buffer.removeprefix(b"\xef\xbb\xbf")
+        *frames, self._buffer = buffer.split(b"\n\n")
+        if len(self._buffer) > MAX_EVENT_BYTES:
+            raise RemoteProtocolError(f"one event of the stream is larger than {MAX_EVENT_BYTES} bytes")
+        for frame in frames:
+            event = _parse(frame)
+            if event is not None:
+                yield event
+
+    def close(self) -> Iterator[ServerSentEvent]:
+        """The event that the end of the stream cut short of its blank line, if there is one."""
+        frame, self._buffer = self._buffer, b""
+        event = _parse(frame)
+        if event is not None:
+            yield event
+
+    def _normalise(self, chunk: bytes) -> bytes:
+        if self._held_cr:
+            chunk = b"\r" + chunk
+        self._held_cr = chunk.endswith(b"\r")
+        if self._held_cr:  # its LF may be the first byte of the next chunk
+            chunk = chunk[:-1]
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _parse(frame: bytes) -> ServerSentEvent | None:
+    if frame.startswith(b"data: ") and b"\n" not in frame:  # the shape of nearly every chat chunk
+        return ServerSentEvent(b"", frame[6:])
+    event, data = b"", []
+    for line in frame.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            event = value.removeprefix(b" ")
+    if not data:
+        return None
+    return ServerSentEvent(event, data[0] if len(data) == 1 else b"\n".join(data))
+
+
+def frame(event: bytes, data: bytes) -> bytes:
+    """The event as bytes on the wire.
+
+    U+0085, U+2028 and U+2029 inside the JSON text of `data` are written as escapes: clients that split lines the
+    Python way (`str.splitlines`) take them for line ends and lose the event.
+    """
+    return b"event: " + event + b"\ndata: " + escape_separators(data) + b"\n\n"
+
+
+def escape_separators(data: bytes) -> bytes:
+    """JSON text with the three Unicode line separators as `\\uXXXX`; anything else unchanged."""
+    if b"\xe2\x80" in data:
+        data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    if b"\xc2\x85" in data:
+        data = data.replace(b"\xc2\x85", b"\\u0085")
+    return data
