@@ -1,17 +1,17 @@
 """Every error of the router: one tree, split by whose fault it is. Leaf module: imports nothing of ours.
 
-    RouterError
-    ├─ ConfigError            ours: what the user wrote cannot be used; the server never starts with one
-    ├─ ClientError            the client's: 4xx
-    │   ├─ UnsupportedContent no target can carry this block
-    │   └─ NotAuthorized      wrong or missing router key, foreign Host or Origin
-    ├─ Denied                 a policy says no: 403
-    ├─ NoTarget               nothing can serve this request
-    ├─ UpstreamError          the provider's
-    │   ├─ UpstreamStatus     it answered with an error status, or an error inside a 200
-    │   ├─ UpstreamUnreachable no answer: DNS, connect, TLS, reset, time-out
-    │   └─ RemoteProtocolError 200, and then nonsense, or an end without a finish
-    └─ LocalProtocolError     we nearly sent nonsense: a bug of ours
+RouterError
+├─ ConfigError            ours: what the user wrote cannot be used; the server never starts with one
+├─ ClientError            the client's: 4xx
+│   ├─ UnsupportedContent no target can carry this block
+│   └─ NotAuthorized      wrong or missing router key, foreign Host or Origin
+├─ Denied                 a policy says no: 403
+├─ NoTarget               nothing can serve this request
+├─ UpstreamError          the provider's
+│   ├─ UpstreamStatus     it answered with an error status, or an error inside a 200
+│   ├─ UpstreamUnreachable no answer: DNS, connect, TLS, reset, time-out
+│   └─ RemoteProtocolError 200, and then nonsense, or an end without a finish
+└─ LocalProtocolError     we nearly sent nonsense: a bug of ours
 """
 
 from __future__ import annotations

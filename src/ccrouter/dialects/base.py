@@ -46,7 +46,8 @@ class Reader(Protocol):
 
     def feed(self, event: ServerSentEvent) -> list[MessageEvent]:
         """The events that one server-sent event means. Raises UpstreamStatus for an error object in the stream,
-        RemoteProtocolError for what cannot be read."""
+        RemoteProtocolError for what cannot be read.
+        """
 
     def feed_body(self, body: bytes) -> list[MessageEvent]:
         """The events of an unstreamed answer. Raises as `feed`."""
@@ -71,5 +72,5 @@ class Dialect(Protocol):
     def reader(self, request: UpstreamRequest, target: Target, writer: MessageWriter) -> Reader:
         """A reader for the answer to `request`, writing through `writer`."""
 
-    def explain(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamStatus:
+    def explain(self, status: int, headers: Mapping[str, str], body: bytes, provider: str) -> UpstreamStatus:
         """The provider's error in Messages terms. `headers` are lower-case."""

@@ -19,27 +19,30 @@ StopReason = Literal[
 ]
 
 
-class Usage(msgspec.Struct, omit_defaults=True):
-    """Tokens as the Messages API counts them: `input_tokens` excludes what was read from or written to a cache."""
+class Usage(msgspec.Struct):
+    """Tokens as an upstream reports them: any of them may be missing or null."""
 
     input_tokens: int | None = 0
     output_tokens: int | None = 0
     cache_creation_input_tokens: int | None = 0
     cache_read_input_tokens: int | None = 0
 
-    @property
-    def context(self) -> int:
-        """All input tokens of the request, cached or not."""
-        return (self.input_tokens or 0) + (self.cache_creation_input_tokens or 0) + (self.cache_read_input_tokens or 0)
-
 
 class WireUsage(msgspec.Struct):
-    """Usage with every field present: SDK helpers and Claude Code add them up without looking."""
+    """Usage with every field present: SDK helpers and Claude Code add them up without looking.
+
+    `input_tokens` excludes what was read from or written to a cache.
+    """
 
     input_tokens: int = 0
     cache_creation_input_tokens: int = 0
     cache_read_input_tokens: int = 0
     output_tokens: int = 0
+
+    @property
+    def context(self) -> int:
+        """All input tokens, cached or not."""
+        return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
 
 
 class MessageHead(msgspec.Struct):

@@ -59,7 +59,8 @@ def type_of_status(status: int) -> ErrorType:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """An error in Messages terms. `retry_after` in seconds; `should_retry` is sent as a header where it is not None;
-    `body` is a provider's own Messages-shaped error, passed on as it is."""
+    `body` is a provider's own Messages-shaped error, passed on as it is.
+    """
 
     status: int
     type: ErrorType

@@ -93,7 +93,8 @@ class Fold:
 
 def _arguments(text: str, tool: str) -> JsonObject:
     """A tool's input. Raises RemoteProtocolError if the model wrote no JSON object: there is no honest way to send
-    half a call in an unstreamed answer, and an error is retried."""
+    half a call in an unstreamed answer, and an error is retried.
+    """
     if not text.strip():
         return {}
     try:

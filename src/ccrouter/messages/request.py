@@ -245,7 +245,7 @@ class MessagesRequest:
 
 
 def _place(name: str, error: Exception) -> str:
-    """msgspec's words with its JSON path moved to the front: "messages[0].role: Expected `str`, got `int`"."""
+    """Msgspec's words with its JSON path moved to the front: "messages[0].role: Expected `str`, got `int`"."""
     text = str(error)
     reason, separator, path = text.rpartition(" - at `$")
     if not separator:

@@ -75,6 +75,7 @@ class MessageWriter:
     """
 
     def __init__(self, *, id: str, model: str, input_tokens: int = 0) -> None:  # noqa: A002 - the protocol's own word
+        self.model = model
         self._head = MessageHead(id=id, model=model, usage=WireUsage(input_tokens=input_tokens))
         self._grammar = Grammar()
         self._events: list[MessageEvent] = []

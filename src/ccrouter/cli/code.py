@@ -1,0 +1,123 @@
+"""`ccr code`: Claude Code through the router.
+
+stdin, stdout, arguments and exit code are claude's: our own words go to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ccrouter.cli.options import StartOptions, load_config
+from ccrouter.cli.terminal import fail, note
+
+if TYPE_CHECKING:
+    from ccrouter.config.schema import Config
+    from ccrouter.service.running import Running
+
+_INSTALL = "Make sure Claude Code is installed: npm install -g @anthropic-ai/claude-code"
+
+#: First words that are commands of claude's own: some refuse `--settings`, and none needs more than the environment.
+_CLAUDE_COMMANDS = frozenset(
+    ("agents", "attach", "auth", "auto-mode", "config", "doctor", "gateway", "import", "install", "kill", "logs", "mcp")
+    + ("migrate-installer", "plugin", "plugins", "purge", "remote-control", "respawn", "rm", "setup-token", "stop")
+    + ("ultrareview", "update", "upgrade")
+)
+
+
+class Verbatim(click.Command):
+    """A command whose arguments are not read: every word, `--help` and `--` too, is the other program's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params["words"] = tuple(args)
+        return []
+
+
+@click.command(cls=Verbatim, add_help_option=False, options_metavar="[arguments of claude]")
+def command(words: tuple[str, ...]) -> int:
+    """Run Claude Code through the router, starting the router if it does not run.
+
+    All arguments, `--help` and `--` included, are claude's. Exit code: claude's, or 1 if it could not be started.
+    """
+    from ccrouter.service.claude import ClaudeNotFound, find_claude
+
+    config = load_config(StartOptions(), create=True)
+    try:
+        claude = find_claude(config.claude_path, os.environ)
+    except ClaudeNotFound as error:
+        return _explain_no_claude(error)
+    running = _ensure_running(config)
+    if running is None:
+        return 1
+    return _run_claude(config, running, claude.command, claude.version, words)
+
+
+def _ensure_running(config: Config) -> Running | None:
+    """The router, started if there was none; None, and said why, if there is none to use."""
+    from ccrouter.service.launch import StartFailed, launch
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.running import Running, find_running
+
+    folder = router_folder()
+    running = find_running(folder, config.host, config.port)
+    if running and running.is_answering:
+        return running
+    if running:
+        fail(f"the router (process {running.pid}) does not answer on port {running.port}", "ccr restart")
+        return None
+    note("Service not running, starting service...")
+    try:
+        launch([], host=config.host, port=config.port, folder=folder)
+    except StartFailed as error:
+        fail(f"the service did not start:\n{error}", "`ccr start` runs it in this terminal")
+        return None
+    return Running(config.host, config.port, None, "")
+
+
+def _run_claude(
+    config: Config,
+    running: Running,
+    program: Sequence[str],
+    version: tuple[int, int, int] | None,
+    words: Sequence[str],
+) -> int:
+    from ccrouter.cli.commands import COMMANDS
+    from ccrouter.service.environ import claude_environment, claude_settings, client_variables, wants_status_line
+    from ccrouter.service.foreground import run_in_foreground
+    from ccrouter.service.onboarding import ensure_onboarded
+    from ccrouter.service.settings import settings_file
+
+    ensure_onboarded(os.environ)
+    base = dict(os.environ)
+    variables = client_variables(config, host=running.host, port=running.port, base=base, version=version)
+    environ = claude_environment(variables, base)
+    without_input = config.is_non_interactive and sys.stdin is not None and sys.stdin.isatty()
+    try:
+        if not takes_settings(words):
+            return run_in_foreground([*program, *words], environ, without_input=without_input)
+        has_status_line = wants_status_line(config) and "statusline" in COMMANDS
+        settings = claude_settings(variables, status_line="ccr statusline" if has_status_line else None)
+        with settings_file(settings) as path:
+            # Before the user's words: after them it would fall behind a `--`, or to a command that does not know it.
+            command_line = [*program, "--settings", str(path), *words]
+            return run_in_foreground(command_line, environ, without_input=without_input)
+    except OSError as error:
+        return _explain_no_claude(error)
+
+
+def takes_settings(words: Sequence[str]) -> bool:
+    """True if a settings file of ours can be added: the user brings none, and no command of claude's own is called."""
+    options = words[: words.index("--")] if "--" in words else words
+    if any(word == "--settings" or word.startswith("--settings=") for word in options):
+        return False
+    return not (words and words[0] in _CLAUDE_COMMANDS)
+
+
+def _explain_no_claude(error: Exception) -> int:
+    note(f"Failed to start claude command: {error}")
+    note(_INSTALL)
+    return 1

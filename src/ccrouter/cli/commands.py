@@ -1,0 +1,18 @@
+"""The registry of commands: a name, the module that is imported when it is called, and its one line of help."""
+
+from __future__ import annotations
+
+#: Name -> (module with a `command`, summary). The order is that of the help.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "start": ("ccrouter.cli.start", "Start the router in this terminal (or --daemon)"),
+    "stop": ("ccrouter.cli.stop", "Stop the router"),
+    "restart": ("ccrouter.cli.restart", "Stop the router and start it in the background"),
+    "status": ("ccrouter.cli.status", "Show whether it runs, where, and with which routes"),
+    "code": ("ccrouter.cli.code", "Run Claude Code through the router; all arguments are claude's"),
+    "activate": ("ccrouter.cli.activate", "Print the shell commands that point claude at the router"),
+    "version": ("ccrouter.cli.version", "Print the version"),
+    "help": ("ccrouter.cli.guidance", "Show this help, or that of a command"),
+}
+
+#: Other names of the same commands.
+ALIASES: dict[str, str] = {"env": "activate"}

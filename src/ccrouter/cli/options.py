@@ -1,0 +1,101 @@
+"""The options that `ccr start` and `ccr restart` share, and the configuration they lead to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from ccrouter.cli.terminal import note
+
+if TYPE_CHECKING:
+    from ccrouter.config.schema import Config
+
+_Callback = TypeVar("_Callback", bound=Callable[..., object])
+_LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """What the command line says about a start; None where it says nothing."""
+
+    router: str | None = None
+    port: int | None = None
+    host: str | None = None
+    config: Path | None = None
+    log_level: str | None = None
+    apikey: str | None = None
+
+    def as_recorded(self) -> dict[str, str]:
+        """What can be kept on disk: everything that is given, except the key; the path is absolute."""
+        config = str(self.config.expanduser().absolute()) if self.config else None
+        given = {
+            "router": self.router,
+            "port": str(self.port) if self.port else None,
+            "host": self.host,
+            "config": config,
+            "log-level": self.log_level,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def arguments(self) -> list[str]:
+        """The same, as words after `ccr start` that mean the same in any folder."""
+        words = [f"--{name}={value}" for name, value in self.as_recorded().items()]
+        return [*words, f"--apikey={self.apikey}"] if self.apikey else words
+
+    def completed_from(self, recorded: Mapping[str, str]) -> StartOptions:
+        """These options, and where they say nothing those that were `recorded`."""
+        port, config = recorded.get("port"), recorded.get("config")
+        return StartOptions(
+            router=self.router or recorded.get("router"),
+            port=self.port or (int(port) if port else None),
+            host=self.host or recorded.get("host"),
+            config=self.config or (Path(config) if config else None),
+            log_level=self.log_level or recorded.get("log-level"),
+            apikey=self.apikey,
+        )
+
+
+def start_options(callback: _Callback) -> _Callback:
+    """Adds the options; their values arrive as the fields of StartOptions, by name."""
+    options = [
+        click.option("--router", metavar="NAME", help="Which entry of `routers` to use (Claudable shape)."),
+        click.option("--port", "-p", type=click.IntRange(1, 65535), metavar="N", help="Port, before the config's."),
+        click.option("--host", metavar="ADDRESS", help="Address to listen on, before the config's."),
+        click.option(
+            "--config", "-c", type=click.Path(path_type=Path, dir_okay=False), metavar="PATH", help="Config file."
+        ),
+        click.option("--log-level", "-l", type=click.Choice(_LEVELS, case_sensitive=False), help="Level of the log."),
+        click.option("--apikey", metavar="KEY", help="Key that clients must send, before the config's APIKEY."),
+    ]
+    for option in reversed(options):
+        callback = option(callback)
+    return callback
+
+
+def load_config(options: StartOptions, *, create: bool = False) -> Config:
+    """The configuration that `options` lead to. Without a config file: the starter, written if `create`, else defaults.
+
+    Raises ConfigError with everything that is wrong.
+    """
+    from ccrouter.config.load import Overrides, create_starter, find_config, load
+    from ccrouter.config.schema import Config
+
+    path = find_config(options.config, os.environ)
+    if not path.exists() and options.config is None:
+        if not create:
+            defaults = Config(path=path)
+            return replace(defaults, port=options.port or defaults.port, host=options.host or defaults.host)
+        create_starter(path)
+        note(f"Created a starter config at {path}: put a provider and its key there.")
+    overrides = Overrides(port=options.port, host=options.host, router=options.router, log_level=options.log_level)
+    config = load(path, os.environ, overrides)
+    if options.apikey:
+        from ccrouter.secret import Secret
+
+        config = replace(config, api_key=Secret(options.apikey))
+    return config

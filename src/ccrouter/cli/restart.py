@@ -1,0 +1,47 @@
+"""`ccr restart`: end what runs, start in the background with the same options, and say success only of what answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ccrouter.cli.options import StartOptions, load_config, start_options
+from ccrouter.cli.terminal import fail, say, warn
+
+
+@click.command()
+@start_options
+def command(**given: Any) -> int:
+    """Stop the router and start it in the background.
+
+    The options of the running one are kept; those given here go before them.
+    """
+    from ccrouter.cli.stop import stop_all
+    from ccrouter.service.launch import StartFailed, launch
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.running import find_running
+
+    options = StartOptions(**given)
+    folder = router_folder()
+    config = load_config(options, create=True)  # first of all: a config that cannot start must not stop what runs
+    running = find_running(folder, config.host, config.port)
+    state = running.state if running else None
+    if state is not None:
+        if state.has_key_option and not options.apikey:
+            fail("the running router was started with --apikey, which is not kept on disk", "ccr restart --apikey KEY")
+            return 1
+        options = options.completed_from(state.options)
+        config = load_config(options)
+    for problem in config.warnings:
+        warn(str(problem))
+    stopped = stop_all(folder, state.port) if state is not None else []
+    say("claude code router service has been stopped." if stopped else "Service was not running or failed to stop.")
+    say("Starting claude code router service...")
+    try:
+        launch(options.arguments(), host=config.host, port=config.port, folder=folder)
+    except StartFailed as error:
+        fail(f"the service did not start:\n{error}")
+        return 1
+    say("✅ Service started successfully in the background.")
+    return 0

@@ -1,0 +1,134 @@
+"""`ccr status`: whether the router answers, where, and what it would route to. Changes nothing on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ccrouter.cli.options import StartOptions, load_config
+from ccrouter.cli.terminal import fail, say, table, warn
+from ccrouter.errors import ConfigError, RouterError
+
+if TYPE_CHECKING:
+    from ccrouter.config.schema import Config
+    from ccrouter.service.running import Running
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
+    """Show whether the router runs, where, and with which routes. Exit code 0 in every case."""
+    config, broken = _read_config()
+    running, foreign = _find(config)
+    if as_json:
+        say(json.dumps(_as_json(config, running, broken), indent=2, ensure_ascii=False))
+        return 0
+    for line in _block(running):
+        say(line)
+    for line in _more(config, running):
+        say(line)
+    if foreign:
+        warn(foreign)
+    for problem in broken.splitlines():
+        fail(problem)
+    for warning in config.warnings:
+        warn(str(warning))
+    return 0
+
+
+def _read_config() -> tuple[Config, str]:
+    """The configuration, or the defaults and what is wrong with it."""
+    from ccrouter.config.schema import Config
+
+    try:
+        return load_config(StartOptions()), ""
+    except ConfigError as error:
+        return Config(), str(error)
+
+
+def _find(config: Config) -> tuple[Running | None, str]:
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.running import find_running
+
+    try:
+        return find_running(router_folder(), config.host, config.port), ""
+    except RouterError as error:
+        return None, str(error)
+
+
+def _block(running: Running | None) -> list[str]:
+    """The lines that scripts know; nothing may come between them or before them."""
+    from ccrouter.service.address import base_url
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.state import pid_file
+
+    head = ["", "📊 Claude Code Router Status", "═" * 40]
+    if running is None:
+        return [*head, "❌ Status: Not Running", "", "💡 To start the service:", "   ccr start", ""]
+    where = [
+        f"🆔 Process ID: {running.pid or 'unknown'}",
+        f"🌐 Port: {running.port}",
+        f"📡 API Endpoint: {base_url(running.host, running.port)}",
+        f"📄 PID File: {pid_file(router_folder())}",
+        "",
+    ]
+    if not running.is_answering:
+        return [*head, "❌ Status: Not Responding", *where, "💡 To start it anew:", "   ccr restart", ""]
+    ready = [
+        "🚀 Ready to use! Run the following commands:",
+        "   ccr code    # Start coding with Claude",
+        "   ccr stop    # Stop the service",
+        "",
+    ]
+    return [*head, "✅ Status: Running", *where, *ready]
+
+
+def _more(config: Config, running: Running | None) -> list[str]:
+    from ccrouter.cli.banner import codespace_lines, is_dry_run, routes
+
+    version = running.version if running else ""
+    lines = [f"Config:  {_config_path(config, running)}"]
+    if version:
+        lines.append(f"Version: {version}")
+    if running and running.state and running.state.log:
+        lines.append(f"Log:     {running.state.log}")
+    shown = routes(config)
+    if shown:
+        lines += ["", table(("route", "provider,model"), shown)]
+    if is_dry_run(config):
+        lines.append("Dry run: no provider is configured, answers are scripted.")
+    codespace = codespace_lines(config, os.environ)
+    return [*lines, "", *codespace] if codespace else lines
+
+
+def _config_path(config: Config, running: Running | None) -> str:
+    if running and running.state:
+        return running.state.config
+    if config.path is None:
+        return "none"
+    return str(config.path) if config.path.exists() else f"{config.path} (not there yet; `ccr start` writes a starter)"
+
+
+def _as_json(config: Config, running: Running | None, broken: str) -> dict[str, object]:
+    from ccrouter.cli.banner import is_dry_run, routes
+    from ccrouter.service.address import base_url
+
+    answers = running is not None and running.is_answering
+    host, port = (running.host, running.port) if running else (config.host, config.port)
+    return {
+        "running": answers,
+        "pid": running.pid if running else None,
+        "host": host,
+        "port": port,
+        "endpoint": base_url(host, port),
+        "version": running.version if running else None,
+        "config": running.state.config if running and running.state else str(config.path) if config.path else None,
+        "log": running.state.log if running and running.state else None,
+        "routes": dict(routes(config)),
+        "dryRun": is_dry_run(config),
+        "warnings": [str(problem) for problem in config.warnings],
+        "errors": broken.splitlines(),
+    }

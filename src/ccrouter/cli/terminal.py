@@ -1,0 +1,66 @@
+"""What a person or a script reads: data on stdout, words on stderr, nothing told by colour alone.
+
+Rich is imported only to draw a table for a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def survive_any_encoding() -> None:
+    """After the call a character that the terminal's encoding lacks is shown as `?` instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            # Programs that read a pipe on Windows expect UTF-8, not the console's code page.
+            piped = os.name == "nt" and not stream.isatty()
+            reconfigure(errors="replace", **({"encoding": "utf-8"} if piped else {}))
+
+
+def say(text: str = "") -> None:
+    """`text` on stdout, at once: programs wait for lines of a start that does not end."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """`text` on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def warn(text: str, hint: str = "") -> None:
+    """A warning on stderr, with what to do about it."""
+    _tell("warning", text, hint)
+
+
+def fail(text: str, hint: str = "") -> None:
+    """An error on stderr, with what to do about it."""
+    _tell("error", text, hint)
+
+
+def table(title: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
+    """Two columns: drawn if stdout is a terminal, aligned text if it is not."""
+    if not sys.stdout.isatty():
+        width = max(len(left) for left, _ in (title, *rows))
+        return "\n".join(f"  {left.ljust(width)}  {right}" for left, right in (title, *rows))
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(*title, box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for row in rows:
+        drawn.add_row(*row)
+    console = Console()
+    with console.capture() as captured:
+        console.print(drawn, markup=False)
+    return captured.get().strip("\n")
+
+
+def _tell(kind: str, text: str, hint: str) -> None:
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.name != "nt"
+    colour = "\033[31m" if kind == "error" else "\033[33m"
+    note(f"{colour}{kind}:\033[0m {text}" if coloured else f"{kind}: {text}")
+    if hint:
+        note(f"  hint: {hint}")

@@ -1,0 +1,270 @@
+"""Every key that the file may hold: one table per object. Reading, the warning about unknown keys, the JSON Schema and the
+reference page are all made from these tables; nothing else knows a key's spelling. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ccrouter.config.kinds import Anything, Choice, Flag, Key, Kind, ListOf, MapOf, Nested, Number, Text
+from ccrouter.config.report import Need
+
+MAX_MS = 24 * 3600 * 1000
+MAX_SECONDS = 24 * 3600
+
+#: The request classes that Claude Code names in its gateway hint headers, beside those that have a route of their own.
+REQUEST_CLASSES = (
+    "main",
+    "workflow",
+    "auxiliary",
+    "side_reply",
+    "blocking-subagent",
+    "background-task",
+    "summary-extraction",
+    "followup-generation",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key. `aliases` are other words for it; case, `_` and `-` never matter. `need` says what an unset variable in it
+    means; `keeps_empty` that "" is a value and not the absence of one."""
+
+    name: str
+    kind: Kind
+    doc: str
+    aliases: tuple[str, ...] = ()
+    default: str = ""
+    need: Need = "must"
+    keeps_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The keys of one object. `others` says what further keys mean there; "" that there are none."""
+
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+    others: str = ""
+
+
+_ROUTE = Text('"provider,model"')
+_NOT_READ = "Accepted and kept; this router has no use for it."
+
+_LISTEN = (
+    Field("HOST", Text(), "Address to listen on. Anything but loopback needs an `APIKEY`.", default="127.0.0.1"),
+    Field("PORT", Number(1, 65535), "Port to listen on. See [precedence](../configuration.md#port-and-host).", default="3456"),
+)
+
+TOP = Table(
+    "Config",
+    "The file's top level.",
+    (
+        Field("$schema", Text(), "The JSON Schema of this file, for editors.", need="no"),
+        Field("Providers", Nested("Provider", "list or map"), "The providers: a list, each with its `name`."),
+        Field("providers", Nested("Provider", "list or map"), "The providers: a map from name, or a list as above."),
+        Field("Router", Nested("Router"), "Which model serves which request."),
+        Field("routers", Nested("Router", "map"), "Named routers; `ccr start --router NAME` chooses one."),
+        Field("servers", Nested("Server", "map"), "Where to listen, by router name."),
+        *_LISTEN,
+        Field(
+            "APIKEY",
+            Key(),
+            "The key that clients must show, as `x-api-key` or `Authorization`. Without one any client on this machine may call.",
+        ),
+        Field(
+            "allowedHosts",
+            ListOf(Text()),
+            "Further `Host` names under which browsers and forwarders may reach the router.",
+            default="loopback and, in a Codespace, its forwarded name",
+        ),
+        Field("maxBodyBytes", Number(1024, 2**40, "bytes"), "The largest request body taken.", default="67108864"),
+        Field(
+            "API_TIMEOUT_MS",
+            Number(1, MAX_MS, "milliseconds"),
+            "How long a provider may be silent, before its answer and during it. Also handed to Claude Code.",
+            default="600000",
+        ),
+        Field(
+            "PROXY_URL",
+            Text("URL"),
+            "HTTP proxy for all providers but those on loopback and those that `NO_PROXY` names.",
+            aliases=("HTTPS_PROXY", "https_proxy", "httpsProxy"),
+            default="the environment's",
+        ),
+        Field("LOG", Flag(), "Whether a log file is written.", default="true", need="may"),
+        Field(
+            "LOG_LEVEL",
+            Choice(("trace", "debug", "info", "warn", "error", "fatal"), {"warning": "warn"}),
+            "What goes into the log. `--log-level` overrides it.",
+            default="info",
+            need="may",
+        ),
+        Field("strict", Flag(), "`strict` for every router that does not say otherwise.", default="false"),
+        Field("clients", Nested("Clients"), "Accommodations for particular clients."),
+        Field("fallback", MapOf(ListOf(_ROUTE), "route"), "What to try after a route's own target has failed, in order."),
+        Field("forceUseImageAgent", Flag(), "Classic key; images anywhere in the history select `image`.", default="false"),
+        Field("CLAUDE_PATH", Text("path"), "The `claude` that `ccr code` runs.", default="$CLAUDE_PATH, else claude", need="may"),
+        Field("NON_INTERACTIVE_MODE", Flag(), "`ccr code` runs claude as in CI.", default="false", need="may"),
+        Field("ANTHROPIC_SMALL_FAST_MODEL", Text(), "Handed to claude by `ccr code`.", need="may"),
+        Field("REWRITE_SYSTEM_PROMPT", Text("path"), "A file that replaces Claude Code's system prompt.", need="may"),
+        Field("CUSTOM_ROUTER_PATH", Text("path"), "A custom router. Kept; this version does not run it and says so.", need="may"),
+        Field(
+            "transformers",
+            Nested("CustomTransformer", "list"),
+            "Custom transformers. Kept; this version does not run them and says so.",
+        ),
+        Field("plugins", Nested("Plugin", "list"), "Classic plugins. Kept; this version does not run them and says so."),
+        Field("StatusLine", Anything(), "Settings of the status line. Kept as they are.", need="no"),
+        *(
+            Field(name, Anything("any"), _NOT_READ, need="no")
+            for name in (
+                "LOG_FILE",
+                "NPM_GLOBAL_PREFIX",
+                "GOOGLE_CLOUD_PROJECT",
+                "GOOGLE_CLOUD_LOCATION",
+                "GOOGLE_APPLICATION_CREDENTIALS",
+            )
+        ),
+    ),
+)
+
+PROVIDER = Table(
+    "Provider",
+    "An account at a URL, with a key. In a map, the map's key is its name.",
+    (
+        Field("name", Text(), "The name that routes use. Without a comma; case does not matter. Only in a list."),
+        Field(
+            "api_base_url",
+            Text("URL"),
+            "Where to POST: the full URL, or a base. See [wire format](../configuration.md#which-url-and-wire-format).",
+            aliases=("baseURL", "base_url", "url", "endpoint", "host"),
+        ),
+        Field(
+            "api_key",
+            Key(),
+            "The provider's key, best as `${NAME}`. Leave it out for servers that ask for none.",
+            aliases=("key",),
+        ),
+        Field("models", ListOf(Text()), "The models on offer there. Others can still be named.", aliases=("model",)),
+        Field(
+            "protocol",
+            Choice(
+                ("anthropic", "openai", "responses", "gemini"),
+                {
+                    "messages": "anthropic",
+                    "claude": "anthropic",
+                    "chat": "openai",
+                    "chat_completions": "openai",
+                    "chat-completions": "openai",
+                    "openai_chat": "openai",
+                    "openai-chat": "openai",
+                    "openai-compatible": "openai",
+                    "openai_responses": "responses",
+                    "openai-responses": "responses",
+                    "google": "gemini",
+                },
+            ),
+            "The wire format, where URL and transformer do not tell. `responses` and `gemini` are not spoken yet.",
+            aliases=("type", "api"),
+            default="from the URL",
+        ),
+        Field("headers", MapOf(Text(), "header"), "Sent with every request to this provider.", aliases=("defaultHeaders",)),
+        Field("extra_body", Anything(), "Merged into every request body for this provider."),
+        Field("proxy", Text("URL"), 'HTTP proxy for this provider; `""` for none at all.', default="`PROXY_URL`", keeps_empty=True),
+        Field("timeouts", Nested("Timeouts"), "Limits of waiting for this provider."),
+        Field("profile", Text(), "The profile (facts about a provider) to use instead of the one that its URL selects."),
+        Field("transformer", Anything("any"), "[Transformers](../configuration.md#transformers): `{ use: [...], \"<model>\": { use: [...] } }`."),
+        Field("tokenizer", Anything(), "Classic tokenizer settings. Kept.", need="no"),
+        Field("enabled", Flag(), "`false` leaves the provider out.", default="true"),
+    ),
+)
+
+TIMEOUTS = Table(
+    "Timeouts",
+    "Limits of waiting, in seconds.",
+    (
+        Field("connect", Number(0.001, MAX_SECONDS, "seconds", is_whole=False), "For the connection.", default="10"),
+        Field(
+            "firstByte",
+            Number(0.001, MAX_SECONDS, "seconds", is_whole=False),
+            "For the answer to begin.",
+            default="`API_TIMEOUT_MS`",
+        ),
+        Field(
+            "idle",
+            Number(0.001, MAX_SECONDS, "seconds", is_whole=False),
+            "For any later silence.",
+            default="`API_TIMEOUT_MS`",
+        ),
+    ),
+)
+
+ROUTER = Table(
+    "Router",
+    "Which model serves which request. Every route is optional but `default`.",
+    (
+        Field("default", _ROUTE, "Everything that no other route takes."),
+        Field("background", _ROUTE, "Claude Code's small jobs: requests for a haiku model, titles, summaries."),
+        Field("think", _ROUTE, "Requests with thinking; see `thinkEffort`."),
+        Field("longContext", _ROUTE, "Requests of more tokens than `longContextThreshold`."),
+        Field("longContextThreshold", Number(0, 10**9, "tokens"), "0 means the default.", default="60000"),
+        Field("webSearch", _ROUTE, "Requests that offer a web search tool."),
+        Field("image", _ROUTE, "Requests whose last message has an image."),
+        Field("subagent", _ROUTE, "Requests of Claude Code's sub-agents."),
+        Field("compaction", _ROUTE, "Requests that compact a conversation."),
+        Field(
+            "thinkEffort",
+            Choice(("low", "medium", "high", "xhigh", "max", ""), {"never": "", "off": "", "none": "", "false": ""}),
+            "The least effort at which adaptive thinking selects `think`; `never` for explicit thinking only.",
+            default="xhigh",
+        ),
+        Field("models", MapOf(_ROUTE, "pattern"), 'Aliases: asked model → target, first match first, e.g. `"claude-opus-*": "p,m"`.', aliases=("aliases",)),
+        Field("fallback", MapOf(ListOf(_ROUTE), "route"), "As the top-level `fallback`, for this router."),
+        Field("strict", Flag(), "Whether clients may only name models that this router lists.", default="false"),
+        Field("defaultProvider", Text(), "The provider of models that are named without one."),
+        Field("routes", Anything("any"), 'Targets and what they serve: `"provider,model": { "default": true }`.'),
+    ),
+    "A key with `*`, or one that begins with `claude-`, is an alias like those in `models`. Any other key is a route for the"
+    " request class of that name: " + ", ".join(f"`{name}`" for name in REQUEST_CLASSES) + ".",
+)
+
+SERVER = Table("Server", "Where to listen.", _LISTEN)
+
+CLIENTS = Table(
+    "Clients",
+    "Accommodations for particular clients.",
+    (
+        Field(
+            "claudable",
+            Choice(("auto", "on", "off"), {"true": "on", "false": "off"}),
+            "Events and tools as Claudable's router client needs them; `auto` goes by its fingerprint.",
+            default="auto",
+        ),
+    ),
+)
+
+CUSTOM_TRANSFORMER = Table(
+    "CustomTransformer",
+    "A transformer module of the classic router.",
+    (
+        Field("path", Text("path"), "The module.", need="may"),
+        Field("name", Text(), "The name under which `use` refers to it."),
+        Field("options", Anything(), "Handed to it.", need="no"),
+    ),
+)
+
+PLUGIN = Table(
+    "Plugin",
+    "A plugin of the classic router.",
+    (
+        Field("name", Text(), "Its name."),
+        Field("enabled", Flag(), "Whether it is on.", default="false"),
+        Field("options", Anything(), "Handed to it.", need="no"),
+    ),
+)
+
+TABLES = {
+    table.name: table
+    for table in (TOP, PROVIDER, TIMEOUTS, ROUTER, SERVER, CLIENTS, CUSTOM_TRANSFORMER, PLUGIN)
+}

@@ -1,0 +1,103 @@
+"""One object of the file, read by its table: known keys checked and canonical, unknown keys named. The only reader of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ccrouter.config.fields import TABLES, Field, Table
+from ccrouter.config.kinds import Nested
+from ccrouter.config.report import Place, closest
+from ccrouter.jsontypes import Json, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an object says. `values` by canonical name (absent: not written, empty or unusable); `keys` as they were
+    spelled; `others` the keys that its table does not have."""
+
+    place: Place
+    values: Mapping[str, Any]
+    keys: Mapping[str, str]
+    others: Mapping[str, Json]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value in canonical form; a nested object is a `Record`, a list or map of them one of `Record`s."""
+        return self.values.get(name, default)
+
+    def is_written(self, name: str) -> bool:
+        """True if the user wrote something there, even if it could not be used."""
+        return name in self.keys
+
+    def at(self, name: str) -> Place:
+        """The place of a known key, spelled as the user did."""
+        return self.place.key(self.keys.get(name, name))
+
+
+def read_record(table: Table, value: Json, place: Place) -> Record:
+    """`value` read by `table`; all that is wrong with it goes to the report of `place`."""
+    if not isinstance(value, dict):
+        Nested(table.name).read(value, place)
+        return Record(place, {}, {}, {})
+    keys, others = _match(table, value, place)
+    values: dict[str, Any] = {}
+    for field in table.fields:
+        if field.name not in keys:
+            continue
+        key = keys[field.name]
+        read = _read_field(field, value[key], place.key(key, field.need))
+        if read is not None:
+            values[field.name] = read
+    if not table.others:
+        warn_of_unknown(others, [field.name for field in table.fields], place)
+    return Record(place, values, keys, others)
+
+
+def _read_field(field: Field, value: Json, place: Place) -> Any:
+    read = field.kind.read(value, place)
+    if read is None or not isinstance(field.kind, Nested):
+        return read
+    table = TABLES[field.kind.table]
+    if field.kind.holds == "one":
+        return read_record(table, read, place)
+    if isinstance(read, list):
+        return [read_record(table, item, place.item(index)) for index, item in enumerate(read)]
+    return {name: read_record(table, item, place.key(name)) for name, item in read.items()}
+
+
+def _match(table: Table, value: JsonObject, place: Place) -> tuple[dict[str, str], dict[str, Json]]:
+    """Which key of `value` each field of `table` is read from, and the keys that are no field's."""
+    exact = {spelling: field for field in table.fields for spelling in (field.name, *field.aliases)}
+    folded: dict[str, Field] = {}
+    for spelling, field in exact.items():
+        folded.setdefault(_fold(spelling), field)
+    found: dict[str, list[str]] = {}
+    others: dict[str, Json] = {}
+    for key, inner in value.items():
+        field_of_key = exact.get(key) or folded.get(_fold(key))
+        if field_of_key is None:
+            others[key] = inner
+        elif inner is not None and (inner != "" or field_of_key.keeps_empty):
+            found.setdefault(field_of_key.name, []).append(key)
+    keys: dict[str, str] = {}
+    for field in table.fields:
+        candidates = found.get(field.name, [])
+        spellings = (field.name, *field.aliases)
+        candidates.sort(key=lambda key: spellings.index(key) if key in spellings else len(spellings))
+        if candidates:
+            keys[field.name] = candidates[0]
+        for spare in candidates[1:]:
+            place.key(spare).warn(f"means the same as {candidates[0]}, which counts", "keep one of them")
+    return keys, others
+
+
+def warn_of_unknown(others: Mapping[str, Json], known: list[str], place: Place) -> None:
+    """A warning for each key of `others`, with the known key that was probably meant."""
+    for key in others:
+        near = closest(key, known)
+        place.key(key).warn("is not a setting of this router; it is kept", f'did you mean "{near}"?' if near else "")
+
+
+def _fold(key: str) -> str:
+    return key.replace("_", "").replace("-", "").lower()

@@ -1,0 +1,149 @@
+"""A file's bytes as a tree. Reads strict JSON first, then JSON5; knows no key. Nothing is written, nothing logged."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ccrouter.config.report import Place, Report
+from ccrouter.errors import ConfigError, Problem
+from ccrouter.jsontypes import Json, JsonObject
+
+# A byte order mark that Windows editors and PowerShell's `>` leave, and the encoding it stands for.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_JSON5_MESSAGE = re.compile(r"<string>:(\d+) (.*) at column (\d+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a file says: its tree, and for each object that names a key twice, that object and those keys."""
+
+    tree: JsonObject
+    twice: tuple[tuple[JsonObject, tuple[str, ...]], ...] = field(default=(), repr=False)
+
+    def warn_of_duplicates(self, report: Report) -> None:
+        """Adds a warning to `report` for each key that is written twice in one object."""
+        if self.twice:
+            self._search(self.tree, Place(report))
+
+    def _search(self, node: Json, place: Place) -> None:
+        if isinstance(node, list):
+            for index, value in enumerate(node):
+                self._search(value, place.item(index))
+        if not isinstance(node, dict):
+            return
+        for key in next((keys for found, keys in self.twice if found is node), ()):
+            place.key(key).warn("is written twice; the last one counts", "keep one of them")
+        for key, value in node.items():
+            self._search(value, place.key(key))
+
+
+def read_source(path: Path) -> Source:
+    """The tree of the file at `path`. Raises ConfigError if it cannot be read, or is not an object in JSON or JSON5."""
+    file = str(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        hint = "`ccr start` without --config makes a starter file in ~/.claude-code-router"
+        raise ConfigError([Problem(file, "", "there is no such file", hint)]) from None
+    except OSError as error:
+        raise ConfigError([Problem(file, "", f"cannot be read: {error.strerror or error}")]) from error
+    return parse(_decode(data, file), file)
+
+
+def _decode(data: bytes, file: str) -> str:
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"is not {encoding.partition('-sig')[0].upper()} text"
+        raise ConfigError([Problem(file, f"line {line}", message, "save the file as UTF-8")]) from error
+
+
+def parse(text: str, file: str) -> Source:
+    """The tree of `text`. Raises ConfigError naming line and column in `file`."""
+    if not text.strip():
+        raise ConfigError([Problem(file, "", "is empty", "write at least {}, or delete the file")])
+    twice: list[tuple[JsonObject, tuple[str, ...]]] = []
+
+    def collect(pairs: Iterable[tuple[str, Json]]) -> JsonObject:
+        found: JsonObject = {}
+        repeated = []
+        for key, value in pairs:
+            if key in found:
+                repeated.append(key)
+            found[key] = value
+        if repeated:
+            twice.append((found, tuple(dict.fromkeys(repeated))))
+        return found
+
+    try:
+        tree: Json = json.loads(text, object_pairs_hook=collect)
+    except RecursionError:
+        raise ConfigError([Problem(file, "", "is nested too deeply")]) from None
+    except ValueError:
+        twice.clear()
+        tree = _parse_json5(text, file, collect)
+    if not isinstance(tree, dict):
+        raise ConfigError([Problem(file, "", "must be an object", 'write { "Providers": [...], "Router": {...} }')])
+    _refuse_infinities(tree, file)
+    return Source(tree, tuple(twice))
+
+
+def _parse_json5(text: str, file: str, collect: object) -> Json:
+    import json5  # noqa: PLC0415 - plain JSON needs no second parser, and `ccr` starts faster without
+
+    try:
+        tree: Json = json5.loads(text, object_pairs_hook=collect)  # type: ignore[arg-type,unused-ignore]
+    except RecursionError:
+        raise ConfigError([Problem(file, "", "is nested too deeply")]) from None
+    except ValueError as error:
+        raise ConfigError([_syntax_problem(str(error), text, file)]) from None
+    return tree
+
+
+def _syntax_problem(message: str, text: str, file: str) -> Problem:
+    found = _JSON5_MESSAGE.fullmatch(message)
+    if not found:
+        return Problem(file, "", "is not JSON5", message)
+    line, what, column = int(found[1]), found[2], int(found[3])
+    place = f"line {line}, column {column}"
+    if "end of input" in what:
+        return Problem(file, place, "the file ends too early", "a closing }, ] or quotation mark is missing")
+    character = re.fullmatch(r'Unexpected "(.*)"', what, re.DOTALL)
+    if not character:
+        return Problem(file, place, what)
+    shown = json.dumps(character[1], ensure_ascii=False) if character[1] != '"' else "a quotation mark"
+    hint = "a comma, a colon or a bracket may be missing before it"
+    if character[1] == "\n":
+        shown, hint = "the end of the line", "a quotation mark may be missing before it"
+    return Problem(file, place, f"unexpected {shown}", hint)
+
+
+def _refuse_infinities(node: Json, file: str) -> None:
+    """JSON5 (and Python's reader of JSON) take NaN and Infinity; no setting means anything with them."""
+    found = Report(file)
+
+    def visit(value: Json, place: Place) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                visit(inner, place.key(key))
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                visit(inner, place.item(index))
+        elif isinstance(value, float) and not math.isfinite(value):
+            place.refuse("must be a finite number")
+
+    visit(node, Place(found))
+    if found.problems:
+        raise ConfigError(found.problems)

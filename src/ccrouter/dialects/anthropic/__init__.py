@@ -1,0 +1,60 @@
+"""The Anthropic Messages API as an upstream: identity. Bytes pass; what must not pass is taken out by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ccrouter.config.schema import Target
+from ccrouter.dialects.anthropic.reader import MessagesReader
+from ccrouter.dialects.anthropic.request import encode
+from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.upstream_error import explain_error
+from ccrouter.errors import UpstreamStatus
+from ccrouter.messages.request import MessagesRequest
+from ccrouter.messages.writer import MessageWriter
+
+
+class _Error(msgspec.Struct):
+    type: str = ""
+    message: str = ""
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: _Error
+    type: str = ""
+
+
+class Anthropic:
+    """The dialect `anthropic`. See ccrouter.dialects.base.Dialect."""
+
+    name = "anthropic"
+
+    def encode(self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
+        return encode(request, target, client_headers)
+
+    def reader(self, request: UpstreamRequest, target: Target, writer: MessageWriter) -> MessagesReader:
+        return MessagesReader(asked=writer.model)
+
+    def explain(self, status: int, headers: Mapping[str, str], body: bytes, provider: str) -> UpstreamStatus:
+        """As every dialect, and the provider's own error body is kept where nothing in it had to be put differently.
+
+        Its `details` and request id are what SDKs and Claude Code negotiate by.
+        """
+        explained = explain_error(status, headers, body, provider)
+        try:
+            own = msgspec.json.decode(body, type=_ErrorAnswer)
+        except (msgspec.DecodeError, RecursionError):
+            return explained
+        if (
+            own.type == "error"
+            and own.error.type
+            and explained.status == status
+            and own.error.message == str(explained)
+        ):
+            explained.body = body
+        return explained
+
+
+DIALECT = Anthropic()

@@ -1,0 +1,414 @@
+"""What is known about providers and model families: data, each with its reason. Holds no logic.
+
+Where to put a new fact: on the provider if the server checks it, on the family if the model's template or weights do;
+a family inside a provider if it holds only there. Everything unknown stays at the conservative default of `Profile`.
+"""
+
+from __future__ import annotations
+
+from ccrouter.dialects.profiles import KnownProvider, Profile, family
+
+GENERIC = KnownProvider(Profile())
+
+_LOW_TO_HIGH = ("low", "medium", "high")
+# JSON Schema words that Gemini's function declarations do not know: "Unknown name ...: Cannot find field" (400).
+_GEMINI_REFUSES = frozenset(
+    {
+        "$schema", "$id", "$comment", "$defs", "definitions", "$ref", "$anchor", "additionalProperties",
+        "unevaluatedProperties", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas",
+        "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "contains", "minContains", "maxContains",
+        "prefixItems", "additionalItems", "const", "not", "if", "then", "else", "oneOf", "allOf", "examples",
+        "readOnly", "writeOnly", "deprecated", "contentEncoding", "contentMediaType", "contentSchema", "default",
+        "format",
+    }
+)  # fmt: skip
+# llama.cpp turns a schema into a grammar and fails on patterns without anchors and on unknown formats (500).
+_LLAMA_REFUSES = frozenset({"$schema", "$id", "$comment", "pattern", "format"})
+
+#: Families as they are at every provider.
+FAMILIES = (
+    # OpenAI's reasoning models refuse max_tokens, sampling and stop ("Unsupported parameter", platform.openai.com/docs/
+    # guides/reasoning); gpt-5 answers 400 to a limit below 16. The "-chat" models are not of the family.
+    family(
+        r"(^|/)(gpt-5(?!.*-chat)|o[134](-|$))",
+        max_tokens_field="max_completion_tokens", accepts_sampling=False, max_stops=0, reasoning_style="effort",
+        efforts=_LOW_TO_HIGH, effort_off="low", system_role="developer",
+    ),
+    family(r"(^|/)gpt-5(?!.*-chat)", min_max_tokens=16, efforts=("minimal", *_LOW_TO_HIGH), effort_off="minimal"),
+    # From 5.1 on "minimal" is gone and "none" is there; from 5.2 on "xhigh".
+    family(r"(^|/)gpt-5\.1(?!.*-chat)", efforts=("none", *_LOW_TO_HIGH), effort_off="none"),
+    family(r"(^|/)gpt-5\.([2-9]|\d\d)(?!.*-chat)", efforts=("none", *_LOW_TO_HIGH, "xhigh"), effort_off="none"),
+    # Open weights: effort is part of the chat template and cannot be none.
+    family(r"gpt-oss", reasoning_style="effort", efforts=_LOW_TO_HIGH, effort_off="low", accepts_images=False),
+    # A turn with tool calls has to bring its reasoning back, or: 400 "reasoning_content must be passed back"
+    # (api-docs.deepseek.com/guides/thinking_mode). The models read text only.
+    family(r"deepseek", accepts_images=False),
+    family(r"deepseek[-/_]?(reasoner|r\d|v3\.[1-9]|v[4-9]|flash|chat)", must_replay_reasoning=True),
+    # "thinking is enabled but reasoning_content is missing in assistant tool call message" (Moonshot, 400). The K2
+    # models before 2.5 cannot see.
+    family(r"kimi[-/_]?k(2-thinking|2\.[5-9]|[3-9])", must_replay_reasoning=True),
+    family(r"kimi[-/_]?k2(?!\.\d)", accepts_images=False),
+    # Only the V models see (docs.z.ai).
+    family(r"glm-\d(\.\d+)?(?!\.?\d*v)(-|$|:)", accepts_images=False),
+    # Leaks its own call syntax into the text when a server's parser misses it (claude-code users' most frequent report).
+    family(r"qwen", textual_tool_calls=True),
+    family(r"qwen-?[23](\.\d)?-?(coder|max)|qwq", accepts_images=False),
+    # Interleaved thinking: the template wants earlier <think> text in place (platform.minimax.io, "Important Note").
+    family(r"minimax-m[12]", replays_reasoning="think_tags", accepts_images=False),
+    # Magistral and Mistral's small models think in parts of `content`, which need not be sent back.
+    family(r"mistral|magistral|devstral|codestral", replays_reasoning=""),
+)
+
+_OPENAI = Profile(
+    name="openai",
+    docs="https://platform.openai.com/docs/api-reference/chat",
+    max_tokens_field="max_completion_tokens",  # max_tokens is deprecated for all models there
+    replays_reasoning="",  # Chat Completions neither gives nor takes reasoning text
+    think_tags=False,
+    accepts_mid_system=True,
+    accepts_files="data",
+    # 400 "string too long. Expected a string with maximum length 40" for messages[].tool_calls[].id
+    tool_id_limit=40,
+    accepts_parallel_flag=True,
+    accepts_response_format="json_schema",
+    session_member="prompt_cache_key",
+)
+_OPENAI_FAMILIES = (
+    # 400 "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions"
+    # (openai/openai-openapi#541): up to 5.5 leaving it out is enough, from 5.6 on it has to be "none" in so many words.
+    family(r"gpt-5\.[2-5](?!\d)(?!.*-chat)", effort_with_tools=""),
+    family(r"gpt-5\.([6-9]|\d\d)(?!.*-chat)", effort_with_tools="none"),
+    # 400 "Unsupported parameter: 'parallel_tool_calls'"
+    family(r"^o[134](-|$)", accepts_parallel_flag=False),
+)
+
+_OPENROUTER = Profile(
+    name="openrouter",
+    docs="https://openrouter.ai/docs/api-reference/overview",
+    auth="both",  # /v1/messages prefers x-api-key over Authorization; the same key in both is right everywhere
+    accepts_top_k=True,
+    reasoning_style="openrouter",
+    efforts=("minimal", *_LOW_TO_HIGH, "xhigh"),  # the gateway maps them to what the model knows
+    accepts_budget=True,
+    replays_reasoning="reasoning_details",
+    accepts_files="url",  # data URLs and plain ones; models that cannot read PDF get extracted text
+    tool_id_limit=64,
+    accepts_parallel_flag=True,
+    web_search_tool="openrouter:web_search",
+    accepts_response_format="json_schema",
+    session_member="session_id",  # sticky routing keeps the upstream's prompt cache warm
+    string_content_only=False,
+)
+_OPENROUTER_FAMILIES = (
+    # Undo what the families say of their makers' own endpoints: the gateway translates all of it.
+    family(
+        r"",
+        reasoning_style="openrouter", replays_reasoning="reasoning_details", max_tokens_field="max_tokens",
+        system_role="system", must_replay_reasoning=False, effort_off="",
+    ),
+    # Breakpoints are honoured for these (docs: prompt caching); elsewhere they are noise.
+    family(r"claude|gemini|qwen", keeps_cache_control=True),
+    # Hybrid models, whose reasoning may be switched off. Where it is mandatory, "none" is refused with 400.
+    family(
+        r"claude|deepseek-(chat-)?v3\.[1-9]|deepseek-v[4-9]|glm-(4\.[5-9]|5)|qwen3|kimi-k2\.[56]|gpt-5\.[1-9]|grok-4.*fast"
+        r"|gemini-2\.5-flash",
+        effort_off="none",
+    ),
+    family(r"qwen3-(coder|.*(thinking|instruct))|deepseek.*speciale|gpt-5\.\d-pro|glm-5\.3", effort_off=""),
+)
+
+_DEEPSEEK = Profile(
+    name="deepseek",
+    docs="https://api-docs.deepseek.com/guides/thinking_mode",
+    reasoning_style="thinking",
+    # 422 "invalid type: sequence, expected a string" for content parts (cline/cline#230)
+    string_content_only=True,
+    accepts_images=False,
+    accepts_response_format="json_object",
+    must_replay_reasoning=True,
+    max_stops=16,
+)
+
+_GEMINI = Profile(
+    name="gemini",
+    docs="https://ai.google.dev/gemini-api/docs/openai",
+    reasoning_style="effort",
+    efforts=("minimal", *_LOW_TO_HIGH),
+    replays_reasoning="",  # thoughts are signed on the calls (extra_content), not sent back as text
+    think_tags=False,
+    names_tool_results=True,  # 400 "Request contains an invalid argument" without `name` on a tool message
+    strips_schema_keywords=_GEMINI_REFUSES,
+    inlines_schema_refs=True,
+    accepts_response_format="json_schema",
+    accepts_image_urls=False,
+    max_stops=5,
+)
+
+_GROQ = Profile(
+    name="groq",
+    docs="https://console.groq.com/docs/openai",
+    max_tokens_field="max_completion_tokens",
+    replays_reasoning="",  # 400 "property 'reasoning_content' is unsupported"
+    accepts_parallel_flag=True,
+    accepts_response_format="json_object",
+)
+
+_MISTRAL = Profile(
+    name="mistral",
+    docs="https://docs.mistral.ai/api/",
+    accepts_stream_usage=False,  # 422 "Extra inputs are not permitted"; the last chunk has usage anyway
+    replays_reasoning="",
+    think_tags=False,
+    has_short_tool_ids=True,  # 400 "Tool call id was ... but must be a-z, A-Z, 0-9, with a length of 9"
+    accepts_user_after_tool=False,  # 400 "Unexpected role 'user' after role 'tool'" (code 3230)
+    names_tool_results=True,
+    prefill_member="prefix",
+    accepts_parallel_flag=True,
+    accepts_response_format="json_schema",
+)
+
+_MOONSHOT = Profile(
+    name="moonshot",
+    docs="https://platform.kimi.ai/docs/api/chat",
+    tool_choice_forms=frozenset({"auto", "none"}),  # "required" and named are refused while thinking is on
+    prefill_member="partial",
+    accepts_response_format="json_object",
+    max_stops=5,
+)
+
+_ZAI = Profile(
+    name="zai",
+    docs="https://docs.z.ai/guides/capabilities/thinking-mode",
+    reasoning_style="thinking",
+    adaptive_is_on=True,
+    # Preserved thinking: off by default outside the coding endpoint, and an agent thinks everything anew without it.
+    thinking_extra={"clear_thinking": False},
+    # Without it a call's arguments arrive in one piece after minutes of silence.
+    extra={"tool_stream": True},
+    tool_choice_forms=frozenset({"auto"}),
+    max_stops=1,
+    accepts_response_format="json_object",
+)
+
+_MINIMAX = Profile(
+    name="minimax",
+    docs="https://platform.minimax.io/docs/api-reference/text-openai-api",
+    # Without it thinking comes twice: as <think> in content and in a field of its own.
+    extra={"reasoning_split": True},
+    replays_reasoning="reasoning_details",
+    repeats_reasoning=True,  # documented as snapshots, seen as increments (MiniMax-AI/MiniMax-M2#95): cope with both
+    tool_choice_forms=frozenset({"auto"}),
+)
+
+_DASHSCOPE = Profile(
+    name="dashscope",
+    docs="https://help.aliyun.com/en/model-studio/deep-thinking",
+    reasoning_style="qwen",
+    accepts_top_k=True,
+    thinks_only_streamed=True,  # 400 "parameter.enable_thinking must be set to false for non-streaming calls"
+    accepts_parallel_flag=True,
+    tool_choice_forms=frozenset({"auto", "none"}),  # the others are refused in thinking mode
+    prefill_member="partial",
+    accepts_response_format="json_object",
+)
+
+_QWEN_STYLE = {"reasoning_style": "qwen"}
+
+#: In the order of recognition; a more special host before a more general one.
+PROVIDERS = (
+    KnownProvider(_OPENROUTER, hosts=("openrouter.ai",), names=("open-router",), families=_OPENROUTER_FAMILIES),
+    KnownProvider(_OPENAI, hosts=("api.openai.com",), families=_OPENAI_FAMILIES),
+    KnownProvider(
+        # platform.claude.com/docs/en/api/openai-sdk: strict, response_format and penalties are ignored there
+        Profile(
+            name="anthropic", docs="https://platform.claude.com/docs/en/api/openai-sdk", auth="x-api-key",
+            replays_reasoning="", think_tags=False, accepts_files="data", accepts_parallel_flag=True,
+        ),
+        hosts=("api.anthropic.com",), names=("claude",),
+    ),
+    KnownProvider(
+        _DEEPSEEK, hosts=("api.deepseek.com",),
+        families=(
+            # The valid range of max_tokens is checked: 8 k for deepseek-chat, 64 k for the reasoner.
+            family(r"^deepseek-chat$", max_tokens_cap=8192),
+            family(r"^deepseek-reasoner$", max_tokens_cap=65536),
+            # From V4 on effort can be said; "medium" counts as "high" there.
+            family(r"v[4-9]|flash|pro", efforts=("low", "high", "max")),
+        ),
+    ),
+    KnownProvider(
+        _GEMINI, hosts=("generativelanguage.googleapis.com",), names=("google", "google-gemini"),
+        families=(
+            family(r"gemini-2\.5-flash", effort_off="none"),
+            family(r"gemini-2\.5-pro", effort_off="low"),
+            # Calls that Gemini did not sign itself are refused unless they carry this word instead
+            # (ai.google.dev/gemini-api/docs/thought-signatures).
+            family(r"gemini-[3-9]", effort_off="low", placeholder_signature="skip_thought_signature_validator"),
+            family(r"gemini-[3-9].*flash", effort_off="minimal"),
+            family(r"gemini-(1|2\.0)|gemma", reasoning_style="none"),
+        ),
+    ),
+    KnownProvider(
+        _GROQ, hosts=("api.groq.com",),
+        families=(
+            # "default" is the only other word that Qwen takes there; it is what is meant by saying nothing.
+            family(r"qwen3|qwen-3", reasoning_style="effort", efforts=(), effort_off="none"),
+            family(r"kimi|llama-3|gpt-oss|qwen", accepts_images=False),
+        ),
+    ),
+    KnownProvider(_MISTRAL, hosts=("api.mistral.ai", "codestral.mistral.ai"), names=("mistralai", "codestral")),
+    KnownProvider(
+        _MOONSHOT, hosts=("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com"), names=("kimi", "moonshotai"),
+        families=(
+            # Sampling is fixed by the platform: "invalid temperature: only 1 is allowed for this model".
+            family(r"kimi|^k\d", accepts_sampling=False, max_tokens_field="max_completion_tokens"),
+            family(r"k2\.[56]", reasoning_style="thinking"),
+            # Always thinking; "disabled" is an error.
+            family(r"k2\.7", reasoning_style="thinking", can_disable_thinking=False),
+            family(r"k[3-9]", reasoning_style="effort", efforts=("low", "high", "max"), effort_off="low"),
+        ),
+    ),
+    KnownProvider(
+        _ZAI, hosts=("api.z.ai", "open.bigmodel.cn"), names=("z.ai", "z-ai", "zhipu", "glm", "bigmodel"),
+        families=(
+            family(r"glm-5\.[2-9]", efforts=("low", "high", "max")),
+            family(r"glm-5\.[3-9]", can_disable_thinking=False),
+            family(r"glm-(3|4(-|$|v))", reasoning_style="none"),
+        ),
+    ),
+    KnownProvider(
+        _MINIMAX, hosts=("api.minimax.io", "api.minimaxi.com", "api.minimax.chat"),
+        families=(
+            family(r"", replays_reasoning="reasoning_details"),
+            family(r"minimax-m[3-9]", reasoning_style="thinking"),
+        ),
+    ),
+    KnownProvider(
+        _DASHSCOPE, hosts=("aliyuncs.com",), names=("qwen", "alibaba", "bailian", "modelstudio"),
+        families=(family(r"deepseek|glm|kimi|minimax", accepts_parallel_flag=False),),
+    ),
+    KnownProvider(
+        Profile(name="modelscope", docs="https://modelscope.cn/docs/model-service/API-Inference/intro"),
+        hosts=("modelscope.cn",), families=(family(r"qwen3(?!.*(coder|instruct))", **_QWEN_STYLE),),
+    ),
+    KnownProvider(
+        Profile(
+            name="volcengine", docs="https://www.volcengine.com/docs/82379/1494384", reasoning_style="thinking",
+            efforts=("minimal", *_LOW_TO_HIGH), accepts_parallel_flag=True, accepts_response_format="json_object",
+        ),
+        hosts=("volces.com", "bytepluses.com"), names=("doubao", "ark", "byteplus"),
+        # Only Seed models know effort and can be told to think or not.
+        families=(
+            family(r"^(?!.*seed)", reasoning_style="none"),
+            family(r"seed-1[-.]6", efforts=()),
+            family(r"thinking", can_disable_thinking=False),
+        ),
+    ),
+    KnownProvider(
+        Profile(
+            name="siliconflow", docs="https://docs.siliconflow.cn/en/api-reference/chat-completions/chat-completions",
+            accepts_top_k=True, accepts_budget=True, accepts_response_format="json_object",
+        ),
+        hosts=("siliconflow.cn", "siliconflow.com"),
+        # Other models: 400 "current model does not support parameter `enable_thinking`".
+        families=(family(r"qwen3-\d+b|qwen3-235b-a22b$|glm-4\.[56]|deepseek-v3\.[12]", **_QWEN_STYLE),),
+    ),
+    KnownProvider(
+        Profile(
+            name="cerebras", docs="https://inference-docs.cerebras.ai/api-reference/chat-completions",
+            max_tokens_field="max_completion_tokens", replays_reasoning="", accepts_images=False,
+            accepts_parallel_flag=True, accepts_response_format="json_schema",
+        ),
+        hosts=("api.cerebras.ai",), families=(family(r"zai-glm", reasoning_style="effort", effort_off="none"),),
+    ),
+    KnownProvider(
+        Profile(
+            name="xai", docs="https://docs.x.ai/docs/api-reference", accepts_mid_system=True, think_tags=False,
+            max_tokens_field="max_completion_tokens", replays_reasoning="", accepts_parallel_flag=True,
+            accepts_response_format="json_schema",
+        ),
+        hosts=("api.x.ai",), names=("x.ai", "grok"),
+        families=(
+            # Reasoning models refuse `stop`; only some know effort, the rest answer 400 to it.
+            family(r"grok-(4|3-mini|code|build)", max_stops=0),
+            family(r"grok-3-mini", reasoning_style="effort", efforts=("low", "high"), effort_off="low"),
+            family(r"grok-4\.3", reasoning_style="effort", efforts=("none", *_LOW_TO_HIGH), effort_off="none"),
+            family(r"grok-4\.[5-9]", reasoning_style="effort", efforts=_LOW_TO_HIGH, effort_off="low"),
+        ),
+    ),
+    KnownProvider(
+        Profile(
+            name="together", docs="https://docs.together.ai/reference/chat-completions-1", accepts_top_k=True,
+            replays_reasoning="", accepts_response_format="json_schema",
+        ),
+        hosts=("together.xyz", "together.ai"),
+    ),
+    KnownProvider(
+        Profile(
+            name="fireworks", docs="https://docs.fireworks.ai/api-reference/post-chatcompletions", accepts_top_k=True,
+            accepts_response_format="json_schema",
+        ),
+        hosts=("fireworks.ai",),
+        families=(
+            # reasoning_effort "none" switches hybrid models off (docs.fireworks.ai/guides/reasoning).
+            family(r"deepseek-v3p[12]|glm-4p[5-9]|glm-5|qwen3-\d+b", reasoning_style="effort", effort_off="none"),
+        ),
+    ),
+    KnownProvider(
+        # github.com/ollama/ollama/blob/main/docs/api/openai-compatibility.mdx: images as data only, tool_choice is
+        # ignored. A model that cannot think answers 400 to any effort but "none".
+        Profile(
+            name="ollama", docs="https://docs.ollama.com/api/openai-compatibility", reasoning_style="effort",
+            effort_off="none", accepts_image_urls=False, replays_reasoning="reasoning",
+            accepts_response_format="json_schema", textual_tool_calls=True,
+        ),
+        hosts=("ollama.com",), names=("ollama-cloud",), port=11434,
+    ),
+    KnownProvider(
+        # lmstudio.ai/docs/app/api/tools: tool_choice is a word, never an object
+        Profile(
+            name="lmstudio", docs="https://lmstudio.ai/docs/app/api/endpoints/openai", accepts_top_k=True,
+            accepts_image_urls=False, tool_choice_forms=frozenset({"auto", "none", "required"}),
+            accepts_response_format="json_schema", textual_tool_calls=True,
+        ),
+        names=("lm-studio", "lm_studio", "lm studio"), port=1234,
+    ),
+    KnownProvider(
+        Profile(
+            name="vllm", docs="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+            reasoning_style="template", accepts_top_k=True, accepts_parallel_flag=True,
+            accepts_response_format="json_schema", replays_reasoning="reasoning_content",
+        ),
+        names=("sglang",),
+    ),
+    KnownProvider(
+        Profile(
+            name="llamacpp", docs="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
+            reasoning_style="template", accepts_top_k=True, accepts_parallel_flag=True, accepts_image_urls=False,
+            strips_schema_keywords=_LLAMA_REFUSES, accepts_response_format="json_schema", max_stops=16,
+        ),
+        names=("llama.cpp", "llama-cpp", "llama_cpp", "llama-server"),
+    ),
+    KnownProvider(
+        Profile(name="nvidia", docs="https://docs.api.nvidia.com/nim/reference/llm-apis", replays_reasoning=""),
+        hosts=("api.nvidia.com",), names=("nim",),
+    ),
+    KnownProvider(
+        Profile(
+            name="github", docs="https://docs.github.com/en/rest/models/inference", replays_reasoning="",
+            accepts_mid_system=True, tool_id_limit=40, accepts_response_format="json_schema",
+        ),
+        hosts=("models.github.ai", "models.inference.ai.azure.com"), names=("github-models", "githubmodels"),
+        families=_OPENAI_FAMILIES,
+    ),
+    KnownProvider(
+        # learn.microsoft.com/azure/ai-foundry/openai/reference: the key goes into `api-key`
+        Profile(
+            name="azure", docs="https://learn.microsoft.com/azure/ai-foundry/openai/reference", auth="azure-api-key",
+            replays_reasoning="", think_tags=False, accepts_mid_system=True, tool_id_limit=40,
+            accepts_parallel_flag=True, accepts_response_format="json_schema",
+        ),
+        hosts=("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"), names=("azure-openai",),
+        families=_OPENAI_FAMILIES,
+    ),
+)  # fmt: skip

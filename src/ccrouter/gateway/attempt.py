@@ -1,0 +1,239 @@
+"""One attempt: a request to one target, and its answer on the way to the client.
+
+Everything here may raise UpstreamError before `reply.is_committed`, and the pipeline may then try another target; each
+attempt encodes the request anew from the original.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from ccrouter.config.schema import Endpoint, Target
+from ccrouter.dialects.anthropic.reader import Tap
+from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
+from ccrouter.dialects.registry import DIALECTS
+from ccrouter.errors import RemoteProtocolError, UpstreamError
+from ccrouter.gateway.record import Exchange
+from ccrouter.gateway.reply import Reply
+from ccrouter.gateway.stream import EventFilter, Pipe, Relay, Translation, renamed_body
+from ccrouter.messages.events import render
+from ccrouter.messages.fault import Fault
+from ccrouter.messages.fold import Fold
+from ccrouter.messages.request import MessagesRequest
+from ccrouter.messages.writer import MessageWriter
+from ccrouter.sse import SseReader
+from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
+
+#: No error body needs more; a provider that sends gigabytes of it is not indulged.
+_MAX_ERROR_BODY = 256 * 1024
+_MAX_ANSWER_BODY = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a target, whichever it will be.
+
+    `headers` are the client's, `told` what it is told of the decision; `estimate` the input tokens that `message_start`
+    reports; `make_filter` makes the client profile's filter, anew for each attempt.
+    """
+
+    request: MessagesRequest
+    headers: Mapping[str, str]
+    asked: str
+    told: Mapping[str, str]
+    estimate: int = 0
+    make_filter: Callable[[], EventFilter] | None = None
+
+
+class Attempter:
+    """Carries out attempts. It remembers which endpoint of a provider answered, for those that have two."""
+
+    def __init__(self, client: UpstreamClient, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+        self._endpoints: dict[str, Endpoint] = {}  # by provider name
+
+    async def attempt(self, question: Question, target: Target, reply: Reply, exchange: Exchange) -> None:
+        """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
+        answer = await self._open(question, target, exchange)
+        try:
+            first = await _first_bytes(answer.response, target)
+            if question.request.stream:
+                await answer.stream(first, reply, exchange, self._clock)
+            else:
+                body = await _read_all(answer.response, first)
+                exchange.ttft = self._clock() - exchange.began
+                await reply.whole(200, question.told, answer.whole(body, exchange))
+        finally:
+            answer.response.close()
+
+    async def _open(self, question: Question, target: Target, exchange: Exchange) -> _Answer:
+        """An answer with a good status. The provider's second endpoint is asked where the first does not exist."""
+        provider = target.provider
+        known = self._endpoints.get(provider.name)
+        endpoints = (known,) if known else provider.endpoints
+        for position, endpoint in enumerate(endpoints):
+            dialect = DIALECTS[endpoint.dialect]
+            sent = dialect.encode(question.request, target, question.headers)
+            exchange.sent, exchange.provider, exchange.losses = target.model, provider.name, sent.losses
+            response = await self._client.send(provider, endpoint, sent.headers, sent.body)
+            if response.status < 300:
+                if len(provider.endpoints) > 1:
+                    self._endpoints[provider.name] = endpoint
+                return _Answer(question, target, dialect, sent, response)
+            body = await _read_error(response)
+            is_last = position == len(endpoints) - 1
+            if response.status in {404, 405} and not is_last and not _is_messages_error(body):
+                continue
+            raise dialect.explain(response.status, response.headers, body, provider.name)
+        raise RemoteProtocolError(f"{provider.name} has no endpoint", provider=provider.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer that has begun with a good status."""
+
+    question: Question
+    target: Target
+    dialect: Dialect
+    sent: UpstreamRequest
+    response: UpstreamResponse
+
+    async def stream(self, first: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]) -> None:
+        """Send it as a stream, whatever form it has."""
+        is_body = _is_json(first)
+        pipe = self._translation() if is_body or self.question.make_filter else self._pipe()
+        try:
+            if is_body and isinstance(pipe, Translation):
+                frames = pipe.feed_body(await _read_all(self.response, first)) + pipe.close()
+                exchange.ttft = clock() - exchange.began
+                await reply.write(frames)
+            else:
+                await self._pump(pipe, first, reply, exchange, clock)
+        except UpstreamError:
+            if reply.is_committed and pipe.partial:
+                await reply.write(pipe.partial)
+            raise
+        finally:
+            exchange.usage, exchange.answered, exchange.stop_reason = pipe.usage, pipe.answered_model, pipe.stop_reason
+        await reply.end()
+
+    async def _pump(
+        self, pipe: Pipe, chunk: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]
+    ) -> None:
+        """Read and write until the end. What comes before the first content is held back: it may yet be an error."""
+        held = b""
+        while chunk:
+            frames = pipe.feed(chunk)
+            if reply.is_committed:
+                if frames:
+                    await reply.write(frames)
+            else:
+                held += frames
+                if pipe.has_content:
+                    exchange.ttft = clock() - exchange.began
+                    await reply.write(held)
+            if pipe.is_done:
+                break
+            chunk = await self.response.read()
+        frames = pipe.close()
+        await reply.write(frames if reply.is_committed else held + frames)
+
+    def _pipe(self) -> Pipe:
+        if self.dialect.name == "anthropic":
+            return Relay(asked=self.question.asked, sent=self.target.model)
+        return self._translation()
+
+    def _translation(self) -> Translation:
+        make_filter = self.question.make_filter
+        return Translation(self._reader(), make_filter() if make_filter else None)
+
+    def _reader(self) -> Reader:
+        writer = MessageWriter(
+            id=f"msg_{secrets.token_hex(12)}", model=self.question.asked, input_tokens=self.question.estimate
+        )
+        return self.dialect.reader(self.sent, self.target, writer)
+
+    def whole(self, body: bytes, exchange: Exchange) -> bytes:
+        """The unstreamed message, JSON, whatever form the answer has. Raises UpstreamError."""
+        if self.dialect.name == "anthropic" and _is_json(body):
+            tap = Tap()
+            tap.note_body(body)
+            exchange.usage, exchange.answered, exchange.stop_reason = tap.usage, tap.answered_model, tap.stop_reason or ""
+            return body if self.question.asked == self.target.model else renamed_body(body, self.question.asked)
+        reader, fold, sse = self._reader(), Fold(), SseReader()
+        if _is_json(body):
+            events = reader.feed_body(body)
+        else:
+            events = [event for sent in (*sse.feed(body), *sse.close()) for event in reader.feed(sent)]
+        for event in (*events, *reader.close()):
+            fold.feed(event)
+        message = fold.close()
+        exchange.usage, exchange.answered = reader.usage, reader.answered_model
+        exchange.stop_reason = message.stop_reason or ""
+        return msgspec.json.encode(message)
+
+
+async def _first_bytes(response: UpstreamResponse, target: Target) -> bytes:
+    """Bytes up to the first one that is not white space: what kind of answer this is can then be told.
+
+    Content types are not believed: real servers send SSE as text/plain and JSON as text/event-stream.
+    """
+    first = b""
+    while not first.strip():
+        chunk = await response.read()
+        if not chunk:
+            raise RemoteProtocolError(
+                f"{target.provider.name} answered 200 with an empty body", provider=target.provider.name
+            )
+        first += chunk
+    if first.lstrip()[:1] == b"<":
+        page = first + await response.read()
+        raise DIALECTS["anthropic"].explain(502, {"content-type": "text/html"}, page, target.provider.name)
+    return first
+
+
+def _is_json(first: bytes) -> bool:
+    return first.lstrip()[:1] in {b"{", b"["}
+
+
+async def _read_all(response: UpstreamResponse, first: bytes) -> bytes:
+    chunks = [first]
+    size = len(first)
+    while chunk := await response.read():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _MAX_ANSWER_BODY:
+            raise RemoteProtocolError(f"the answer is larger than {_MAX_ANSWER_BODY} bytes")
+    return b"".join(chunks)
+
+
+async def _read_error(response: UpstreamResponse) -> bytes:
+    """The body of an error, as far as it is of use; a connection that breaks in the middle of it changes nothing."""
+    body = b""
+    try:
+        while len(body) < _MAX_ERROR_BODY and (chunk := await response.read()):
+            body += chunk
+    except UpstreamError:
+        pass  # the status is the error; its text is a courtesy
+    finally:
+        response.close()
+    return body
+
+
+def _is_messages_error(body: bytes) -> bool:
+    """True for an error that only a Messages endpoint makes: then the endpoint exists, and it is the model that does not."""
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return isinstance(answer, dict) and answer.get("type") == "error"
+
+
+def error_frame(fault: Fault) -> bytes:
+    """The error as the last event of a stream that has begun."""
+    return render(fault.event())

@@ -1,0 +1,175 @@
+"""From an upstream's bytes to the client's: the two ways a streamed answer can take.
+
+`Relay` is identity: the upstream speaks Messages and so does the client; frames pass, a tap looks on. `Translation` reads
+events with a dialect's reader and renders them. Both have one shape: `feed(bytes) -> bytes`, `close() -> bytes`, and both
+give whole frames only, so that a keep-alive may be put between any two writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from ccrouter.dialects.anthropic.reader import Tap
+from ccrouter.dialects.base import Reader
+from ccrouter.errors import RemoteProtocolError, UpstreamError
+from ccrouter.messages.events import BlockStart, MessageDelta, MessageEvent, MessageStop, WireUsage, render
+from ccrouter.sse import ServerSentEvent, SseReader, frame
+
+#: What a client profile makes of the events of an answer.
+EventFilter = Callable[[Iterable[MessageEvent]], list[MessageEvent]]
+
+
+class Pipe(Protocol):
+    """An answer on its way.
+
+    `has_content` is true once something worth committing to has come out, `is_done` once nothing more can come;
+    `partial` holds the frames that a raising `feed` or `close` had completed before it raised.
+    """
+
+    has_content: bool
+    is_done: bool
+    stop_reason: str
+    partial: bytes
+
+    @property
+    def usage(self) -> WireUsage: ...
+
+    @property
+    def answered_model(self) -> str: ...
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The frames that `chunk` completes. Raises UpstreamStatus or RemoteProtocolError."""
+
+    def close(self) -> bytes:
+        """The closing frames. Raises RemoteProtocolError if the upstream never said that it was finished."""
+
+
+class Relay:
+    """Messages to Messages. Only the model's name in `message_start` changes, and only if another one was sent than asked."""
+
+    def __init__(self, *, asked: str, sent: str) -> None:
+        self._sse = SseReader()
+        self._tap = Tap()
+        self._renames = asked if asked != sent else ""
+        self.has_content = False
+        self.is_done = False
+        self.stop_reason = ""
+        self.partial = b""
+
+    @property
+    def usage(self) -> WireUsage:
+        return self._tap.usage
+
+    @property
+    def answered_model(self) -> str:
+        return self._tap.answered_model
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._pass(self._sse.feed(chunk))
+
+    def close(self) -> bytes:
+        tail = self._pass(self._sse.close())
+        if not self._tap.is_finished:
+            raise RemoteProtocolError("the stream ended before the message was finished")
+        if not self._tap.is_done:  # the end was announced, its last event forgotten: SDK helpers insist on it
+            tail += render(MessageStop())
+        return tail
+
+    def _pass(self, events: Iterable[ServerSentEvent]) -> bytes:
+        out: list[bytes] = []
+        tap = self._tap
+        try:
+            for event in events:
+                data = event.data
+                if data == b"[DONE]" or not data.strip():  # OpenRouter appends it; Messages has no such event
+                    continue
+                tap.feed(event)
+                if tap.name == "message_start" and self._renames:
+                    data = _renamed(data, self._renames)
+                out.append(frame(event.event or tap.name.encode(), data))
+        except UpstreamError:
+            self.partial = b"".join(out)
+            raise
+        self.has_content = tap.has_content
+        self.is_done = tap.is_done
+        self.stop_reason = tap.stop_reason or ""
+        return b"".join(out)
+
+
+class Translation:
+    """Any dialect to Messages, through its reader, and through a client profile's filter if there is one."""
+
+    def __init__(self, reader: Reader, filter_events: EventFilter | None = None) -> None:
+        self._sse = SseReader()
+        self._reader = reader
+        self._filter = filter_events
+        self.has_content = False
+        self.is_done = False
+        self.stop_reason = ""
+        self.partial = b""
+
+    @property
+    def usage(self) -> WireUsage:
+        return self._reader.usage
+
+    @property
+    def answered_model(self) -> str:
+        return self._reader.answered_model
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._read(self._sse.feed(chunk))
+
+    def feed_body(self, body: bytes) -> bytes:
+        """An unstreamed answer where a streamed one was asked for."""
+        return b"".join(self._rendered(self._reader.feed_body(body)))
+
+    def close(self) -> bytes:
+        tail = self._read(self._sse.close())
+        try:
+            return tail + b"".join(self._rendered(self._reader.close()))
+        except UpstreamError:
+            self.partial = tail
+            raise
+
+    def _read(self, events: Iterable[ServerSentEvent]) -> bytes:
+        out: list[bytes] = []
+        try:
+            for event in events:
+                if event.data == b"[DONE]":
+                    self.is_done = True
+                out += self._rendered(self._reader.feed(event))
+        except UpstreamError:
+            self.partial = b"".join(out)
+            raise
+        return b"".join(out)
+
+    def _rendered(self, events: list[MessageEvent]) -> list[bytes]:
+        if not events:
+            return []
+        for event in events:
+            if isinstance(event, BlockStart):
+                self.has_content = True
+            elif isinstance(event, MessageDelta):
+                self.stop_reason = event.delta.stop_reason or ""
+        if self._filter is not None:
+            events = self._filter(events)
+        return [render(event) for event in events]
+
+
+def _renamed(data: bytes, asked: str) -> bytes:
+    """`message_start` with the asked model; every other byte of its members as it was."""
+    members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    message = msgspec.json.decode(members["message"], type=dict[str, msgspec.Raw])
+    message["model"] = msgspec.Raw(msgspec.json.encode(asked))
+    members["message"] = msgspec.Raw(msgspec.json.encode(message))
+    return msgspec.json.encode(members)
+
+
+def renamed_body(body: bytes, asked: str) -> bytes:
+    """An unstreamed message with the asked model; every other byte of its members as it was."""
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    members["model"] = msgspec.Raw(msgspec.json.encode(asked))
+    return msgspec.json.encode(members)

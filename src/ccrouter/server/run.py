@@ -1,0 +1,141 @@
+"""Running the application: sockets, the event loop, the signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from ccrouter.config.projects import ProjectRouters
+from ccrouter.config.schema import Config
+from ccrouter.server.app import App
+from ccrouter.server.log import ExchangeLog
+
+#: How long streams under way may go on after the first signal, in seconds.
+DRAIN_SECONDS = 4
+
+
+def listen(config: Config) -> list[socket.socket]:
+    """Listening sockets for the configured address. Raises OSError if the port is taken.
+
+    Where the user named no address, both loopbacks are served: "localhost" is ::1 for some clients, 127.0.0.1 for others.
+    """
+    hosts = [config.host]
+    if config.host == "localhost" or "HOST" not in config.raw:
+        hosts = ["127.0.0.1", "::1"] if config.host in {"localhost", "127.0.0.1"} else [config.host]
+    sockets: list[socket.socket] = []
+    for position, host in enumerate(hosts):
+        try:
+            sockets.append(_bind(host, config.port))
+        except OSError:
+            if position == 0:
+                raise
+            # no IPv6 on this machine, or somebody else's ::1: the first address is the one that we announce
+    return sockets
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve(config: Config, *, on_ready: Callable[[], None], log: Path | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; streams under way get DRAIN_SECONDS, a second signal ends them at once.
+
+    `on_ready` is called once requests are being answered; exchanges are logged to the file `log`. Returns the exit code,
+    after the sockets are closed. Raises OSError if the port is taken.
+    """
+    sockets = listen(config)
+    exchanges = ExchangeLog(log, config.log_level) if log is not None else None
+    app = App(config, projects=ProjectRouters(config), log=exchanges)
+    _tune_allocator()
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # locality is taken from the socket, never from a header
+            timeout_keep_alive=75,  # Claude Code keeps its connection between turns
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        ),
+        on_ready,
+    )
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(server.serve(sockets=sockets))
+    finally:
+        if exchanges is not None:
+            exchanges.close()
+    return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            gc.collect()
+            gc.freeze()  # what is here now stays: the collector need not look at it again
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but the signal is not raised again afterwards: an asked-for end is an exit code of 0."""
+        ours = [signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
+        before = {number: signal.signal(number, self.handle_exit) for number in ours}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415 - optional: there is none for Windows
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _tune_allocator() -> None:
+    """Keep megabyte buffers: glibc gives each back to the system and fetches it anew, which costs more than our own work."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # a C library without it (musl)
+        return
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    mallopt(m_mmap_threshold, 32 * 1024 * 1024)
+    mallopt(m_trim_threshold, 32 * 1024 * 1024)

@@ -1,0 +1,81 @@
+"""The environment and settings that point Claude Code at the router. Pure: reads no file and no variable of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ccrouter.config.schema import Config
+from ccrouter.jsontypes import JsonObject
+from ccrouter.service.address import base_url, reachable_host
+
+#: They make Claude Code talk to a cloud's own endpoint, whatever the base URL says.
+REMOVED = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+
+#: What Claude Code is given as a key when the router asks for none.
+DUMMY_KEY = "test"
+
+#: With telemetry off, Claude Code 2.1 denies what its auto mode would have to check first ("its safety check does not
+#: run for this session"); 2.0 knows no auto mode. The first affected release of 2.1 is not known, so all of it counts.
+FIRST_WITH_AUTO_MODE = (2, 1, 0)
+
+_NON_INTERACTIVE = {"CI": "true", "FORCE_COLOR": "0", "NODE_NO_READLINE": "1", "TERM": "dumb"}
+
+
+def client_variables(
+    config: Config, *, host: str, port: int, base: Mapping[str, str], version: tuple[int, int, int] | None
+) -> dict[str, str]:
+    """The variables that Claude Code of this `version` (None: unknown) needs to reach the router at `host` and `port`.
+
+    `base` is the environment it would have otherwise; exceptions from its proxy are kept and ours added.
+    """
+    variables = {
+        "ANTHROPIC_AUTH_TOKEN": config.api_key.reveal() if config.api_key else DUMMY_KEY,
+        "ANTHROPIC_BASE_URL": base_url(host, port),
+        # An exported key would be sent beside the token, or make Claude Code ask which of the two to use.
+        "ANTHROPIC_API_KEY": "",
+        **_no_proxy(reachable_host(host), base),
+        "DISABLE_COST_WARNINGS": "true",
+        "DISABLE_ERROR_REPORTING": "true",
+        "API_TIMEOUT_MS": str(round(config.api_timeout * 1000)),
+        "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1",
+    }
+    if version is not None and version < FIRST_WITH_AUTO_MODE:
+        variables["DISABLE_TELEMETRY"] = "true"
+    if config.small_fast_model:
+        variables["ANTHROPIC_SMALL_FAST_MODEL"] = config.small_fast_model
+    if config.is_non_interactive:
+        variables |= _NON_INTERACTIVE
+    return variables
+
+
+def claude_environment(variables: Mapping[str, str], base: Mapping[str, str]) -> dict[str, str]:
+    """`base` with `variables`, and without what would lead Claude Code past the router."""
+    return {name: value for name, value in base.items() if name not in REMOVED} | dict(variables)
+
+
+def claude_settings(variables: Mapping[str, str], *, status_line: str | None = None) -> JsonObject:
+    """The content of a file for `claude --settings`: it outranks the user's own settings files, as variables do not.
+
+    Settings cannot remove a variable, so those in REMOVED are blank. `status_line` is the command of a status line,
+    None for none.
+    """
+    settings: JsonObject = {"env": {**dict.fromkeys(REMOVED, ""), **variables}}
+    if status_line:
+        settings["statusLine"] = {"type": "command", "command": status_line, "padding": 0}
+    return settings
+
+
+def wants_status_line(config: Config) -> bool:
+    """True if the config turns a status line on."""
+    return bool(config.status_line and config.status_line.get("enabled") in (True, "true"))
+
+
+def _no_proxy(host: str, base: Mapping[str, str]) -> dict[str, str]:
+    """NO_PROXY with `host` added to what the user has.
+
+    In both spellings if the user uses the lower-case one, since programs differ in which they prefer.
+    """
+    given = [base[name] for name in ("NO_PROXY", "no_proxy") if base.get(name)]
+    entries = list(dict.fromkeys(entry.strip() for text in given for entry in text.split(",") if entry.strip()))
+    merged = ",".join(entries if host in entries or "*" in entries else [*entries, host])
+    return {"NO_PROXY": merged, "no_proxy": merged} if "no_proxy" in base else {"NO_PROXY": merged}

@@ -1,0 +1,39 @@
+"""The log file of one run of the router: named by its start, private, the oldest removed. Writes no log line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from ccrouter.config.schema import Config
+from ccrouter.service.private import create_private, make_folder, router_folder
+from ccrouter.service.state import read_live
+
+KEPT = 10
+
+
+def open_log(config: Config, *, now: datetime | None = None) -> Path | None:
+    """The path of a new, empty log file for a run that starts now, None if the config turns logging off.
+
+    After the call the file exists (programs look for it within seconds of a start), 0600 in a folder that was made
+    0700, and beside it at most KEPT - 1 older ones and those of routers that are still running.
+    """
+    if not config.log:
+        return None
+    folder = make_folder(router_folder() / "logs")
+    _remove_oldest(folder, KEPT - 1)
+    stamp = (now or datetime.now().astimezone()).strftime("%Y%m%d%H%M%S")
+    for number in count():
+        path = folder / (f"ccr-{stamp}_{number}.log" if number else f"ccr-{stamp}.log")
+        if create_private(path, ""):
+            return path
+    raise AssertionError("count() does not end")
+
+
+def _remove_oldest(folder: Path, kept: int) -> None:
+    in_use = {state.log for state in read_live(folder.parent)}
+    logs = sorted(folder.glob("ccr-*.log"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+    for path in logs[kept:]:
+        if str(path) not in in_use:
+            path.unlink(missing_ok=True)

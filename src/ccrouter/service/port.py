@@ -1,0 +1,122 @@
+"""Who listens on a port, as far as the system tells an ordinary user. Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccrouter.service.process import describe
+
+_LISTEN = "0A"  # proc(5): the state of a listening socket in /proc/net/tcp
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who listens on a port. What the system hides (other users' processes) is None or ""."""
+
+    pid: int | None
+    command: str = ""
+    uid: int | None = None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            whose = "another user" if self.uid is None or self.uid != _own_uid() else "an unknown process"
+            return f"a process of {whose}" + (f" (uid {self.uid})" if self.uid is not None else "")
+        return f"process {self.pid}" + (f" ({self.command})" if self.command else "")
+
+    @property
+    def is_of_this_user(self) -> bool:
+        """False only if the system says that it is another user's."""
+        return self.uid is None or _own_uid() is None or self.uid == _own_uid()
+
+
+def find_holder(port: int) -> Holder | None:
+    """Who listens on `port`; None if nobody does, or the system has no means to tell."""
+    if sys.platform == "linux":
+        return _from_proc(port)
+    if sys.platform == "win32":
+        return _from_netstat(_run("netstat", "-ano", "-p", "TCP"), port)
+    return from_lsof(_run("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpu"))
+
+
+def _own_uid() -> int | None:
+    return None if sys.platform == "win32" else os.getuid()
+
+
+def _run(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603 - fixed
+    except (OSError, subprocess.TimeoutExpired):  # no such tool: the holder stays unknown
+        return ""
+    return done.stdout
+
+
+def _from_proc(port: int) -> Holder | None:
+    sockets = [row for table in ("tcp", "tcp6") for row in _listening(Path("/proc/net") / table, port)]
+    if not sockets:
+        return None
+    uid = sockets[0][1]
+    pid = _owner_of({f"socket:[{inode}]" for inode, _ in sockets})
+    return Holder(pid, describe(pid) if pid else "", uid)
+
+
+def _listening(table: Path, port: int) -> list[tuple[str, int]]:
+    """Inode and user of each socket of `table` that listens on `port`."""
+    try:
+        rows = table.read_text().splitlines()[1:]
+    except OSError:  # no IPv6
+        return []
+    found = []
+    for row in rows:
+        fields = row.split()
+        if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+            found.append((fields[9], int(fields[7])))
+    return found
+
+
+def _owner_of(links: set[str]) -> int | None:
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            descriptors = list(folder.iterdir())
+        except OSError:  # ended meanwhile, or another user's
+            continue
+        if any(_link(descriptor) in links for descriptor in descriptors):
+            return int(folder.parent.name)
+    return None
+
+
+def _link(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except OSError:  # closed meanwhile
+        return ""
+
+
+def from_lsof(listed: str) -> Holder | None:
+    """The holder in what `lsof -Fpu` prints: `p<pid>` and `u<uid>`, a line each."""
+    pid = re.search(r"^p(\d+)", listed, re.MULTILINE)
+    uid = re.search(r"^u(\d+)", listed, re.MULTILINE)
+    if pid is None:
+        return None
+    return Holder(int(pid[1]), describe(int(pid[1])), int(uid[1]) if uid else None)
+
+
+def from_netstat(listed: str, port: int) -> int | None:
+    """The process that listens on `port`, in what `netstat -ano` prints.
+
+    The word for the state is translated on some systems, so the foreign address, `0.0.0.0:0` or `[::]:0`, tells.
+    """
+    for line in listed.splitlines():
+        fields = line.split()
+        if len(fields) == 5 and fields[1].endswith(f":{port}") and fields[2].endswith(":0"):
+            return int(fields[4])
+    return None
+
+
+def _from_netstat(listed: str, port: int) -> Holder | None:
+    pid = from_netstat(listed, port)
+    return Holder(pid, describe(pid)) if pid is not None else None

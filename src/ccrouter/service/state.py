@@ -1,0 +1,122 @@
+"""The files that tell where the router runs: the PID file that scripts know, and one state file per port beside it.
+
+Written by the router itself once it listens, removed by it when it ends. A file is a claim, believed only while the
+process it names, by number and start time, is alive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ccrouter.service.private import write_private
+from ccrouter.service.process import Identity
+
+PID_FILE = ".claude-code-router.pid"
+_STATE_FILES = ".claude-code-router.*.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One running router.
+
+    `options` are those it was started with, by name and without a key; `has_key_option` tells that there was one. `log`
+    is its log file, None if it keeps none.
+    """
+
+    process: Identity
+    host: str
+    port: int
+    config: str
+    version: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    has_key_option: bool = False
+    log: str | None = None
+
+
+def pid_file(folder: Path) -> Path:
+    """Where the process number is, for scripts."""
+    return folder / PID_FILE
+
+
+def state_file(folder: Path, port: int) -> Path:
+    """Where the state of the router on `port` is."""
+    return folder / f".claude-code-router.{port}.json"
+
+
+def record(folder: Path, state: ServiceState) -> None:
+    """After the call both files name `state`."""
+    told = {
+        "pid": state.process.pid,
+        "started": state.process.started,
+        "host": state.host,
+        "port": state.port,
+        "config": state.config,
+        "version": state.version,
+        "options": dict(state.options),
+        "hasKeyOption": state.has_key_option,
+        "log": state.log,
+    }
+    write_private(state_file(folder, state.port), json.dumps(told, indent=2) + "\n")
+    write_private(pid_file(folder), str(state.process.pid))
+
+
+def forget(folder: Path, state: ServiceState) -> None:
+    """After the call no file names `state`; the PID file names another router of this folder if one is left."""
+    recorded = _read(state_file(folder, state.port))
+    if recorded is not None and recorded.process == state.process:
+        state_file(folder, state.port).unlink(missing_ok=True)
+    if read_pid(folder) == state.process.pid:
+        left = read_live(folder)
+        if left:
+            write_private(pid_file(folder), str(left[0].process.pid))
+        else:
+            pid_file(folder).unlink(missing_ok=True)
+
+
+def read_live(folder: Path) -> list[ServiceState]:
+    """The routers of this folder whose processes are alive, the one started last first."""
+    dated: list[tuple[float, ServiceState]] = []
+    for path in folder.glob(_STATE_FILES):
+        state = _read(path)
+        if state is not None and state.process.is_running:
+            dated.append((path.stat().st_mtime, state))
+    return [state for _, state in sorted(dated, key=lambda pair: pair[0], reverse=True)]
+
+
+def remove_stale(folder: Path) -> None:
+    """After the call there is no state file, and no PID file, of a process that is gone."""
+    for path in folder.glob(_STATE_FILES):
+        state = _read(path)
+        if state is None or not state.process.is_running:
+            path.unlink(missing_ok=True)
+    if not read_live(folder):
+        pid_file(folder).unlink(missing_ok=True)
+
+
+def read_pid(folder: Path) -> int | None:
+    """The number in the PID file, None without a file or a number."""
+    try:
+        return int(pid_file(folder).read_text().strip())
+    except (OSError, ValueError):
+        return None
+
+
+def _read(path: Path) -> ServiceState | None:
+    """The state in a file, None if it cannot be understood: written by another version, or by hand."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return ServiceState(
+            process=Identity(int(told["pid"]), str(told["started"])),
+            host=str(told["host"]),
+            port=int(told["port"]),
+            config=str(told["config"]),
+            version=str(told["version"]),
+            options={str(name): str(value) for name, value in told.get("options", {}).items()},
+            has_key_option=bool(told.get("hasKeyOption", False)),
+            log=told.get("log"),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,1 @@
+"""Outgoing I/O: the one seam between the router and its providers."""

@@ -1,0 +1,161 @@
+"""Sending one request to a provider, and mapping every way in which that can fail to our own errors.
+
+The only module that knows the HTTP client library (aiohttp). Redirects are never followed: a provider that redirects would
+take the key and the conversation to a place that nobody approved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment
+
+import aiohttp
+
+from ccrouter import __version__
+from ccrouter.config.schema import Endpoint, Provider
+from ccrouter.errors import RemoteProtocolError, UpstreamUnreachable
+from ccrouter.upstream.auth import auth_headers
+from ccrouter.upstream.dryrun import DryRunResponse
+
+#: Never sent upstream, whoever set them: hop-by-hop (RFC 9110 §7.6.1), forwarding traces, and what the client library sets.
+NEVER_SENT = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade", "host", "content-length", "forwarded", "via", "cookie", "x-real-ip",
+})  # fmt: skip
+
+
+class UpstreamResponse(Protocol):
+    """An answer that has begun. `headers` are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self) -> bytes:
+        """The next piece, everything that has arrived; b"" at the end. Raises UpstreamError."""
+
+    def close(self) -> None:
+        """Give the connection back, or cut it if the answer was not read to its end. May be called twice."""
+
+
+class HttpResponse:
+    """An UpstreamResponse over HTTP."""
+
+    def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
+        self._response = response
+        self._provider = provider
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _failure(error, self._provider) from error
+
+    def close(self) -> None:
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class UpstreamClient:
+    """One connection pool for the life of the process. Build it inside the running event loop; `close` it at the end."""
+
+    def __init__(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ttl_dns_cache=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            headers={"accept-encoding": "identity"},
+            skip_auto_headers=("user-agent", "accept"),
+            requote_redirect_url=False,
+            read_bufsize=256 * 1024,
+        )
+        self._proxies: dict[tuple[str, str], str | None] = {}
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def send(
+        self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str], body: bytes
+    ) -> UpstreamResponse:
+        """POST `body` to `endpoint` with the provider's key, and return once the answer's headers are here.
+
+        Raises UpstreamUnreachable. Any status is an answer, redirects included.
+        """
+        if endpoint.url.startswith("dry-run:"):
+            return DryRunResponse(body)
+        limits = provider.timeouts
+        try:
+            async with asyncio.timeout(limits.first_byte):
+                response = await self._session.post(
+                    endpoint.url,
+                    data=body,
+                    headers=self._headers(provider, endpoint, headers),
+                    proxy=self._proxy(provider, endpoint.url),
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.idle),
+                )
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise _failure(error, provider.name) from error
+        return HttpResponse(response, provider.name)
+
+    def _headers(self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str]) -> dict[str, str]:
+        """Least to most particular: ours, the dialect's, the key, what the user configured."""
+        merged = {"content-type": "application/json", "user-agent": f"ccrouter/{__version__}"}
+        merged.update(headers)
+        merged.update(auth_headers(provider, endpoint))
+        merged.update((name.lower(), value) for name, value in provider.headers.items())
+        return {name: value for name, value in merged.items() if name not in NEVER_SENT}
+
+    def _proxy(self, provider: Provider, url: str) -> str | None:
+        """The provider's own proxy, else the environment's unless NO_PROXY names the host; never for loopback."""
+        if provider.proxy is not None:
+            return provider.proxy or None
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc)
+        if key not in self._proxies:
+            found = getproxies_environment()
+            host = parts.hostname or ""
+            is_direct = host in {"localhost", "127.0.0.1", "::1"} or bool(proxy_bypass_environment(host, found))
+            self._proxies[key] = None if is_direct else found.get(parts.scheme) or found.get("all")
+        return self._proxies[key]
+
+
+def _failure(error: Exception, provider: str) -> UpstreamUnreachable | RemoteProtocolError:
+    """The library's exception as ours. The text names the provider and what to look at, never a header or a key."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+            detail = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+            return UpstreamUnreachable(f"{provider}: no secure connection: {detail}", kind="tls", provider=provider)
+        case aiohttp.ClientConnectorDNSError():
+            return UpstreamUnreachable(
+                f"{provider}: the host name {error.host} cannot be resolved", kind="dns", provider=provider
+            )
+        case aiohttp.ConnectionTimeoutError():
+            return UpstreamUnreachable(f"{provider}: no connection in time", kind="connect", provider=provider)
+        case TimeoutError():
+            return UpstreamUnreachable(
+                f"{provider}: silent for longer than the time-out allows", kind="timeout", provider=provider
+            )
+        case aiohttp.ClientConnectorError():
+            return UpstreamUnreachable(
+                f"{provider}: cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}",
+                kind="connect",
+                provider=provider,
+            )
+        case aiohttp.InvalidURL():
+            return UpstreamUnreachable(f"{provider}: the URL is not valid", kind="connect", provider=provider)
+        case aiohttp.ClientPayloadError():
+            return RemoteProtocolError(f"{provider}: the answer was cut off", provider=provider)
+        case aiohttp.ClientResponseError():
+            return RemoteProtocolError(
+                f"{provider}: the answer is not valid HTTP: {error.message[:200]}", provider=provider
+            )
+        case _:
+            return UpstreamUnreachable(f"{provider}: the connection broke: {error}", kind="reset", provider=provider)

@@ -1,0 +1,348 @@
+"""The scripted model: it looks at the conversation and decides, the same way in both dialects.
+
+A prompt names the scenario in double brackets, `[[EDIT-FILE /tmp/x]]`. What the model expected of the request
+and did not find is kept in `failures` and said out loud, so that the client ends at once instead of retrying.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conversation import Conversation, Turn, read
+from tests.upstream import Received, Reply, anthropic_wire, chat_wire, json_reply, sse_reply
+
+MARK = re.compile(r"\[\[([A-Z-]+)(?: ([^\]]*))?\]\]")
+GREETING = "Hello from the scripted model.\n\n\tIndented, 你好, 🦜, a\u2028line separator."
+THOUGHT = "The user wants me to think ⚡ about it."
+SIGNATURE = "EqQBCkYIARgCIkAscripted+signature/of=the==model"
+
+
+THREADS_UNSUPPORTED = {
+    "type": "error",
+    "error": {
+        "type": "invalid_request_error",
+        "message": "message threads are not available here",
+        "details": {"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Say:
+    """What the model answers."""
+
+    text: str | None = None
+    thinking: str | None = None
+    tools: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
+    refuse: Reply | None = None
+
+
+class UnexpectedError(AssertionError):
+    """The request did not hold what it must."""
+
+
+def expect(truth: object, otherwise: str) -> None:
+    if not truth:
+        raise UnexpectedError(otherwise)
+
+
+class Scene:
+    """The conversation since the last prompt that named a scenario."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.name, self.argument = "", ""
+        start = 0
+        for at, turn in enumerate(conversation.turns):
+            if turn.kind == "user" and (found := MARK.search(turn.text)):
+                self.name, self.argument, start = found[1], found[2] or "", at
+        self.before = conversation.turns[:start]
+        self.since = conversation.turns[start:]
+
+    def of(self, kind: str) -> list[Turn]:
+        return [turn for turn in self.since if turn.kind == kind]
+
+    @property
+    def calls(self) -> list[Turn]:
+        return self.of("call")
+
+    def result(self, ident: str) -> Turn:
+        """The result of that call; there must be exactly one."""
+        found = [turn for turn in self.of("result") if turn.ident == ident]
+        expect(len(found) == 1, f"{len(found)} results for call {ident}: {self.of('result')}")
+        return found[0]
+
+
+def nod(_scene: Scene) -> Say:
+    return Say("ok")
+
+
+def greet(_scene: Scene) -> Say:
+    return Say(GREETING)
+
+
+def edit_file(scene: Scene) -> Say:
+    """Read, then Edit, then a word."""
+    match scene.calls:
+        case []:
+            return Say(
+                "I shall read it first.", tools=(("toolu_read", "Read", {"file_path": scene.argument}),)
+            )
+        case [reading]:
+            shown = scene.result(reading.ident)
+            expect("colour = red" in shown.text, f"Read showed {shown.text!r}")
+            change = {
+                "file_path": scene.argument,
+                "old_string": "colour = red",
+                "new_string": "colour = blau 蓝",
+            }
+            return Say(tools=(("toolu_edit", "Edit", change),))
+        case [_, editing]:
+            done = scene.result(editing.ident)
+            expect("updated" in done.text, f"Edit answered {done.text!r}")
+            return Say("EDITED")
+    raise UnexpectedError(f"too many calls: {scene.calls}")
+
+
+def parallel(scene: Scene) -> Say:
+    """Three calls at once; every result must find its way back to its call."""
+    if not scene.calls:
+        return Say(
+            tools=(
+                ("toolu_slow", "Bash", {"command": "sleep 0.2; printf one", "description": "Print one"}),
+                ("toolu_fast", "Bash", {"command": "printf two", "description": "Print two"}),
+                ("toolu_file", "Read", {"file_path": scene.argument}),
+            )
+        )
+    expect(
+        [call.name for call in scene.calls] == ["Bash", "Bash", "Read"], f"calls came back as {scene.calls}"
+    )
+    slow, fast, reading = scene.calls
+    expect("one" in scene.result(slow.ident).text, f"slow: {scene.result(slow.ident)}")
+    expect("two" in scene.result(fast.ident).text, f"fast: {scene.result(fast.ident)}")
+    expect("colour = red" in scene.result(reading.ident).text, f"read: {scene.result(reading.ident)}")
+    return Say("PARALLEL-DONE")
+
+
+def think(scene: Scene) -> Say:
+    """Think, call, think again: the first thought must be there in its place on the second request."""
+    if not scene.calls:
+        command = {"command": "printf thought", "description": "Print"}
+        return Say("One moment.", THOUGHT, (("toolu_think", "Bash", command),))
+    check_thoughts(scene.since, scene.conversation)
+    return Say("THOUGHT-THROUGH", "And a second thought.")
+
+
+def remember(scene: Scene) -> Say:
+    """A second prompt in the same session: the visible history is whole, and what may be replayed is exact."""
+    visible = [turn.text for turn in scene.before if turn.kind == "assistant"]
+    expect("One moment." in visible and "THOUGHT-THROUGH" in visible, f"history shows {visible}")
+    check_thoughts(scene.before, scene.conversation, whole=False)
+    return Say("REMEMBERED")
+
+
+def check_thoughts(turns: list[Turn], conversation: Conversation, *, whole: bool = True) -> None:
+    """Thinking is never visible text; on the Messages API it comes back exactly, signature and all."""
+    leaked = [turn for turn in turns if turn.kind in ("assistant", "user", "result") and THOUGHT in turn.text]
+    expect(not leaked, f"thinking became visible text: {leaked}")
+    thoughts = [turn for turn in turns if turn.kind == "thinking"]
+    if conversation.dialect == "anthropic":
+        expect(thoughts or not whole, "no thinking came back")
+        wrong = [turn for turn in thoughts if turn.signature != SIGNATURE]
+        expect(not wrong, f"thinking came back with another signature: {wrong}")
+    if thoughts:
+        expect(thoughts[0].text == THOUGHT, f"thinking came back changed: {thoughts[0]}")
+
+
+def subagent(scene: Scene) -> Say:
+    """Ask a sub-agent; its answer arrives as tool result (2.0) or later as a user message (2.1)."""
+    if not scene.calls:
+        name = "Agent" if "Agent" in scene.conversation.tools else "Task"
+        order = {"description": "Ask", "prompt": "[[SUB-QUESTION]]", "subagent_type": "general-purpose"}
+        return Say("Asking.", tools=(("toolu_agent", name, order),))
+    told = any("SUB-ANSWER" in turn.text for turn in scene.since if turn.kind in ("result", "user"))
+    return Say("SUBAGENT-DONE" if told else "WAITING-FOR-SUBAGENT")
+
+
+def sub_question(_scene: Scene) -> Say:
+    return Say("SUB-ANSWER: forty-two")
+
+
+def look(scene: Scene) -> Say:
+    """Read an image file; the next request must carry the picture itself."""
+    if not scene.calls:
+        return Say(tools=(("toolu_image", "Read", {"file_path": scene.argument}),))
+    picture = Path(scene.argument).read_bytes()
+    images = [turn.data for turn in scene.of("image")]
+    expect(picture in images, f"{len(images)} images came, none of them the file: {[i[:16] for i in images]}")
+    as_text = [turn for turn in scene.since if "iVBORw0KGgo" in turn.text]
+    expect(not as_text, f"base64 came as text: {str(as_text)[:300]}")
+    return Say("SEEN")
+
+
+def weather(scene: Scene) -> Say:
+    """Two parallel calls of the client's own tool, then a conclusion."""
+    if not scene.calls:
+        calls = (
+            ("toolu_paris", "get_weather", {"city": "Paris", "days": 3}),
+            ("toolu_lyon", "get_weather", {"city": "Lyon"}),
+        )
+        return Say("Looking.", tools=calls)
+    paris, lyon = scene.calls
+    expect(scene.result(paris.ident).text == "Paris: sunny for 3 days", f"Paris: {scene.result(paris.ident)}")
+    expect(scene.result(lyon.ident).text == "Lyon: sunny for 1 days", f"Lyon: {scene.result(lyon.ident)}")
+    return Say("Both sunny.")
+
+
+def weather_thinking(scene: Scene) -> Say:
+    if not scene.calls:
+        return replace(weather(scene), thinking=THOUGHT)
+    check_thoughts(scene.since, scene.conversation)
+    return weather(scene)
+
+
+def refuse_busy(scene: Scene) -> Say:
+    words = "Rate limit reached: 40000 tokens per minute"
+    headers = {"retry-after": "7"}
+    if scene.conversation.dialect == "anthropic":
+        return Say(refuse=json_reply(anthropic_wire.error_json("rate_limit_error", words), 429, headers))
+    return Say(refuse=json_reply(chat_wire.error_json(words, "tokens", "rate_limit_exceeded"), 429, headers))
+
+
+def refuse_credit(scene: Scene) -> Say:
+    words = "This request requires more credits. To increase, add credits to your account"
+    if scene.conversation.dialect == "anthropic":
+        return Say(refuse=json_reply(anthropic_wire.error_json("billing_error", words), 402))
+    return Say(refuse=json_reply(chat_wire.error_json(words, None, 402), 402))
+
+
+def break_off(scene: Scene) -> Say:
+    """Half an answer, then the connection ends."""
+    wire = (
+        anthropic_wire.message_stream if scene.conversation.dialect == "anthropic" else chat_wire.chat_stream
+    )
+    return Say(refuse=sse_reply(wire("Half of an answer that"), cut_at=b"nswer"))
+
+
+def claudable_build(scene: Scene) -> Say:
+    """Tools the client did not name must be on offer, with the keys its local tools read."""
+    offered = {*scene.conversation.tools}
+    expect({"Read", "Write", "Edit", "LS", "Bash"} <= offered, f"tools on offer: {sorted(offered)}")
+    editing = scene.conversation.schemas["Edit"]["properties"]
+    expect({"file_path", "old_content", "replacement"} <= set(editing), f"Edit takes {sorted(editing)}")
+    match scene.calls:
+        case []:
+            page = {"file_path": "page.html", "content": "<h1>Hello</h1>\n"}
+            return Say("Building.", tools=(("toolu_w", "Write", page), ("toolu_l", "LS", {"path": "."})))
+        case [write, listing]:
+            expect(scene.result(write.ident).text == "Wrote page.html", f"{scene.result(write.ident)}")
+            expect("page.html" in scene.result(listing.ident).text, f"{scene.result(listing.ident)}")
+            change = {"file_path": "page.html", "old_content": "Hello", "replacement": "Good bye"}
+            return Say(tools=(("toolu_e", "Edit", change),))
+    return Say("PAGE-DONE \u2028 线")
+
+
+def claudable_check(scene: Scene) -> Say:
+    if not scene.calls:
+        return Say(tools=(("toolu_r", "Read", {"file_path": "page.html"}),))
+    shown = scene.result(scene.calls[0].ident).text
+    expect(shown == "<h1>Good bye</h1>\n", f"the file reads {shown!r}")
+    return Say("CLAUDABLE-CHECKED")
+
+
+SCENARIOS: dict[str, Callable[[Scene], Say]] = {
+    "GREET": greet,
+    "EDIT-FILE": edit_file,
+    "PARALLEL": parallel,
+    "THINK": think,
+    "REMEMBER": remember,
+    "SUBAGENT": subagent,
+    "SUB-QUESTION": sub_question,
+    "LOOK": look,
+    "WEATHER": weather,
+    "WEATHER-THINKING": weather_thinking,
+    "REFUSE-BUSY": refuse_busy,
+    "REFUSE-CREDIT": refuse_credit,
+    "BREAK": break_off,
+    "CLAUDABLE-BUILD": claudable_build,
+    "CLAUDABLE-CHECK": claudable_check,
+}
+
+
+@dataclass
+class Brain:
+    """The reply function of one upstream. `absent` are paths that answer 404, as a provider without them would."""
+
+    dialect: str
+    absent: tuple[str, ...] = ()
+    reasoning_field: chat_wire.ReasoningField = "reasoning_content"
+    seen: list[Conversation] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    scenarios: dict[str, Callable[[Scene], Say]] = field(default_factory=lambda: dict(SCENARIOS))
+    unmarked: Callable[[Scene], Say] = nod  # warm-ups, titles, summaries and the like
+
+    def begin(self) -> None:
+        """Forget what was seen: a new test starts."""
+        self.seen.clear()
+        self.failures.clear()
+        self.scenarios = dict(SCENARIOS)
+        self.unmarked = nod
+
+    def seen_of(self, name: str) -> list[Conversation]:
+        """The requests that belong to this scenario."""
+        return [conversation for conversation in self.seen if Scene(conversation).name == name]
+
+    def __call__(self, received: Received) -> Reply:
+        ending = "/messages" if self.dialect == "anthropic" else "/chat/completions"
+        if received.path in self.absent or (
+            received.method == "POST" and "/messages" in received.path and self.dialect == "chat"
+        ):
+            return json_reply({"error": {"message": f"no route {received.path}", "code": 404}}, 404)
+        if received.method != "POST":
+            return json_reply({"object": "list", "data": []})
+        if received.path.endswith("/count_tokens"):
+            return json_reply({"input_tokens": 1234})
+        if not received.path.endswith(ending):
+            self.failures.append(f"unexpected {received!r}")
+            return json_reply({"error": {"message": "not found"}}, 404)
+        conversation = read(self.dialect, received.json())
+        self.seen.append(conversation)
+        if self.dialect == "anthropic" and "thread" in conversation.body:
+            return json_reply(THREADS_UNSUPPORTED, 400)
+        if wrong := conversation.objections():
+            self.failures.append(f"a strict provider refuses this: {wrong}")
+            return self.refusal(400, f"invalid request: {wrong}")
+        return self.render(self.decide(conversation), conversation)
+
+    def decide(self, conversation: Conversation) -> Say:
+        scene = Scene(conversation)
+        scenario = self.scenarios.get(scene.name, self.unmarked)
+        try:
+            return scenario(scene)
+        except (UnexpectedError, LookupError, OSError, ValueError) as wrong:
+            self.failures.append(f"{scene.name}: {wrong!r}")
+            return Say(f"BRAIN-FAILED {scene.name}: {wrong!r}")
+
+    def refusal(self, status: int, message: str) -> Reply:
+        if self.dialect == "anthropic":
+            return json_reply(anthropic_wire.error_json("invalid_request_error", message), status)
+        return json_reply(chat_wire.error_json(message), status)
+
+    def render(self, say: Say, conversation: Conversation) -> Reply:
+        """The answer on the wire, streamed if that was asked for."""
+        if say.refuse is not None:
+            return say.refuse
+        model = conversation.model
+        parts = (say.text, say.thinking, say.tools)
+        if self.dialect == "anthropic":
+            named: dict[str, Any] = {"signature": SIGNATURE, "model": model}
+            if conversation.streamed:
+                return sse_reply(anthropic_wire.message_stream(*parts, **named))
+            return json_reply(anthropic_wire.message_json(*parts, **named))
+        if conversation.streamed:
+            return sse_reply(chat_wire.chat_stream(*parts, model=model, reasoning_field=self.reasoning_field))
+        return json_reply(chat_wire.chat_json(*parts, model=model, reasoning_field=self.reasoning_field))
