@@ -23,20 +23,14 @@ CACHE = ROOT / ".bench"
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="under a minute, coarser, without the 256 and 512 streams"
-    )
+    parser.add_argument("--quick", action="store_true", help="under a minute, coarser, without the 256 and 512 streams")
     parser.add_argument("--only", default="", metavar="W3,W4", help=f"some of {','.join(workloads.NAMES)}")
-    parser.add_argument(
-        "--contenders", default=",".join(report.ORDER), metavar="A,B", help="default: %(default)s"
-    )
+    parser.add_argument("--contenders", default=",".join(report.ORDER), metavar="A,B", help="default: %(default)s")
     parser.add_argument(
         "--ccr", type=Path, default=Path(sys.executable).with_name("ccr"), help="another ccr to measure"
     )
     parser.add_argument("--out", type=Path, help="where the JSON goes (default: .bench/result-<commit>.json)")
-    parser.add_argument(
-        "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="print the ratios of two results"
-    )
+    parser.add_argument("--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="print the ratios of two results")
     arguments = parser.parse_args()
     for option, known in (("only", workloads.NAMES), ("contenders", report.ORDER)):
         chosen = [word for word in getattr(arguments, option).split(",") if word]
@@ -67,9 +61,7 @@ def _machine(cpus: processes.Cpus) -> str:
         platform.machine(),
     )
     apart = (
-        "program and rig on a CPU each"
-        if cpus.are_apart
-        else "ONE CPU for program and rig: times are not comparable"
+        "program and rig on a CPU each" if cpus.are_apart else "ONE CPU for program and rig: times are not comparable"
     )
     system = f"Linux {platform.release()}, Python {platform.python_version()}"
     return f"{model}, {os.cpu_count()} CPUs, {system}; {apart}"
@@ -133,7 +125,8 @@ def measure_everything(bench: measure.Bench, only: list[str]) -> None:
         bench.note_memory("rss_at_end_mb")
     if is_wanted("micro"):
         say("in process")
-        figures, missing = micro.measure()
+        with bench.rig.cpus.pinned(bench.rig.cpus.contender):
+            figures, missing = micro.measure()
         bench.figures["micro"] = {targets.OURS: figures}
         bench.failures |= missing
 

@@ -146,16 +146,12 @@ def _frame(chance: random.Random, *, stream: bool, is_small: bool, salt: int) ->
     if not is_small:
         text = _prose(chance, SYSTEM_TEXT_BYTES)
         system.append({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})  # type: ignore[dict-item]
-        system.append(
-            {"type": "text", "text": "<env>\nWorking directory: /home/me/project\nPlatform: linux\n</env>"}
-        )
+        system.append({"type": "text", "text": "<env>\nWorking directory: /home/me/project\nPlatform: linux\n</env>"})
     body: Json = {
         "model": "m1",
         "messages": [],
         "system": system,
-        "metadata": {
-            "user_id": json.dumps({"device_id": "d" * 64, "account_uuid": "", "session_id": session})
-        },
+        "metadata": {"user_id": json.dumps({"device_id": "d" * 64, "account_uuid": "", "session_id": session})},
         "max_tokens": 8000,
         "stream": stream,
     }
@@ -175,9 +171,7 @@ def growing(model: str, sizes: list[int], *, stream: bool = True, salt: int = 0)
     frame = _frame(chance, stream=stream, is_small=sizes[0] < 10_000, salt=salt)
     frame["model"] = model
     first = min(1_500, max(600, sizes[0] - 700)) if sizes[0] < 10_000 else 1_500
-    messages: list[Json] = [
-        {"role": "user", "content": [{"type": "text", "text": _prose(chance, first)}, _mark(salt)]}
-    ]
+    messages: list[Json] = [{"role": "user", "content": [{"type": "text", "text": _prose(chance, first)}, _mark(salt)]}]
     length = len(write(frame)) + len(write(messages[0]))
     written: list[bytes] = []
     for size in sizes:

@@ -25,7 +25,7 @@ START_LIMIT_S = 20.0
 UPSTREAM_PATHS: dict[Dialect, str] = {"anthropic": "/v1/messages", "chat": "/v1/chat/completions"}
 
 
-class Skipped(Exception):  # noqa: N818 - not an error: the run goes on without this contender
+class Skipped(Exception):
     """This contender cannot be had here; the text says why."""
 
 
@@ -125,18 +125,14 @@ class RouterContender(Contender):
 
 
 class Nginx(Contender):
-    """`proxy_pass` without buffering, one worker: what carrying the bytes costs at least."""
+    """`proxy_pass` without buffering, in one process: what carrying the bytes costs at least."""
 
     name = "nginx"
 
     def prepare(self) -> None:
-        self.binary = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") or str(
-            self._fetch()
-        )
+        self.binary = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") or str(self._fetch())
         try:
-            self.version = (
-                processes.run(["sh", "-c", f"{self.binary} -v 2>&1"], limit_s=10).strip().rpartition("/")[2]
-            )
+            self.version = processes.run(["sh", "-c", f"{self.binary} -v 2>&1"], limit_s=10).strip().rpartition("/")[2]
         except BenchError as error:
             raise Skipped(f"nginx does not run here: {error}") from error
 
@@ -151,11 +147,12 @@ class Nginx(Contender):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         try:
-            processes.run(["apt-get", "download", "nginx-light"], limit_s=60, cwd=place)
+            # The binary is in nginx-light up to Debian 11, in nginx since: the other one is an empty shell.
+            processes.run(["apt-get", "download", "nginx-light", "nginx"], limit_s=60, cwd=place)
             for package in place.glob("*.deb"):
                 processes.run(["dpkg", "-x", str(package), str(place / "root")], limit_s=30)
         except BenchError as error:
-            raise Skipped(f"nginx-light cannot be fetched (apt-get update may help): {error}") from error
+            raise Skipped(f"Debian's nginx cannot be fetched (apt-get update may help): {error}") from error
         return binary
 
     def address(self, dialect: Dialect, *, is_paced: bool) -> Address:
@@ -164,12 +161,10 @@ class Nginx(Contender):
 
     def command(self) -> list[str]:
         def upstream(name: str, port: int) -> str:
-            return (
-                f"upstream {name} {{ server 127.0.0.1:{port}; keepalive 1024; keepalive_requests 1000000; }}"
-            )
+            return f"upstream {name} {{ server 127.0.0.1:{port}; keepalive 1024; keepalive_requests 1000000; }}"
 
         text = f"""
-            daemon off; worker_processes 1; pid {self.work}/pid; error_log {self.work}/error.log;
+            daemon off; master_process off; pid {self.work}/pid; error_log {self.work}/error.log;
             {"user root;" if os.geteuid() == 0 else ""}
             events {{ worker_connections 8192; }}
             http {{

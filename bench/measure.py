@@ -36,6 +36,7 @@ class Effort:
 
     rounds: int
     slice_s: float
+    long_rounds: int  # of what takes seconds each time: sessions, conversations, paced streams
     paced_streams: int  # per client
     ramp_ms: int
     ladder: tuple[int, ...]
@@ -44,9 +45,9 @@ class Effort:
 
 
 FULL = Effort(
-    rounds=7, slice_s=0.7, paced_streams=2, ramp_ms=2000, ladder=workloads.LADDER, starts=5, limit_s=1200
+    rounds=7, slice_s=0.7, long_rounds=3, paced_streams=2, ramp_ms=2000, ladder=workloads.LADDER, starts=5, limit_s=1200
 )
-QUICK = Effort(rounds=2, slice_s=0.3, paced_streams=1, ramp_ms=1000, ladder=(), starts=1, limit_s=240)
+QUICK = Effort(rounds=2, slice_s=0.25, long_rounds=1, paced_streams=1, ramp_ms=600, ladder=(), starts=1, limit_s=240)
 
 
 class Rig:
@@ -56,6 +57,8 @@ class Rig:
         self.cache, self.cpus = cache, cpus
         self.folder = cache / "rig"
         self.folder.mkdir(parents=True, exist_ok=True)
+        for body in self.folder.glob("*.json"):  # of an earlier run, maybe of other bodies
+            body.unlink()
         self.child: Child | None = None
         self.requests_sent = 0  # numbers the bodies, so that no two of a whole run are alike
 
@@ -133,9 +136,7 @@ class Bench:
             file.write_bytes(bodies.single(model, size, stream=stream, salt=salt))
         return file
 
-    def run(
-        self, contender: Contender, files: Sequence[Path], address: Address, *options: str, **more: Any
-    ) -> Figures:
+    def run(self, contender: Contender, files: Sequence[Path], address: Address, *options: str, **more: Any) -> Figures:
         """One load run and the CPU time that the contender's processes used meanwhile."""
         pid = contender.child.pid if contender.child else None
         cpu, begin = self.rig.cpus.contender, time.monotonic()
@@ -202,9 +203,7 @@ class Bench:
         for workload in chosen:
             for contender in self.contenders:
                 try:
-                    self.run_workload(
-                        workload, contender, min(0.4, slice_s / 2)
-                    )  # warms up; a failure shows below
+                    self.run_workload(workload, contender, min(0.4, slice_s / 2))  # warms up; a failure shows below
                 except BenchError as error:
                     self.failures[f"{workload.name} {contender.name}"] = str(error)
             self.take_turns(
@@ -215,11 +214,10 @@ class Bench:
             )
 
     def measure_paced(self) -> None:
-        rounds = 1 if self.effort.rounds < 5 else 2
         self.take_turns(
             "W5",
             lambda contender, _turn: self.run_workload(workloads.PACED, contender, 0),
-            rounds=rounds,
+            rounds=self.effort.long_rounds,
             chosen=self.contenders,
         )
 
@@ -247,9 +245,7 @@ class Bench:
 
     def measure_session(self) -> None:
         """Thirty growing requests of one conversation, each session a new one."""
-        self.take_turns(
-            "session", self._run_session, rounds=min(3, self.effort.rounds), chosen=self.contenders
-        )
+        self.take_turns("session", self._run_session, rounds=self.effort.long_rounds, chosen=self.contenders)
 
     def _run_session(self, contender: Contender, turn: int) -> Figures:
         address = contender.address("chat", is_paced=False)
@@ -262,9 +258,7 @@ class Bench:
 
     def measure_conversation(self) -> None:
         """A conversation of about 440 000 tokens: `cold` is its first request, the rest its next turns."""
-        self.take_turns(
-            "conversation", self._run_conversation, rounds=min(3, self.effort.rounds), chosen=self.contenders
-        )
+        self.take_turns("conversation", self._run_conversation, rounds=self.effort.long_rounds, chosen=self.contenders)
 
     def _run_conversation(self, contender: Contender, turn: int) -> Figures:
         address = contender.address("chat", is_paced=False)

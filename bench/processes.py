@@ -96,9 +96,7 @@ def run(command: Sequence[str], *, limit_s: float, cwd: Path | None = None) -> s
     except OSError as error:
         raise BenchError(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
-        raise BenchError(
-            f"{command[0]} failed ({done.returncode}): {(done.stderr or done.stdout).strip()[-300:]}"
-        )
+        raise BenchError(f"{command[0]} failed ({done.returncode}): {(done.stderr or done.stdout).strip()[-300:]}")
     return done.stdout
 
 

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 ORDER = ("direct", "nginx", "node", OURS)
 TITLES = {workload.name: workload.title for workload in (*workloads.BURSTS, workloads.PACED)}
 UNSTEADY_SHARE = 0.05
-# Figures of which less is not better, or that only explain another.
-NOT_COMPARED = ("requests", "per_s", "first_event_sum", "age_sum", "age_max", "total_max", "first_event_max")
+COMPARED = ("cpu_ms", "first_event_p50", "first_event_p99", "total_p50", "total_p99", "age_p50", "age_p99", "stalls")
+COMPARED_TOO = {  # what has a meaning in these rows only; of start, memory and micro everything has
+    "session": ("first_event_sum", "total_sum"),
+    "conversation": ("cold",),
+}
 
 
 def number(value: float | None) -> str:
@@ -89,9 +92,7 @@ def _sections(figures: Table, present: Sequence[str]) -> Iterable[str]:
         [(f"{name} {point}", name, f"{_first(name)}_{point}") for name in names for point in ("p50", "p99")],
         present,
     )
-    yield _section(
-        "Whole reply, ms", figures, [(f"{name} p50", name, "total_p50") for name in names[:-1]], present
-    )
+    yield _section("Whole reply, ms", figures, [(f"{name} p50", name, "total_p50") for name in names[:-1]], present)
     steps = [name for name in figures if name.startswith("streams-")]
     paced = [
         ("64 streams (W5)", "W5"),
@@ -181,12 +182,16 @@ def show(result: dict[str, Any]) -> str:
     lines += [section for section in _sections(figures, present) if section]
     shown = {who: stall_free_streams(figures, who) for who in present}
     if any(count is not None for count in shown.values()):
-        lines.append(
-            "Stall-free streams: " + ", ".join(f"{who} {number(count)}" for who, count in shown.items())
-        )
+        lines.append("Stall-free streams: " + ", ".join(f"{who} {number(count)}" for who, count in shown.items()))
     lines.append(targets_table(figures))
     lines += [f"FAILED: {what}: {why}" for what, why in result["failures"].items()]
     return "\n".join(lines)
+
+
+def _is_compared(workload: str, key: str) -> bool:
+    if workload in ("start", "memory", "micro"):
+        return True
+    return key in COMPARED_TOO.get(workload, ()) or (key in COMPARED and workload != "session")
 
 
 def compare(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -196,13 +201,11 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> str:
         for who in ORDER:
             for key, before in row.get(who, {}).items():
                 after = figure(new["figures"], workload, who, key)
-                if after is None or key in NOT_COMPARED or not before:
+                if after is None or not before or not _is_compared(workload, key):
                     continue
                 quotient = after / before
                 mark = "" if 0.9 <= quotient <= 1.1 else "better" if quotient < 1 else "WORSE"
-                rows.append(
-                    [f"{workload} {who} {key}", number(before), number(after), f"{quotient:.2f}x", mark]
-                )
+                rows.append([f"{workload} {who} {key}", number(before), number(after), f"{quotient:.2f}x", mark])
     names = [_commit(result) for result in (old, new)]
     rows.sort(key=lambda cells: cells[0].split()[1] != OURS)  # ours first, otherwise as they were
     return table(["", *names, "new ÷ old", ""], rows)

@@ -58,16 +58,10 @@ def _over_direct(workload: str, key: str, scale: float = 1) -> Callable[[Table],
 
 def stall_free_streams(table: Table, who: str = OURS) -> float | None:
     """The most paced streams at once of which none stalled; None when no step was measured."""
-    steps = [
-        (int(name.removeprefix("streams-")), row)
-        for name, row in table.items()
-        if name.startswith("streams-")
-    ]
+    steps = [(int(name.removeprefix("streams-")), row) for name, row in table.items() if name.startswith("streams-")]
     if not any(who in row for _, row in steps):
         return None
-    return float(
-        max((count for count, row in steps if row.get(who, {"stalls": 1})["stalls"] == 0), default=0)
-    )
+    return float(max((count for count, row in steps if row.get(who, {"stalls": 1})["stalls"] == 0), default=0))
 
 
 TARGETS = (
@@ -79,9 +73,7 @@ TARGETS = (
     Target("W4 CPU beside the Node router", _ratio("W4", "node"), None, 1 / 45, "x"),
     Target("first event over direct, L3, p50", _over_direct("L3", "first_event_p50"), 3, 2, "ms"),
     Target("first event over direct, L3, p99", _over_direct("L3", "first_event_p99"), 8, 5, "ms"),
-    Target(
-        "440 k tokens, next turn, over direct", _over_direct("conversation", "first_event_p50"), 25, 15, "ms"
-    ),
+    Target("440 k tokens, next turn, over direct", _over_direct("conversation", "first_event_p50"), 25, 15, "ms"),
     Target("440 k tokens, never seen, over direct", _over_direct("conversation", "cold"), 25, 15, "ms"),
     Target("30-turn session, all overhead", _over_direct("session", "total_sum", 0.001), 0.15, 0.10, "s"),
     Target("W5, 64 streams, age of a delta, p99", _ours("W5", "age_p99"), 5, 3, "ms"),

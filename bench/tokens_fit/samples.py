@@ -98,6 +98,22 @@ COMMANDS = [
     "cat /etc/services /etc/protocols", "stat /usr/bin/*", "cat /var/log/dpkg.log | head -600", "getconf -a; locale -a",
 ]  # fmt: skip
 
+LANGUAGES = [("chinese", "zh", "zh_CN"), ("japanese", "ja", "ja"), ("korean", "ko", "ko"), ("russian", "ru", "ru")]
+NOISE = {
+    "base64": "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    "hex": "0123456789abcdef",
+    "numbers": "0123456789 ",
+    "signs": "😀🚀✅❌⚠️│├─└•→…—“”",
+}
+
+
+def read_noise(kind_and_seed: str) -> str:
+    """Lines of characters drawn from one of NOISE."""
+    dice = random.Random(kind_and_seed)
+    letters = NOISE[kind_and_seed.split()[0]]
+    return "\n".join("".join(dice.choices(letters, k=dice.randint(20, 80))) for _ in range(300))
+
+
 Reader = Callable[[str], str]
 
 
@@ -123,13 +139,15 @@ def sources(node: str) -> dict[str, list[tuple[list[str], Reader]]]:
         "shell": [(COMMANDS, read_command)],
         "agent": [(stdlib, read_numbered), (js, read_numbered), (stdlib, read_diff), (files(node, ".md"), read_numbered)],
     }
-    for genre, code, locale in [("chinese", "zh", "zh_CN"), ("japanese", "ja", "ja"), ("korean", "ko", "ko"), ("russian", "ru", "ru")]:
+    for genre, code, locale in LANGUAGES:
         found[genre] = [
             (files(f"/usr/share/man/{locale}", ".gz", ".1", ".8"), read_manual),
             (files(f"/usr/share/locale/{locale}", ".mo"), read_catalogue),
             (files(RUST / "rust-by-example" / code, ".html"), read_html),
         ]
-    found["european"] = [(files(f"/usr/share/locale/{code}", ".mo"), read_catalogue) for code in ("de", "fr", "es", "pl")]
+    for genre, codes in (("european", "de fr es it pl"), ("scripts", "th hi ar el he ta uk ka")):
+        found[genre] = [(files(f"/usr/share/locale/{code}", ".mo"), read_catalogue) for code in codes.split()]
+    found["noise"] = [([f"{kind} {n}" for n in range(40)], read_noise) for kind in NOISE]
     return found
 
 

@@ -3,12 +3,14 @@
 Above: `name: JSON` entries, a value going on over indented lines; `#` starts a comment line.
 
     claim      what must be true, in words (plain text, not JSON)
-    request    the body, over a small default one
+    request    the body, over REQUEST below
+    words      so many words as a system prompt, for a long request
     headers    of the client
     router     Router as in a configuration: routes by name, and longContextThreshold, thinkEffort, aliases, fallback,
-               defaultProvider, strict
-    providers  name → models, over the default set below
-    tokens     what counting gives; without it counting is a failure of the case; "size / N" counts N bytes as a token
+               defaultProvider, strict; without it ROUTER below
+    router+    the same, over ROUTER
+    providers  name → models; without it PROVIDERS below
+    tokens     what counting gives; without it counting is a failure of the case
     previous   what the last answer of this conversation reported
 """
 
@@ -41,6 +43,14 @@ PROVIDERS = {
     "gemini": ["gemini-3-pro", "gemini-3-flash"],
     "anthropic": ["claude-opus-5-5", "claude-sonnet-5", "claude-haiku-5"],
     "local": ["qwen3:8b", "gpt-oss,20b"],
+}
+ROUTER = {
+    "default": "openrouter,qwen/qwen3-coder",
+    "background": "local,qwen3:8b",
+    "think": "deepseek,deepseek-reasoner",
+    "longContext": "gemini,gemini-3-pro",
+    "webSearch": "gemini,gemini-3-flash",
+    "image": "openrouter,z-ai/glm-5:free",
 }
 
 
@@ -77,9 +87,9 @@ class Case:
     claim: str
     request: dict[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
-    router: dict[str, Any] = field(default_factory=dict)
-    providers: dict[str, list[str]] = field(default_factory=dict)
-    tokens: int | str | None = None
+    router: dict[str, Any] = field(default_factory=lambda: ROUTER)
+    providers: dict[str, list[str]] = field(default_factory=lambda: PROVIDERS)
+    tokens: int | None = None
     previous: int = 0
 
     @classmethod
@@ -97,6 +107,10 @@ class Case:
         claim = entries.pop("claim").replace("\n", " ")
         values = {name: json.loads(text) for name, text in entries.items()}
         request = {**REQUEST, **values.pop("request", {})}
+        if "words" in values:
+            request["system"] = "word " * values.pop("words")
+        if "router+" in values:
+            values["router"] = {**ROUTER, **values.pop("router+")}
         return cls(claim, request, **values)
 
     def outcome(self) -> str:
@@ -105,16 +119,15 @@ class Case:
 
         def count() -> int:
             assert self.tokens is not None, "this request was to be routed without counting its tokens"
-            size = sum(map(len, request.members.values()))
-            counted.append(self.tokens if isinstance(self.tokens, int) else size // int(self.tokens.split("/")[1]))
-            return counted[-1]
+            counted.append(self.tokens)
+            return self.tokens
 
         body = json.dumps(self.request, ensure_ascii=False).encode()
         asked = MessagesRequest.read(body)
         try:
             request, tag = strip_subagent_tags(asked)
             facts = read_facts(request, {name.lower(): value for name, value in self.headers.items()}, tag)
-            catalog = Catalog(make_provider(name, models) for name, models in (self.providers or PROVIDERS).items())
+            catalog = Catalog(make_provider(name, models) for name, models in self.providers.items())
             router = make_router(self.router)
             route = choose(facts, router, catalog, count, self.previous)
             plan = make_plan(route, router, catalog)
@@ -151,5 +164,5 @@ def describe_error(error: RouterError) -> str:
 def split(path: Path) -> tuple[str, str]:
     """The two halves of a case file."""
     upper, line, lower = path.read_text(encoding="utf-8").partition(LINE + "\n")
-    assert line or "ACCEPT" in __import__("os").environ, f"{path.name} has no line of {LINE}"
+    assert line, f"{path.name} has no line of {LINE}"
     return upper, lower

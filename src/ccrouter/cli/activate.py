@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import click
 
-from ccrouter.cli.options import StartOptions, load_config
+from ccrouter.cli.options import StartOptions, follow, load_config
 from ccrouter.cli.terminal import say, warn
 
 BACKQUOTE = "`"
@@ -36,6 +36,7 @@ def command(shell: str) -> None:
 
     config = load_config(StartOptions())
     running = find_running(router_folder(), config.host, config.port)
+    config = follow(config, running)
     host, port = (running.host, running.port) if running else (config.host, config.port)
     try:
         version = find_claude(config.claude_path, os.environ).version

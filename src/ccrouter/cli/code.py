@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.options import StartOptions, load_config
+from ccrouter.cli.options import StartOptions, follow, load_config
 from ccrouter.cli.terminal import fail, note
 
 if TYPE_CHECKING:
@@ -23,9 +23,32 @@ _INSTALL = "Make sure Claude Code is installed: npm install -g @anthropic-ai/cla
 
 #: First words that are commands of claude's own: some refuse `--settings`, and none needs more than the environment.
 _CLAUDE_COMMANDS = frozenset(
-    ("agents", "attach", "auth", "auto-mode", "config", "doctor", "gateway", "import", "install", "kill", "logs", "mcp")
-    + ("migrate-installer", "plugin", "plugins", "purge", "remote-control", "respawn", "rm", "setup-token", "stop")
-    + ("ultrareview", "update", "upgrade")
+    {
+        "agents",
+        "attach",
+        "auth",
+        "auto-mode",
+        "config",
+        "doctor",
+        "gateway",
+        "import",
+        "install",
+        "kill",
+        "logs",
+        "mcp",
+        "migrate-installer",
+        "plugin",
+        "plugins",
+        "purge",
+        "remote-control",
+        "respawn",
+        "rm",
+        "setup-token",
+        "stop",
+        "ultrareview",
+        "update",
+        "upgrade",
+    }
 )
 
 
@@ -52,6 +75,10 @@ def command(words: tuple[str, ...]) -> int:
         return _explain_no_claude(error)
     running = _ensure_running(config)
     if running is None:
+        return 1
+    config = follow(config, running)
+    if running.state and running.state.has_key_option:
+        fail("the running router wants the key of its --apikey, which is not kept on disk", "set APIKEY in the config")
         return 1
     return _run_claude(config, running, claude.command, claude.version, words)
 

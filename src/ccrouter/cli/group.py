@@ -92,8 +92,12 @@ def run(words: Sequence[str]) -> int:
     try:
         code = group.main(args=list(words), prog_name="ccr", standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
+    except UnknownCommand as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "ccr"
+        fail(error.format_message(), f"`{path} --help` lists the options")
         return error.exit_code
     except click.Abort:
         return 130

@@ -14,6 +14,7 @@ from ccrouter.cli.terminal import note
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
+    from ccrouter.service.running import Running
 
 _Callback = TypeVar("_Callback", bound=Callable[..., object])
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
@@ -99,3 +100,10 @@ def load_config(options: StartOptions, *, create: bool = False) -> Config:
 
         config = replace(config, api_key=Secret(options.apikey))
     return config
+
+
+def follow(config: Config, running: Running | None) -> Config:
+    """The configuration that `running` was started with; `config` where that is the same, or not known."""
+    if running is None or running.state is None or not running.state.options:
+        return config
+    return load_config(StartOptions().completed_from(running.state.options))

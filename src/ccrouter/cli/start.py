@@ -16,6 +16,8 @@ from ccrouter.cli.terminal import fail, say, warn
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
+    from ccrouter.server.app import App
+    from ccrouter.service.state import ServiceState
 
 
 @click.command()
@@ -73,12 +75,17 @@ def _start_behind(config: Config, options: StartOptions) -> int:
 def _serve(config: Config, options: StartOptions) -> int:
     """Serve until told to stop. The files that tell where we run exist exactly while we listen."""
     from ccrouter.cli.banner import start_banner
-    from ccrouter.server.run import serve
+    from ccrouter.server.run import listen, serve
     from ccrouter.service.logfile import open_log
     from ccrouter.service.onboarding import ensure_onboarded
     from ccrouter.service.private import router_folder
     from ccrouter.service.state import forget, record, remove_stale
 
+    _end_in_order()
+    try:
+        sockets = listen(config)
+    except OSError as error:
+        return _explain_no_socket(config, error)
     folder = router_folder()
     remove_stale(folder)
     ensure_onboarded(os.environ)
@@ -93,19 +100,22 @@ def _serve(config: Config, options: StartOptions) -> int:
             # Whoever read our output has left (`ccr start | head -1`): no reason to stop serving.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
-    _end_like_a_terminated_process()
     try:
-        return serve(config, on_ready=announce, log=log)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            fail(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}")
-            return 1
-        return _explain_taken_port(config)
+        serve(_application(config, log), sockets, announce)
     finally:
         forget(folder, state)
+    return 0
 
 
-def _own_state(config: Config, options: StartOptions, log: Path | None) -> Any:
+def _application(config: Config, log: Path | None) -> App:
+    from ccrouter.config.projects import ProjectRouters
+    from ccrouter.server.app import App
+    from ccrouter.server.log import ExchangeLog
+
+    return App(config, projects=ProjectRouters(config), log=ExchangeLog(log, config.log_level) if log else None)
+
+
+def _own_state(config: Config, options: StartOptions, log: Path | None) -> ServiceState:
     from ccrouter import __version__
     from ccrouter.service.process import own_identity
     from ccrouter.service.state import ServiceState
@@ -122,21 +132,24 @@ def _own_state(config: Config, options: StartOptions, log: Path | None) -> Any:
     )
 
 
-def _explain_taken_port(config: Config) -> int:
+def _explain_no_socket(config: Config, error: OSError) -> int:
     """Two starts at once: the slower one finds the port taken by the quicker, which needs a moment to answer."""
     from ccrouter.service.port import find_holder
 
+    if error.errno != errno.EADDRINUSE:
+        fail(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}")
+        return 1
     if is_already_running(config, patience=3.0):
         return 0
     holder = find_holder(config.port)
     fail(
         f"port {config.port} is taken by {holder or 'another program'}",
-        f"stop it, or choose another port: `ccr start --port {config.port + 1 if config.port < 65535 else 3456}`",
+        f"stop it, or choose another port: `ccr start --port {config.port % 65535 + 1}`",
     )
     return 1
 
 
-def _end_like_a_terminated_process() -> None:
+def _end_in_order() -> None:
     """After the call an early SIGTERM, before the server has its own handler, and a closed terminal end us in order.
 
     In order: by way of `finally`. nohup's wish to survive the terminal is kept.

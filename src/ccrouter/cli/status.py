@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
     """Show whether the router runs, where, and with which routes. Exit code 0 in every case."""
-    config, broken = _read_config()
+    config, broken = _read_config(None)
     running, foreign = _find(config)
+    if running and running.state and running.state.options:
+        config, broken = _read_config(running)
     if as_json:
         say(json.dumps(_as_json(config, running, broken), indent=2, ensure_ascii=False))
         return 0
@@ -39,12 +41,13 @@ def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
     return 0
 
 
-def _read_config() -> tuple[Config, str]:
-    """The configuration, or the defaults and what is wrong with it."""
+def _read_config(running: Running | None) -> tuple[Config, str]:
+    """The configuration of what is running, of the next start if nothing is; or the defaults and what is wrong."""
     from ccrouter.config.schema import Config
 
     try:
-        return load_config(StartOptions()), ""
+        recorded = running.state.options if running and running.state else {}
+        return load_config(StartOptions().completed_from(recorded)), ""
     except ConfigError as error:
         return Config(), str(error)
 

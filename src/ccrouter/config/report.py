@@ -49,15 +49,15 @@ class Report:
     warnings: list[Problem] = field(default_factory=list)
     blanks: list[Blank] = field(default_factory=list)
 
-    def take_blanks(self, start: int) -> list[Blank]:
-        """The blanks recorded since there were `start` of them; they are then no longer in the report."""
-        taken = self.blanks[start:]
-        del self.blanks[start:]
+    def take_blanks(self, path: str = "") -> list[Blank]:
+        """The blanks under `path` (all without one); they are then no longer in the report."""
+        taken = [blank for blank in self.blanks if not path or blank.path.startswith((f"{path}.", f"{path}["))]
+        self.blanks = [blank for blank in self.blanks if blank not in taken]
         return taken
 
     def judge_blanks(self) -> None:
         """Turns what is left of the blanks into problems and warnings."""
-        for blank in self.take_blanks(0):
+        for blank in self.take_blanks():
             found = Problem(self.file, blank.path, blank.message, blank.hint)
             if blank.need == "must":
                 self.problems.append(found)
@@ -105,7 +105,8 @@ class Place:
         self.report.warnings.append(Problem(self.report.file, self.path, message, hint))
 
     def leave_blank(self, names: tuple[str, ...]) -> None:
-        self.report.blanks.append(Blank(self.path, names, self.need))
+        if self.need != "no":
+            self.report.blanks.append(Blank(self.path, names, self.need))
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from ccrouter.errors import Problem
 from ccrouter.jsontypes import JsonObject
@@ -37,10 +38,22 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL to POST to, in full, and the wire format spoken there. `url` is "dry-run:" for the built-in provider."""
+    """A URL to POST to, in full, and the wire format spoken there. `url` is "dry-run:" for the built-in provider.
+
+    The repr leaves out what may be secret: user and password, and the query.
+    """
 
     dialect: DialectName
     url: str
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.dialect} {self.public_url})"
+
+    @property
+    def public_url(self) -> str:
+        """The URL without user, password and query: fit to be shown."""
+        parts = urlsplit(self.url)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ class TransformSpec:
     """A transformer by name, with its options."""
 
     name: str
-    options: JsonObject = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +87,14 @@ class Provider:
     key: Secret | None = None
     key_source: str = ""
     models: tuple[str, ...] = ()
-    headers: Mapping[str, str] = MappingProxyType({})
-    extra_body: JsonObject = field(default_factory=dict)
-    proxy: str | None = None
+    headers: Mapping[str, str] = field(default=MappingProxyType({}), repr=False)
+    extra_body: JsonObject = field(default_factory=dict, repr=False)
+    proxy: str | None = field(default=None, repr=False)
     timeouts: Timeouts = Timeouts()
     transforms: tuple[TransformSpec, ...] = ()
     model_transforms: Mapping[str, tuple[TransformSpec, ...]] = MappingProxyType({})
     profile: str | None = None
-    tokenizer: JsonObject | None = None
+    tokenizer: JsonObject | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,7 @@ class Router:
     `routes` is keyed by route name (ROUTE_NAMES, and any request class that Claude Code names); `aliases` maps
     glob patterns over the asked model to targets, first match first; `fallback` lists what to try after a route's own
     target; `think_effort` is the least effort that makes adaptive thinking select `think` ("" never).
-    `is_strict` limits explicit models to those the router lists.
+    `is_strict` limits explicit models to those the router lists: `listed`, which holds every target that it names anywhere.
     """
 
     routes: Mapping[str, ModelRef] = MappingProxyType({})
@@ -113,12 +126,14 @@ class Router:
     default_provider: str | None = None
     is_strict: bool = False
     force_image_agent: bool = False
+    listed: tuple[ModelRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything the router runs by. `warnings` is what the user should know; `raw` what they wrote (for `ccr code`'s
-    settings that the router itself does not read: StatusLine and the like), secrets not resolved."""
+    settings that the router itself does not read: StatusLine and the like), variables not filled in and literal secrets masked.
+    `unavailable` holds the providers that were left out because nothing routes to them and something is missing, and why."""
 
     path: Path | None = None
     host: str = "127.0.0.1"
@@ -138,11 +153,12 @@ class Config:
     small_fast_model: str | None = None
     custom_router_path: str | None = None
     rewrite_system_prompt: str | None = None
-    custom_transformers: tuple[JsonObject, ...] = ()
-    plugins: tuple[JsonObject, ...] = ()
-    status_line: JsonObject | None = None
-    raw: JsonObject = field(default_factory=dict)
+    custom_transformers: tuple[JsonObject, ...] = field(default=(), repr=False)
+    plugins: tuple[JsonObject, ...] = field(default=(), repr=False)
+    status_line: JsonObject | None = field(default=None, repr=False)
+    raw: JsonObject = field(default_factory=dict, repr=False)
     warnings: tuple[Problem, ...] = ()
+    unavailable: Mapping[str, str] = MappingProxyType({})
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

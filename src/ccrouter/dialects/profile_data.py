@@ -1,16 +1,17 @@
-"""What is known about providers and model families: data, each with its reason. Holds no logic.
+"""What is known about providers: data, each fact with its reason. Holds no logic.
 
-Where to put a new fact: on the provider if the server checks it, on the family if the model's template or weights do;
-a family inside a provider if it holds only there. Everything unknown stays at the conservative default of `Profile`.
+Where to put a new fact: on the provider if the server checks it; in `profile_families` if the model's template or
+weights do; as a family inside a provider if it holds for those models only there. Everything unknown stays at the
+conservative default of `Profile`.
 """
 
 from __future__ import annotations
 
+from ccrouter.dialects.profile_families import LOW_TO_HIGH
 from ccrouter.dialects.profiles import KnownProvider, Profile, family
 
 GENERIC = KnownProvider(Profile())
 
-_LOW_TO_HIGH = ("low", "medium", "high")
 # JSON Schema words that Gemini's function declarations do not know: "Unknown name ...: Cannot find field" (400).
 _GEMINI_REFUSES = frozenset(
     {
@@ -24,40 +25,6 @@ _GEMINI_REFUSES = frozenset(
 )  # fmt: skip
 # llama.cpp turns a schema into a grammar and fails on patterns without anchors and on unknown formats (500).
 _LLAMA_REFUSES = frozenset({"$schema", "$id", "$comment", "pattern", "format"})
-
-#: Families as they are at every provider.
-FAMILIES = (
-    # OpenAI's reasoning models refuse max_tokens, sampling and stop ("Unsupported parameter", platform.openai.com/docs/
-    # guides/reasoning); gpt-5 answers 400 to a limit below 16. The "-chat" models are not of the family.
-    family(
-        r"(^|/)(gpt-5(?!.*-chat)|o[134](-|$))",
-        max_tokens_field="max_completion_tokens", accepts_sampling=False, max_stops=0, reasoning_style="effort",
-        efforts=_LOW_TO_HIGH, effort_off="low", system_role="developer",
-    ),
-    family(r"(^|/)gpt-5(?!.*-chat)", min_max_tokens=16, efforts=("minimal", *_LOW_TO_HIGH), effort_off="minimal"),
-    # From 5.1 on "minimal" is gone and "none" is there; from 5.2 on "xhigh".
-    family(r"(^|/)gpt-5\.1(?!.*-chat)", efforts=("none", *_LOW_TO_HIGH), effort_off="none"),
-    family(r"(^|/)gpt-5\.([2-9]|\d\d)(?!.*-chat)", efforts=("none", *_LOW_TO_HIGH, "xhigh"), effort_off="none"),
-    # Open weights: effort is part of the chat template and cannot be none.
-    family(r"gpt-oss", reasoning_style="effort", efforts=_LOW_TO_HIGH, effort_off="low", accepts_images=False),
-    # A turn with tool calls has to bring its reasoning back, or: 400 "reasoning_content must be passed back"
-    # (api-docs.deepseek.com/guides/thinking_mode). The models read text only.
-    family(r"deepseek", accepts_images=False),
-    family(r"deepseek[-/_]?(reasoner|r\d|v3\.[1-9]|v[4-9]|flash|chat)", must_replay_reasoning=True),
-    # "thinking is enabled but reasoning_content is missing in assistant tool call message" (Moonshot, 400). The K2
-    # models before 2.5 cannot see.
-    family(r"kimi[-/_]?k(2-thinking|2\.[5-9]|[3-9])", must_replay_reasoning=True),
-    family(r"kimi[-/_]?k2(?!\.\d)", accepts_images=False),
-    # Only the V models see (docs.z.ai).
-    family(r"glm-\d(\.\d+)?(?!\.?\d*v)(-|$|:)", accepts_images=False),
-    # Leaks its own call syntax into the text when a server's parser misses it (claude-code users' most frequent report).
-    family(r"qwen", textual_tool_calls=True),
-    family(r"qwen-?[23](\.\d)?-?(coder|max)|qwq", accepts_images=False),
-    # Interleaved thinking: the template wants earlier <think> text in place (platform.minimax.io, "Important Note").
-    family(r"minimax-m[12]", replays_reasoning="think_tags", accepts_images=False),
-    # Magistral and Mistral's small models think in parts of `content`, which need not be sent back.
-    family(r"mistral|magistral|devstral|codestral", replays_reasoning=""),
-)
 
 _OPENAI = Profile(
     name="openai",
@@ -88,7 +55,7 @@ _OPENROUTER = Profile(
     auth="both",  # /v1/messages prefers x-api-key over Authorization; the same key in both is right everywhere
     accepts_top_k=True,
     reasoning_style="openrouter",
-    efforts=("minimal", *_LOW_TO_HIGH, "xhigh"),  # the gateway maps them to what the model knows
+    efforts=("minimal", *LOW_TO_HIGH, "xhigh"),  # the gateway maps them to what the model knows
     accepts_budget=True,
     replays_reasoning="reasoning_details",
     accepts_files="url",  # data URLs and plain ones; models that cannot read PDF get extracted text
@@ -97,7 +64,6 @@ _OPENROUTER = Profile(
     web_search_tool="openrouter:web_search",
     accepts_response_format="json_schema",
     session_member="session_id",  # sticky routing keeps the upstream's prompt cache warm
-    string_content_only=False,
 )
 _OPENROUTER_FAMILIES = (
     # Undo what the families say of their makers' own endpoints: the gateway translates all of it.
@@ -133,7 +99,7 @@ _GEMINI = Profile(
     name="gemini",
     docs="https://ai.google.dev/gemini-api/docs/openai",
     reasoning_style="effort",
-    efforts=("minimal", *_LOW_TO_HIGH),
+    efforts=("minimal", *LOW_TO_HIGH),
     replays_reasoning="",  # thoughts are signed on the calls (extra_content), not sent back as text
     think_tags=False,
     names_tool_results=True,  # 400 "Request contains an invalid argument" without `name` on a tool message
@@ -184,7 +150,7 @@ _ZAI = Profile(
     # Preserved thinking: off by default outside the coding endpoint, and an agent thinks everything anew without it.
     thinking_extra={"clear_thinking": False},
     # Without it a call's arguments arrive in one piece after minutes of silence.
-    extra={"tool_stream": True},
+    extra_with_streamed_tools={"tool_stream": True},
     tool_choice_forms=frozenset({"auto"}),
     max_stops=1,
     accepts_response_format="json_object",
@@ -294,7 +260,7 @@ PROVIDERS = (
     KnownProvider(
         Profile(
             name="volcengine", docs="https://www.volcengine.com/docs/82379/1494384", reasoning_style="thinking",
-            efforts=("minimal", *_LOW_TO_HIGH), accepts_parallel_flag=True, accepts_response_format="json_object",
+            efforts=("minimal", *LOW_TO_HIGH), accepts_parallel_flag=True, accepts_response_format="json_object",
         ),
         hosts=("volces.com", "bytepluses.com"), names=("doubao", "ark", "byteplus"),
         # Only Seed models know effort and can be told to think or not.
@@ -332,8 +298,8 @@ PROVIDERS = (
             # Reasoning models refuse `stop`; only some know effort, the rest answer 400 to it.
             family(r"grok-(4|3-mini|code|build)", max_stops=0),
             family(r"grok-3-mini", reasoning_style="effort", efforts=("low", "high"), effort_off="low"),
-            family(r"grok-4\.3", reasoning_style="effort", efforts=("none", *_LOW_TO_HIGH), effort_off="none"),
-            family(r"grok-4\.[5-9]", reasoning_style="effort", efforts=_LOW_TO_HIGH, effort_off="low"),
+            family(r"grok-4\.3", reasoning_style="effort", efforts=("none", *LOW_TO_HIGH), effort_off="none"),
+            family(r"grok-4\.[5-9]", reasoning_style="effort", efforts=LOW_TO_HIGH, effort_off="low"),
         ),
     ),
     KnownProvider(

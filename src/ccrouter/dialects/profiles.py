@@ -37,7 +37,8 @@ class Profile:
       `must_replay_reasoning` a turn with tool calls is refused without one.
     - `tool_id_limit` is the length that tool call ids may have; with `has_short_tool_ids` they are nine letters and
       digits exactly.
-    - `extra` holds members that every request to this provider carries.
+    - `extra` holds members that every request to this provider carries; `extra_with_streamed_tools` those of streamed
+      requests that offer tools.
     - `docs` is where the facts were read.
     """
 
@@ -46,6 +47,7 @@ class Profile:
     auth: Auth = "bearer"
     default_headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    extra_with_streamed_tools: Mapping[str, Any] = field(default_factory=dict, hash=False)
     # limits and sampling
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     max_tokens_cap: int | None = None
@@ -134,7 +136,7 @@ def profile_of(target: Target) -> Profile:
 
 @lru_cache(maxsize=1024)
 def _profile(url: str, named: str, provider: str, model: str) -> Profile:
-    from ccrouter.dialects.profile_data import FAMILIES  # noqa: PLC0415 - the data is made of this module's types
+    from ccrouter.dialects.profile_families import FAMILIES  # noqa: PLC0415 - the data is made of this module's types
 
     known = _recognise(*_place(url), named, provider)
     profile = known.profile

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ccrouter.config.schema import ModelRef, Provider, Router, Target
 from ccrouter.errors import NoTarget
 
 
 class Catalog:
-    """The configured providers. Names are found in any case; of two that differ in case only, the exact one."""
+    """The configured providers. Names are found in any case; of two that differ in case only, the exact one.
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    `unavailable` says of providers that were left out why (`Config.unavailable`), for those who ask for one.
+    """
+
+    def __init__(self, providers: Iterable[Provider], unavailable: Mapping[str, str] | None = None) -> None:
+        self._unavailable = {name.casefold(): why for name, why in (unavailable or {}).items()}
         self._exact = {provider.name: provider for provider in providers}
         self._folded: dict[str, Provider] = {}
         self._listing: dict[str, list[Target]] = {}
@@ -66,13 +70,16 @@ class Catalog:
         if not name or not model:
             raise NoTarget(f'{shown(text)} names no model: write "provider,model", as in "{self._example()}"')
         target = self.target(ModelRef(name, model))
-        if target is None:
-            known = ", ".join(self._exact) or "none"
-            raise NoTarget(
-                f"Provider {shown(name)} of model {shown(text)} is not configured (configured: {known}). "
-                "Name one of those before the comma, or add the provider to the config file."
-            )
-        return target
+        if target is not None:
+            return target
+        if name.casefold() in self._unavailable:
+            why = self._unavailable[name.casefold()]
+            raise NoTarget(f"Provider {shown(name)} of model {shown(text)} cannot be used: {why}")
+        known = ", ".join(self._exact) or "none"
+        raise NoTarget(
+            f"Provider {shown(name)} of model {shown(text)} is not configured (configured: {known}). "
+            "Name one of those before the comma, or add the provider to the config file."
+        )
 
     def _example(self) -> str:
         provider = next(iter(self._exact.values()), None)
@@ -99,9 +106,10 @@ class Catalog:
 
 
 def refs_of(router: Router) -> list[ModelRef]:
-    """Every model that the router names: routes, then aliases, then fallbacks, without repetition."""
+    """Every model that the router names: in routes, aliases, fallbacks or its list, without repetition."""
     fallbacks = (ref for chain in router.fallback.values() for ref in chain)
-    return list(dict.fromkeys([*router.routes.values(), *(ref for _, ref in router.aliases), *fallbacks]))
+    aliased = (ref for _, ref in router.aliases)
+    return list(dict.fromkeys([*router.routes.values(), *aliased, *fallbacks, *router.listed]))
 
 
 def shown(text: str) -> str:

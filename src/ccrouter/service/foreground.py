@@ -56,13 +56,14 @@ def _is_on_keyboard() -> bool:
     """True if a key on the terminal would signal our group, and with it the child."""
     if sys.platform == "win32":
         return True
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-    except OSError:  # no terminal: the signal was sent by a program, to us
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:  # the terminal is gone
-        return False
-    finally:
-        os.close(terminal)
+    else:  # noqa: RET505 - the type checker leaves out the other system's branch only so
+        try:
+            terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+        except OSError:  # no terminal: the signal was sent by a program, to us
+            return False
+        try:
+            return os.tcgetpgrp(terminal) == os.getpgrp()
+        except OSError:  # the terminal is gone
+            return False
+        finally:
+            os.close(terminal)

@@ -55,13 +55,15 @@ def launch(arguments: Sequence[str], *, host: str, port: int, folder: Path, pati
 def _spawn(arguments: Sequence[str], output: int, folder: Path) -> subprocess.Popen[bytes]:
     # -P: without it the working folder would be searched for modules first.
     command = [sys.executable, "-P", "-m", "ccrouter", "start", *arguments]
-    if sys.platform == "win32":
-        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-        return subprocess.Popen(  # noqa: S603 - this program itself
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, creationflags=flags
-        )
+    detached_process, new_process_group = 0x8, 0x200  # CreateProcess: dwCreationFlags
     return subprocess.Popen(  # noqa: S603 - this program itself
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=folder,
+        start_new_session=True,  # POSIX
+        creationflags=detached_process | new_process_group if sys.platform == "win32" else 0,
     )
 
 

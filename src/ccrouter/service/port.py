@@ -23,28 +23,30 @@ class Holder:
     uid: int | None = None
 
     def __str__(self) -> str:
-        if self.pid is None:
-            whose = "another user" if self.uid is None or self.uid != _own_uid() else "an unknown process"
-            return f"a process of {whose}" + (f" (uid {self.uid})" if self.uid is not None else "")
-        return f"process {self.pid}" + (f" ({self.command})" if self.command else "")
+        if self.pid is not None:
+            return f"process {self.pid}" + (f" ({self.command})" if self.command else "")
+        return "an unknown process" if self.is_of_this_user else f"a process of another user (uid {self.uid})"
 
     @property
     def is_of_this_user(self) -> bool:
         """False only if the system says that it is another user's."""
-        return self.uid is None or _own_uid() is None or self.uid == _own_uid()
+        own = _own_uid()
+        return self.uid is None or own is None or self.uid == own
 
 
 def find_holder(port: int) -> Holder | None:
     """Who listens on `port`; None if nobody does, or the system has no means to tell."""
     if sys.platform == "linux":
         return _from_proc(port)
-    if sys.platform == "win32":
+    elif sys.platform == "win32":  # noqa: RET505 - the type checker leaves out the other systems' branches only so
         return _from_netstat(_run("netstat", "-ano", "-p", "TCP"), port)
-    return from_lsof(_run("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpu"))
+    else:
+        return from_lsof(_run("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpu"))
 
 
 def _own_uid() -> int | None:
-    return None if sys.platform == "win32" else os.getuid()
+    ask = getattr(os, "getuid", None)  # Windows has none
+    return int(ask()) if ask else None
 
 
 def _run(*command: str) -> str:

@@ -48,8 +48,8 @@ def describe(pid: int) -> str:
     """The command line of a process for a person to recognise, at most 120 characters, "" if it cannot be read."""
     if sys.platform == "win32":
         listed = _output("tasklist", "/FI", f"PID eq {pid}", "/FO", "CSV", "/NH")
-        return listed.split('","')[0].strip('"\r\n') if listed.startswith('"') else ""
-    if sys.platform == "linux":
+        line = listed.split('","')[0].strip('"\r\n') if listed.startswith('"') else ""
+    elif sys.platform == "linux":
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:  # gone, or another user's in a container that hides it: there is nothing to tell

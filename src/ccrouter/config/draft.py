@@ -1,0 +1,126 @@
+"""What both file shapes are lowered to before names are resolved: providers, routers and servers as written, each with the
+place it stands at. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ccrouter.config.fields import REQUEST_CLASSES, ROUTER
+from ccrouter.config.interpolate import Filled
+from ccrouter.config.kinds import Text
+from ccrouter.config.record import Record
+from ccrouter.config.report import Place, closest
+
+Shape = Literal["classic", "guide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A target as the user named it, and where."""
+
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDraft:
+    """A provider as written."""
+
+    name: str
+    record: Record
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class RouterDraft:
+    """A router as written. `mentions` are targets that it lists without a route; `blanks` the routes that are written but
+    whose variables have no value."""
+
+    place: Place
+    shape: Shape
+    routes: Mapping[str, Ref] = field(default_factory=dict)
+    aliases: Sequence[tuple[str, Ref]] = ()
+    fallback: Mapping[str, Sequence[Ref]] = field(default_factory=dict)
+    mentions: Sequence[Ref] = ()
+    blanks: frozenset[str] = frozenset()
+    default_provider: Ref | None = None
+    threshold: int | None = None
+    think_effort: str | None = None
+    is_strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One shape's part of the file."""
+
+    providers: Sequence[ProviderDraft] = ()
+    routers: Mapping[str, RouterDraft] = field(default_factory=dict)
+    servers: Mapping[str, Record] = field(default_factory=dict)
+
+
+#: The fields of a router that name a route.
+_ROUTE_FIELDS = ("default", "background", "think", "longContext", "webSearch", "image", "subagent", "compaction")
+
+
+def draft_router(record: Record, shape: Shape) -> RouterDraft:
+    """The router that `record` (by the table Router) says, `routes` apart: those are the guide shape's own."""
+    routes = {name: Ref(record.get(name), record.at(name)) for name in _ROUTE_FIELDS if record.get(name)}
+    blanks = {name for name in _ROUTE_FIELDS if record.is_written(name) and not record.get(name)}
+    aliases = [
+        (pattern, Ref(text, record.at("models").key(pattern))) for pattern, text in record.get("models", {}).items()
+    ]
+    for key, value in record.others.items():
+        place = record.place.key(key)
+        if value is None or value == "":
+            continue
+        if not isinstance(value, (str, Filled)):
+            near = closest(key, [known.name for known in ROUTER.fields])
+            place.warn("is not a setting of a router; it is kept", f'did you mean "{near}"?' if near else "")
+            continue
+        text = Text().read(value, place)
+        if text is None:
+            blanks.add(key)
+        elif is_pattern(key):
+            aliases.append((key, Ref(text, place)))
+        else:
+            _warn_of_unknown_class(key, place)
+            routes[key] = Ref(text, place)
+    provider = record.get("defaultProvider")
+    return RouterDraft(
+        place=record.place,
+        shape=shape,
+        routes=routes,
+        aliases=aliases,
+        fallback=draft_fallback(record),
+        blanks=frozenset(blanks),
+        default_provider=Ref(provider, record.at("defaultProvider")) if provider else None,
+        threshold=record.get("longContextThreshold"),
+        think_effort=record.get("thinkEffort"),
+        is_strict=record.get("strict"),
+    )
+
+
+def draft_fallback(record: Record) -> dict[str, list[Ref]]:
+    """The fallback lists that `record` holds, by route."""
+    place = record.at("fallback")
+    return {
+        route: [Ref(text, place.key(route).item(index)) for index, text in enumerate(texts)]
+        for route, texts in record.get("fallback", {}).items()
+    }
+
+
+def is_pattern(key: str) -> bool:
+    """True if a key of a router is an alias for asked models rather than a route."""
+    return "*" in key or key.lower().startswith("claude-")
+
+
+def _warn_of_unknown_class(key: str, place: Place) -> None:
+    if key in REQUEST_CLASSES:
+        return
+    near = closest(key, (*_ROUTE_FIELDS, *REQUEST_CLASSES))
+    place.warn(
+        f'is not a route of this router; it serves only requests whose class is "{key}"',
+        f'did you mean "{near}"?' if near else f"known: {', '.join((*_ROUTE_FIELDS, *REQUEST_CLASSES))}",
+    )

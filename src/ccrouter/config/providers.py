@@ -1,0 +1,234 @@
+"""A provider as written → a `Provider`, or the reasons why it cannot be used. Whether those matter is decided by who needs it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from ccrouter.config.draft import ProviderDraft
+from ccrouter.config.endpoint import GEMINI_CHAT_URL, SPOKEN, complaint, endpoints_of
+from ccrouter.config.kinds import KeyText
+from ccrouter.config.record import Record
+from ccrouter.config.report import Place
+from ccrouter.config.schema import DRY_RUN, Endpoint, Provider, Timeouts
+from ccrouter.config.transformers import Customs, Specs, read_transformer
+from ccrouter.errors import Problem
+
+#: The provider that is always there, answers by itself and costs nothing.
+BUILT_IN = Provider(DRY_RUN, (Endpoint("anthropic", "dry-run:"),), models=(DRY_RUN,))
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Headers that say how a message is framed or where it goes: a wrong one breaks every request.
+_OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "content-encoding", "te", "upgrade"})
+
+_KNOWN_URLS = {
+    "openrouter": "https://openrouter.ai/api/v1/chat/completions",
+    "anthropic": "https://api.anthropic.com/v1/messages",
+    "openai": "https://api.openai.com/v1/chat/completions",
+    "deepseek": "https://api.deepseek.com/chat/completions",
+    "gemini": GEMINI_CHAT_URL,
+    "ollama": "http://localhost:11434/v1/chat/completions",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class General:
+    """What holds for every provider that does not say otherwise. `proxy` None: the environment's."""
+
+    timeouts: Timeouts
+    proxy: str | None
+    no_proxy: str
+    customs: Customs
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One provider. `obstacles` are reasons why it cannot be used; `provider` is None with any, and after an error."""
+
+    name: str
+    models: tuple[str, ...]
+    provider: Provider | None
+    obstacles: Sequence[Problem]
+
+    @property
+    def reason(self) -> str:
+        """Why it is left out, in one line: for whoever asks for it by name."""
+        return "; ".join(f"{obstacle.message} ({obstacle.path})" for obstacle in self.obstacles)
+
+
+def settle_provider(draft: ProviderDraft, general: General) -> Settled:
+    """The provider of `draft`. What is plainly wrong goes to the report, what only matters if it is used to `obstacles`."""
+    record, place = draft.record, draft.record.place
+    report = place.report
+    errors_before = len(report.problems)
+    if not draft.name or "," in draft.name:
+        place.key("name").refuse("must be a name without a comma", "routes are split at the first comma")
+    if draft.name.casefold() == DRY_RUN:
+        place.refuse(f'"{DRY_RUN}" is the name of the built-in provider', "give yours another name")
+    transformer = record.get("transformer")
+    specs = read_transformer(transformer, record.at("transformer"), general.customs) if transformer else Specs()
+    endpoints = _read_endpoints(draft, specs)
+    headers = _read_headers(record)
+    proxy = _read_proxy(record, general, endpoints)
+    obstacles = [
+        Problem(report.file, blank.path, blank.message, blank.hint) for blank in report.take_blanks(place.path)
+    ]
+    obstacles += _unspoken(record, endpoints, specs)
+    if record.get("enabled") is False:
+        obstacles.append(Problem(report.file, record.at("enabled").path, "is switched off", "set it to true"))
+    models = tuple(dict.fromkeys(record.get("models", ())))
+    if obstacles or len(report.problems) > errors_before:
+        return Settled(draft.name, models, None, obstacles)
+    key: KeyText | None = record.get("api_key")
+    if key is None:
+        _warn_if_remote(record, endpoints)
+    profile = record.get("profile")
+    provider = Provider(
+        name=draft.name,
+        endpoints=endpoints,
+        key=key.secret if key else None,
+        key_source=key.source if key else "",
+        models=models,
+        headers=MappingProxyType(headers),
+        extra_body=record.get("extra_body", {}),
+        proxy=proxy,
+        timeouts=_read_timeouts(record, general.timeouts),
+        transforms=specs.transforms,
+        model_transforms=MappingProxyType(dict(specs.by_model)),
+        profile=profile.lower() if profile else None,
+        tokenizer=record.get("tokenizer"),
+    )
+    return Settled(draft.name, models, provider, ())
+
+
+def _read_endpoints(draft: ProviderDraft, specs: Specs) -> tuple[Endpoint, ...]:
+    record = draft.record
+    url = record.get("api_base_url")
+    if url is None:
+        if not record.is_written("api_base_url"):
+            known = _KNOWN_URLS.get(draft.name.casefold(), "https://...")
+            key = "api_base_url" if draft.shape == "classic" else "baseURL"
+            record.place.key(key).refuse(f'is missing: provider "{draft.name}" needs a URL', f'"{key}": "{known}"')
+        return ()
+    wrong = complaint(url)
+    if wrong:
+        record.at("api_base_url").refuse(wrong, f'for example "{_KNOWN_URLS["openrouter"]}"')
+        return ()
+    return endpoints_of(
+        url,
+        name=draft.name,
+        protocol=record.get("protocol"),
+        wire=specs.wire,
+        is_full=draft.shape == "classic",
+    )
+
+
+def _unspoken(record: Record, endpoints: Sequence[Endpoint], specs: Specs) -> list[Problem]:
+    """An obstacle for each wire format that this version does not speak."""
+    file = record.place.report.file
+    found = []
+    written = [(record.at("api_base_url"), _wire_name(endpoint, specs)) for endpoint in endpoints if endpoint.dialect not in SPOKEN]
+    written += [(record.at("transformer").key(model), name) for model, name in specs.model_wire.items()]
+    for place, name in written:
+        hint = "use the provider's Chat Completions endpoint (…/v1/chat/completions) and leave the transformer out"
+        if name == "gemini":
+            hint = f'use Gemini\'s OpenAI-compatible endpoint: "{GEMINI_CHAT_URL}", and leave the transformer out'
+        elif name.startswith("vertex"):
+            hint = "use an OpenAI-compatible or Anthropic endpoint of the same model"
+        found.append(Problem(file, place.path, f"speaks {name}, which this version does not speak yet", hint))
+    return found
+
+
+def _wire_name(endpoint: Endpoint, specs: Specs) -> str:
+    if endpoint.dialect == "gemini":
+        return next((name for name in specs.wire if name.startswith("vertex")), "gemini")
+    return "openai-responses"
+
+
+def _read_headers(record: Record) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in record.get("headers", {}).items():
+        place = record.at("headers").key(name)
+        if not _HEADER_NAME.fullmatch(name):
+            place.refuse("is not the name of a header")
+        elif name.lower() in _OWN_HEADERS:
+            place.refuse("is set by the router itself", "leave it out")
+        elif re.search(r"[^\t\x20-\x7e\x80-\xff]", value):
+            place.refuse("holds characters that a header cannot carry")
+        else:
+            headers[name] = value
+    return headers
+
+
+def _read_timeouts(record: Record, default: Timeouts) -> Timeouts:
+    own: Record | None = record.get("timeouts")
+    if own is None:
+        return default
+    return Timeouts(
+        connect=float(own.get("connect", default.connect)),
+        first_byte=float(own.get("firstByte", default.first_byte)),
+        idle=float(own.get("idle", default.idle)),
+    )
+
+
+def _read_proxy(record: Record, general: General, endpoints: Sequence[Endpoint]) -> str | None:
+    own: str | None = record.get("proxy")
+    if own is not None:
+        return read_proxy(own, record.at("proxy"))
+    if record.is_written("proxy"):
+        return None
+    host = (urlsplit(endpoints[0].url).hostname or "") if endpoints else ""
+    if general.proxy and (is_local(host) or is_exempt(host, general.no_proxy)):
+        return ""
+    return general.proxy
+
+
+def read_proxy(url: str, place: Place) -> str | None:
+    """`url` if a request can go through it, "" for none; else None, and `place` knows why."""
+    if not url:
+        return ""
+    if url.lower().startswith("socks"):
+        place.refuse("SOCKS proxies are not supported", "name an HTTP proxy: http://host:port")
+        return None
+    if "://" not in url:
+        place.refuse("needs its scheme", "write http://host:port")
+        return None
+    wrong = complaint(url)
+    if wrong:
+        place.refuse(wrong, "write http://host:port")
+        return None
+    return url
+
+
+def is_exempt(host: str, no_proxy: str) -> bool:
+    """True if the list `no_proxy` (as in the environment variable) names `host` or a domain that it is in."""
+    for entry in (word.strip().lower().lstrip("*").lstrip(".") for word in no_proxy.split(",")):
+        if entry and (host == entry or host.endswith(f".{entry}")):
+            return True
+    return "*" in [word.strip() for word in no_proxy.split(",")]
+
+
+def is_local(host: str) -> bool:
+    """True for this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _warn_if_remote(record: Record, endpoints: Sequence[Endpoint]) -> None:
+    """Servers on one's own machine or network ask for no key; a provider with a public name nearly always does."""
+    host = (urlsplit(endpoints[0].url).hostname or "") if endpoints else ""
+    try:
+        is_near = not ipaddress.ip_address(host).is_global
+    except ValueError:
+        is_near = "." not in host or host.endswith((".local", ".lan", ".internal", ".localhost", ".test"))
+    headers: Mapping[str, str] = record.get("headers", {})
+    if not is_near and not {name.lower() for name in headers} & {"authorization", "x-api-key", "api-key"}:
+        record.place.key("api_key").warn("is missing: requests go out without a key", 'write "api_key": "${NAME}"')

@@ -1,0 +1,145 @@
+"""JSON Schemas made fit for servers that check them: keywords removed, references resolved. Pure; never edits its input.
+
+A schema is walked by what each place means: names of properties, values of `enum` or `default` are data, not keywords,
+and a property that happens to be called "format" stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ccrouter.dialects.profiles import Profile
+from ccrouter.jsontypes import JsonObject
+
+#: Nothing real nests deeper; what does is a reference that leads back to itself.
+_MAX_DEPTH = 24
+_SCHEMA_MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_SCHEMA_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_SCHEMAS = frozenset(
+    {
+        "items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames",
+        "unevaluatedProperties", "additionalItems", "contentSchema",
+    }
+)  # fmt: skip
+
+
+def tool_parameters(schema: JsonObject | None, profile: Profile) -> JsonObject:
+    """The schema of a tool's input as `profile`'s server takes it: always of type object, always with `properties`."""
+    cleaned = _Cleaner(profile, schema or {}).clean(schema or {}, 0)
+    if cleaned.get("type") != "object" and not ({"anyOf", "oneOf", "allOf", "$ref"} & cleaned.keys()):
+        cleaned["type"] = "object"
+    if cleaned.get("type") == "object" and not isinstance(cleaned.get("properties"), dict):
+        cleaned["properties"] = {}
+    return cleaned
+
+
+def output_schema(schema: JsonObject, profile: Profile) -> JsonObject:
+    """The schema of a structured answer as `profile`'s server takes it."""
+    return _Cleaner(profile, schema).clean(schema, 0)
+
+
+def is_closed(schema: Any) -> bool:
+    """True if every object in `schema` lists all of its properties as required and forbids others: only then does
+    OpenAI accept it as `strict`."""
+    if isinstance(schema, list):
+        return all(map(is_closed, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, dict):
+        names = set(properties or {})
+        if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != names:
+            return False
+        if not all(map(is_closed, (properties or {}).values())):
+            return False
+    inner = [schema[word] for word in ("items", "anyOf") if word in schema]
+    definitions = schema.get("$defs")
+    return all(map(is_closed, inner)) and all(map(is_closed, (definitions or {}).values()))
+
+
+class _Cleaner:
+    """Cleans one document; `root` is what `#/...` references are resolved against."""
+
+    def __init__(self, profile: Profile, root: JsonObject) -> None:
+        self._drops = profile.strips_schema_keywords
+        self._inlines = profile.inlines_schema_refs
+        self._root = root
+
+    def clean(self, schema: JsonObject, depth: int) -> JsonObject:
+        if depth > _MAX_DEPTH:
+            return {}
+        if self._inlines and isinstance(schema.get("$ref"), str):
+            rest = {word: value for word, value in schema.items() if word != "$ref"}
+            return self.clean({**self._resolve(schema["$ref"]), **rest}, depth + 1)
+        cleaned: JsonObject = {}
+        for word, value in schema.items():
+            if word in self._drops:
+                self._translate(cleaned, word, value, depth)
+            else:
+                self._keep(cleaned, word, value, depth)
+        if "required" in cleaned and "properties" in cleaned and isinstance(cleaned["required"], list):
+            if self._inlines:  # the same strict server refuses required names that are no properties
+                cleaned["required"] = [name for name in cleaned["required"] if name in cleaned["properties"]]
+        return cleaned
+
+    def _keep(self, cleaned: JsonObject, word: str, value: Any, depth: int) -> None:
+        if word in _SCHEMA_MAPS and isinstance(value, dict):
+            cleaned[word] = {name: self._sub(inner, depth) for name, inner in value.items()}
+        elif word in _SCHEMA_LISTS and isinstance(value, list):
+            cleaned.setdefault(word, []).extend(self._sub(inner, depth) for inner in value)
+        elif word in _SCHEMAS or (word == "items" and isinstance(value, dict)):
+            cleaned[word] = self._sub(value, depth)
+        elif word == "type" and self._inlines and isinstance(value, list):
+            # ["string", "null"]: one type and `nullable` is all that the server knows
+            types = [kind for kind in value if kind != "null"]
+            cleaned["type"] = types[0] if types else "string"
+            if len(types) < len(value):
+                cleaned["nullable"] = True
+        elif word == "enum" and self._inlines and isinstance(value, list):
+            texts = [entry for entry in value if isinstance(entry, str)]
+            if texts:  # enums of anything but strings are refused there
+                cleaned["enum"] = texts
+        else:
+            cleaned[word] = value
+
+    def _translate(self, cleaned: JsonObject, word: str, value: Any, depth: int) -> None:
+        """What can still be said of a keyword that the server does not know."""
+        if word == "const" and isinstance(value, str):
+            cleaned.setdefault("type", "string")
+            cleaned["enum"] = [value]
+        elif word == "oneOf" and isinstance(value, list):
+            cleaned.setdefault("anyOf", []).extend(self._sub(inner, depth) for inner in value)
+        elif word == "allOf" and isinstance(value, list):
+            for inner in value:
+                self._merge(cleaned, self._sub(inner, depth))
+
+    def _merge(self, cleaned: JsonObject, part: Any) -> None:
+        if not isinstance(part, dict):
+            return
+        for word, value in part.items():
+            if word == "properties" and isinstance(value, dict):
+                cleaned.setdefault("properties", {}).update(value)
+            elif word == "required" and isinstance(value, list):
+                known = cleaned.setdefault("required", [])
+                known.extend(name for name in value if name not in known)
+            else:
+                cleaned.setdefault(word, value)
+
+    def _sub(self, value: Any, depth: int) -> Any:
+        if isinstance(value, dict):
+            return self.clean(value, depth + 1)
+        if isinstance(value, list):
+            return [self._sub(inner, depth) for inner in value]
+        return value
+
+    def _resolve(self, reference: str) -> Mapping[str, Any]:
+        """The schema that a local reference means; anything else becomes a schema that allows all."""
+        if not reference.startswith("#"):
+            return {}
+        node: Any = self._root
+        for step in reference[1:].strip("/").split("/"):
+            name = step.replace("~1", "/").replace("~0", "~")
+            if name:
+                node = node.get(name) if isinstance(node, dict) else None
+        return node if isinstance(node, dict) else {}

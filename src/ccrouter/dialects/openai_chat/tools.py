@@ -1,0 +1,152 @@
+"""Tools: their definitions, names and the choice among them, Messages → Chat. Pure.
+
+The same tools come with every turn of a session, so what they become is remembered by their bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from ccrouter.dialects.base import Loss
+from ccrouter.dialects.openai_chat.schema import tool_parameters
+from ccrouter.dialects.profiles import Profile
+from ccrouter.jsontypes import JsonObject
+from ccrouter.messages.request import MessagesRequest, Tool, ToolChoice
+
+#: Claude Code's stand-in for tools not loaded yet; it tells Anthropic's API something, and a model nothing.
+DEFERRED_PLACEHOLDER = "DeferredToolPlaceholder"
+WEB_SEARCH = "web_search"
+
+_tools = msgspec.json.Decoder(list[Tool])
+_LEGAL = re.compile(r"[A-Za-z0-9_-]+")
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Toolset:
+    """Tools as sent. `encoded` is the JSON of the `tools` member, b"" for none; `names` maps sent names that had to be
+    changed to asked ones; `schemas` has each sent function's input schema; `web_searches` is true if the provider
+    searches the web by itself."""
+
+    encoded: bytes = b""
+    names: Mapping[str, str] = field(default_factory=dict)
+    schemas: Mapping[str, JsonObject] = field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
+    web_searches: bool = False
+    asks_web_search: bool = False
+
+
+def sent_name(name: str, limit: int) -> str:
+    """`name` if every server takes it; else a name made of it that is legal, no longer than `limit`, always the same
+    for the same name, and ends in a digest so that two long names do not become one."""
+    if len(name) <= limit and _LEGAL.fullmatch(name):
+        return name
+    digest = hashlib.sha1(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:8]
+    return f"{_ILLEGAL.sub('_', name)[: limit - 9]}_{digest}"
+
+
+def toolset_of(request: MessagesRequest, profile: Profile) -> Toolset:
+    """The request's tools as `profile`'s server takes them. Raises ClientError where they are no list of tools."""
+    raw = request.members.get("tools")
+    if raw is None or bytes(raw) in {b"null", b"[]"}:
+        return Toolset()
+    try:
+        return _toolset(bytes(raw), profile)
+    except (msgspec.DecodeError, RecursionError):
+        _ = request.tools  # fails the same way, with words for the client
+        raise
+
+
+@lru_cache(maxsize=32)
+def _toolset(raw: bytes, profile: Profile) -> Toolset:
+    sent: list[JsonObject] = []
+    names: dict[str, str] = {}
+    schemas: dict[str, JsonObject] = {}
+    losses: list[Loss] = []
+    web_searches = asks_web_search = False
+    for place, tool in enumerate(_tools.decode(raw)):
+        path = f"tools[{place}]"
+        if tool.name == DEFERRED_PLACEHOLDER and tool.defer_loading:
+            continue
+        if _runs_at_anthropic(tool):
+            is_search = (tool.type or "").startswith(WEB_SEARCH)
+            asks_web_search = asks_web_search or is_search
+            if is_search and profile.web_search_tool:
+                web_searches = True
+                sent.append(_web_search(tool, profile))
+            else:
+                losses.append(Loss(path, f"server tool {tool.type} dropped: the provider has none like it"))
+            continue
+        name = sent_name(tool.name, profile.tool_name_limit)
+        if name != tool.name:
+            names[name] = tool.name
+        schemas[name] = parameters = tool_parameters(tool.input_schema, profile)
+        function: JsonObject = {"name": name, "parameters": parameters}
+        if tool.description:
+            function["description"] = tool.description
+        sent.append({"type": "function", "function": function})
+    encoded = msgspec.json.encode(sent) if sent else b""
+    return Toolset(encoded, names, schemas, tuple(losses), web_searches, asks_web_search)
+
+
+def _runs_at_anthropic(tool: Tool) -> bool:
+    """True for tools whose definition only Anthropic has: a dated type and no schema of its own."""
+    return tool.type not in {None, "", "custom", "function"} and tool.input_schema is None
+
+
+def _web_search(tool: Tool, profile: Profile) -> JsonObject:
+    parameters: JsonObject = {}
+    if tool.max_uses:
+        parameters["max_uses"] = tool.max_uses
+    if tool.allowed_domains:
+        parameters["allowed_domains"] = tool.allowed_domains
+    elif tool.blocked_domains:  # the two exclude each other there
+        parameters["excluded_domains"] = tool.blocked_domains
+    if tool.user_location:
+        parameters["user_location"] = tool.user_location
+    return {"type": profile.web_search_tool, **({"parameters": parameters} if parameters else {})}
+
+
+def choice_members(
+    choice: ToolChoice | None, tools: Toolset, profile: Profile
+) -> tuple[dict[str, Any], list[Loss]]:
+    """The `tool_choice` and `parallel_tool_calls` members for the client's choice, in the strongest form the server has."""
+    members: dict[str, Any] = {}
+    losses: list[Loss] = []
+    if choice is None or not tools.encoded:
+        if choice is not None and choice.type in {"any", "tool"}:
+            losses.append(Loss("tool_choice", f"{choice.type} dropped: no tools are left to choose from"))
+        return members, losses
+    forms = profile.tool_choice_forms
+    wanted = {"auto": "auto", "none": "none", "any": "required", "tool": "named"}.get(choice.type)
+    name = sent_name(choice.name or "", profile.tool_name_limit)
+    if wanted == "named" and name not in tools.schemas:
+        # The tool itself was dropped; a function nobody defined is an error everywhere.
+        losses.append(Loss("tool_choice", f"tool {choice.name} is not among the tools sent; left to the model"))
+        wanted = "auto"
+    form = wanted
+    if form == "named" and form not in forms:
+        form = "required"
+    if form == "required" and form not in forms:
+        form = "auto"
+    if form is None:
+        losses.append(Loss("tool_choice", f"unknown type {choice.type}; left to the model"))
+    elif form not in forms:
+        losses.append(Loss("tool_choice", f"{choice.type}: the provider has no such choice"))
+    else:
+        members["tool_choice"] = {"type": "function", "function": {"name": name}} if form == "named" else form
+    if form != wanted:
+        losses.append(Loss("tool_choice", f"{choice.type} sent as {form}: the provider has no stronger form"))
+    if choice.disable_parallel_tool_use:
+        if profile.accepts_parallel_flag:
+            members["parallel_tool_calls"] = False
+        else:
+            losses.append(Loss("tool_choice.disable_parallel_tool_use", "the provider cannot be told"))
+    return members, losses

@@ -1,0 +1,41 @@
+"""What is known about model families wherever they run: data, each fact with its reason. Holds no logic."""
+
+from __future__ import annotations
+
+from ccrouter.dialects.profiles import family
+
+LOW_TO_HIGH = ("low", "medium", "high")
+
+#: Families as they are at every provider.
+FAMILIES = (
+    # OpenAI's reasoning models refuse max_tokens, sampling and stop ("Unsupported parameter", platform.openai.com/docs/
+    # guides/reasoning); gpt-5 answers 400 to a limit below 16. The "-chat" models are not of the family.
+    family(
+        r"(^|/)(gpt-5(?!.*-chat)|o[134](-|$))",
+        max_tokens_field="max_completion_tokens", accepts_sampling=False, max_stops=0, reasoning_style="effort",
+        efforts=LOW_TO_HIGH, effort_off="low", system_role="developer",
+    ),
+    family(r"(^|/)gpt-5(?!.*-chat)", min_max_tokens=16, efforts=("minimal", *LOW_TO_HIGH), effort_off="minimal"),
+    # From 5.1 on "minimal" is gone and "none" is there; from 5.2 on "xhigh".
+    family(r"(^|/)gpt-5\.1(?!.*-chat)", efforts=("none", *LOW_TO_HIGH), effort_off="none"),
+    family(r"(^|/)gpt-5\.([2-9]|\d\d)(?!.*-chat)", efforts=("none", *LOW_TO_HIGH, "xhigh"), effort_off="none"),
+    # Open weights: effort is part of the chat template and cannot be none.
+    family(r"gpt-oss", reasoning_style="effort", efforts=LOW_TO_HIGH, effort_off="low", accepts_images=False),
+    # A turn with tool calls has to bring its reasoning back, or: 400 "reasoning_content must be passed back"
+    # (api-docs.deepseek.com/guides/thinking_mode). The models read text only.
+    family(r"deepseek", accepts_images=False),
+    family(r"deepseek[-/_]?(reasoner|r\d|v3\.[1-9]|v[4-9]|flash|chat)", must_replay_reasoning=True),
+    # "thinking is enabled but reasoning_content is missing in assistant tool call message" (Moonshot, 400). The K2
+    # models before 2.5 cannot see.
+    family(r"kimi[-/_]?k(2-thinking|2\.[5-9]|[3-9])", must_replay_reasoning=True),
+    family(r"kimi[-/_]?k2(?!\.\d)", accepts_images=False),
+    # Only the V models see (docs.z.ai).
+    family(r"glm-\d(\.\d+)?(?!\.?\d*v)(-|$|:)", accepts_images=False),
+    # Leaks its own call syntax into the text when a server's parser misses it (claude-code users' most frequent report).
+    family(r"qwen", textual_tool_calls=True),
+    family(r"qwen-?[23](\.\d)?-?(coder|max)|qwq", accepts_images=False),
+    # Interleaved thinking: the template wants earlier <think> text in place (platform.minimax.io, "Important Note").
+    family(r"minimax-m[12]", replays_reasoning="think_tags", accepts_images=False),
+    # Magistral and Mistral's small models think in parts of `content`, which need not be sent back.
+    family(r"mistral|magistral|devstral|codestral", replays_reasoning=""),
+)  # fmt: skip

@@ -1,0 +1,265 @@
+"""`ccr start`: what it prints, what it leaves on disk, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.cli.conftest import LIMIT, Ccr, free_port, read_until
+
+
+def health(port: int) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        return int(answer.status)
+
+
+def test_first_run(ccr: Ccr, port: int) -> None:
+    """With nothing on disk the folder (0700) and a starter config (0600) are made, and the router answers, saying it is dry."""
+    child = ccr.spawn("start", "--port", str(port))
+    lines = read_until(child, "ccr code")
+    assert lines[0] == f"Loaded JSON config from: {ccr.folder / 'config.json'}"
+    assert stat.S_IMODE(ccr.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((ccr.folder / "config.json").stat().st_mode) == 0o600
+    assert health(port) == 200
+    text = "\n".join(lines)
+    assert f"listens on http://127.0.0.1:{port}" in text
+    assert "DRY RUN" in text
+
+
+@pytest.mark.parametrize("words", [["--port", "PORT"], ["--port=PORT"], ["-p", "PORT"], ["-pPORT"]])
+def test_port_before_config(ccr: Ccr, port: int, words: list[str]) -> None:
+    """`--port` in every spelling goes before the config's PORT."""
+    ccr.configure(PORT=free_port())
+    ccr.serve(*(word.replace("PORT", str(port)) for word in words))
+    assert health(port) == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_files_live_as_long_as_the_service(ccr: Ccr, port: int, number: int) -> None:
+    """PID file, state file (0600) and log file exist while it listens; the first two are gone after a signal, exit code 0."""
+    ccr.configure(PORT=port)
+    child = ccr.serve()
+    pid_file, state_file = ccr.folder / ".claude-code-router.pid", ccr.folder / f".claude-code-router.{port}.json"
+    assert pid_file.read_text() == str(child.pid)
+    assert stat.S_IMODE(state_file.stat().st_mode) == 0o600
+    state = json.loads(state_file.read_text())
+    assert (state["pid"], state["port"], state["host"]) == (child.pid, port, "127.0.0.1")
+    logs = list((ccr.folder / "logs").glob("ccr-*.log"))
+    assert len(logs) == 1
+    assert stat.S_IMODE(logs[0].stat().st_mode) == 0o600
+    child.send_signal(number)
+    _, stderr = child.communicate(timeout=LIMIT)
+    assert child.returncode == 0, stderr
+    assert not pid_file.exists()
+    assert not state_file.exists()
+
+
+def test_the_same_port_at_once_after_a_stop(ccr: Ccr, port: int) -> None:
+    """A supervisor may stop it and start it again on the same port without waiting."""
+    ccr.configure(PORT=port)
+    first = ccr.serve()
+    first.terminate()
+    first.wait(LIMIT)
+    ccr.serve()
+    assert health(port) == 200
+
+
+def test_no_log(ccr: Ccr, port: int) -> None:
+    """LOG false leaves no log file."""
+    ccr.configure(PORT=port, LOG=False)
+    ccr.serve()
+    assert not list(ccr.folder.rglob("ccr-*.log"))
+
+
+def test_routes_are_shown(ccr: Ccr, port: int) -> None:
+    """The banner has one line per route with what serves it, and no word of a dry run once a provider is there."""
+    provider = {"name": "local", "api_base_url": "http://127.0.0.1:9/v1/chat/completions", "api_key": "k", "models": ["m"]}
+    ccr.configure(PORT=port, Providers=[provider], Router={"default": "local,m", "think": "local,org/m:x,y"})
+    lines = read_until(ccr.spawn("start"), "ccr code")
+    rows = [line.split() for line in lines]
+    assert ["default", "local,m"] in rows
+    assert ["think", "local,org/m:x,y"] in rows
+    assert "DRY RUN" not in "\n".join(lines)
+
+
+def test_the_line_to_try_works_as_it_is(ccr: Ccr, port: int) -> None:
+    """The curl of the banner, given to a shell as it stands, streams a message to its end."""
+    ccr.configure(PORT=port)
+    lines = read_until(ccr.spawn("start"), "ccr code")
+    line = next(line.strip() for line in lines if line.strip().startswith("curl"))
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert "event: message_stop" in done.stdout, done.stderr
+
+
+def test_broken_config(ccr: Ccr) -> None:
+    """A config that cannot be used ends with 1 and tells where on stderr; stdout is empty, nothing is left behind."""
+    ccr.configure()
+    (ccr.folder / "config.json").write_text("{ broken")
+    done = ccr.run("start")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(ccr.folder / "config.json") in done.stderr
+    assert "error: " in done.stderr
+    assert not (ccr.folder / ".claude-code-router.pid").exists()
+
+
+def test_second_start_on_the_port(ccr: Ccr, port: int) -> None:
+    """A second start says `Loaded …` first, then that it is already running with pid and port, and ends with 0."""
+    ccr.configure(PORT=port)
+    first = ccr.serve()
+    done = ccr.run("start")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Loaded JSON config from: ")
+    assert "✅ Service is already running in the background." in done.stdout
+    assert f"already running (pid {first.pid}, port {port})" in done.stdout
+
+
+def test_two_routers_on_two_ports(ccr: Ccr, port: int) -> None:
+    """Two routers of one folder run side by side; `stop --port` ends one, and the PID file then names the other."""
+    ccr.configure(PORT=port)
+    other = free_port()
+    first, second = ccr.serve(), ccr.serve("--port", str(other))
+    assert ccr.run("stop", "--port", str(other)).returncode == 0
+    second.communicate(timeout=LIMIT)
+    assert first.poll() is None
+    assert (ccr.folder / ".claude-code-router.pid").read_text() == str(first.pid)
+
+
+@pytest.mark.parametrize("mode", [[], ["--daemon"]])
+def test_taken_port(ccr: Ccr, mode: list[str]) -> None:
+    """A port that another program holds: exit code 1, and stderr names the process that holds it."""
+    holder = subprocess.Popen(
+        ["python3", "-c", "import socket as s; l=s.socket(); l.bind(('127.0.0.1',0)); l.listen();\n"
+         "print(l.getsockname()[1], flush=True); l.accept()[0].close(); l.accept(); l.accept()"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        taken = int(holder.stdout.readline())  # type: ignore[union-attr]
+        ccr.configure(PORT=taken)
+        done = ccr.run("start", *mode)
+        assert done.returncode == 1
+        assert f"port {taken} is taken by process {holder.pid}" in done.stderr
+        assert "hint: " in done.stderr
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status":"ok"}')
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def test_another_web_server_is_not_us(ccr: Ccr) -> None:
+    """A server that answers /health with 200 is not taken for a router of ours."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Stranger) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        ccr.configure(PORT=server.server_port)
+        done = ccr.run("start")
+        status = ccr.run("status")
+        server.shutdown()
+    assert done.returncode == 1
+    assert "is taken by" in done.stderr
+    assert "❌ Status: Not Running" in status.stdout
+
+
+def test_daemon(ccr: Ccr, port: int) -> None:
+    """`--daemon` returns, with its pipes closed, once the router answers; that is a session of its own, and prints no more."""
+    ccr.configure(PORT=port)
+    done = ccr.run("start", "-d")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Loaded JSON config from: ")
+    assert f"http://127.0.0.1:{port}" in done.stdout
+    assert health(port) == 200
+    pid = int((ccr.folder / ".claude-code-router.pid").read_text())
+    fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+    assert int(fields[3]) == pid, "it leads its own session"
+    assert stat.S_IMODE((ccr.folder / "claude-code-router.log").stat().st_mode) == 0o600
+
+
+def test_daemon_tells_why_it_failed(ccr: Ccr) -> None:
+    """A detached start that fails shows the child's own reason: an address that is not this machine's."""
+    ccr.configure(PORT=free_port(), HOST="192.0.2.1", APIKEY="sk-a-long-enough-key")
+    done = ccr.run("start", "-d")
+    assert done.returncode == 1
+    assert "cannot listen on 192.0.2.1" in done.stderr
+
+
+def test_codespace(ccr: Ccr, port: int) -> None:
+    """In a Codespace the loopback export, the right public URL, the command to publish and a warning are shown."""
+    ccr.configure(PORT=port)
+    child = ccr.spawn(
+        "start", CODESPACE_NAME="fuzzy-disco-x7", GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN="app.github.dev"
+    )
+    text = "\n".join(read_until(child, "Log:"))
+    assert f"export CLAUDE_CODE_ROUTER_URL=http://127.0.0.1:{port}" in text
+    assert f"https://fuzzy-disco-x7-{port}.app.github.dev" in text
+    assert f"gh codespace ports visibility {port}:public" in text
+    assert "APIKEY" in text
+
+
+def test_reader_of_the_banner_may_leave(ccr: Ccr, port: int) -> None:
+    """`ccr start | head -1` keeps serving."""
+    ccr.configure(PORT=port)
+    child = ccr.spawn("start")
+    assert child.stdout.readline().startswith("Loaded")
+    child.stdout.close()
+    until = threading.Event()
+    for _ in range(LIMIT * 20):
+        try:
+            assert health(port) == 200
+            break
+        except OSError:
+            until.wait(0.05)
+    else:
+        pytest.fail("it does not answer")
+    assert child.poll() is None
+
+
+def test_apikey_option(ccr: Ccr, port: int) -> None:
+    """`--apikey` is the key that clients must send, and is written to no file."""
+    ccr.configure(PORT=port)
+    ccr.serve("--apikey", "sk-desktop-0123456789")
+    body = b'{"model":"m","max_tokens":8,"messages":[{"role":"user","content":"hi"}]}'
+
+    def ask(key: str) -> int:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/messages", body, {"x-api-key": key})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    assert ask("sk-other") == 401
+    assert ask("sk-desktop-0123456789") == 200
+    written = [path for path in ccr.folder.rglob("*") if path.is_file() and b"sk-desktop" in path.read_bytes()]
+    assert written == []
+
+
+def test_early_sigterm(ccr: Ccr) -> None:
+    """A port that is free, and a signal before the server has its own handlers: nothing is left on disk."""
+    ccr.configure(PORT=free_port())
+    child = ccr.spawn("start")
+    assert child.stdout.readline().startswith("Loaded")
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=LIMIT)
+    assert not (ccr.folder / ".claude-code-router.pid").exists()
+
+
+def test_ipv4_socket_is_ours() -> None:
+    """The helper gives ports that can be bound."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", free_port()))
