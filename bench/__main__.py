@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bench import measure, micro, processes, report, targets, workloads
-from bench.contenders import Ccrouter, Contender, Mock, Nginx, NodeRouter, Skipped
+from bench.contenders import Ccrouter, Contender, Nginx, NodeRouter, Ports, Skipped
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".bench"
@@ -68,14 +68,14 @@ def _machine(cpus: processes.Cpus) -> str:
 
 
 def start_contenders(
-    arguments: argparse.Namespace, mock: Mock, cpus: processes.Cpus, stack: contextlib.ExitStack
+    arguments: argparse.Namespace, ports: Ports, cpus: processes.Cpus, stack: contextlib.ExitStack
 ) -> tuple[list[Contender], dict[str, str]]:
     """Those that run, and why the others do not."""
     everyone: list[Contender] = [
-        Contender(mock, CACHE, cpus),
-        Nginx(mock, CACHE, cpus),
-        NodeRouter(mock, CACHE, cpus),
-        Ccrouter(mock, CACHE, cpus, binary=arguments.ccr.absolute()),
+        Contender(ports, CACHE, cpus),
+        Nginx(ports, CACHE, cpus),
+        NodeRouter(ports, CACHE, cpus),
+        Ccrouter(ports, CACHE, cpus, binary=arguments.ccr.absolute()),
     ]
     running, skipped = [], {}
     for contender in everyone:
@@ -88,6 +88,7 @@ def start_contenders(
             running.append(contender)
         except (Skipped, processes.BenchError) as error:
             skipped[contender.name] = str(error)
+            contender.stop()
     return running, skipped
 
 

@@ -15,26 +15,20 @@ from typing import TYPE_CHECKING
 
 from bench import processes
 from bench.processes import BenchError, Child
+from bench.workloads import BURST
 
 if TYPE_CHECKING:
-    from bench.workloads import Dialect
+    from bench.workloads import Dialect, Pace
 
 NODE_ROUTER = "@musistudio/claude-code-router"
 NODE_ROUTER_VERSION = "2.0.0"
 START_LIMIT_S = 20.0
+Ports = dict[str, int]  # of the mock upstream, by the name of the pace
 UPSTREAM_PATHS: dict[Dialect, str] = {"anthropic": "/v1/messages", "chat": "/v1/chat/completions"}
 
 
 class Skipped(Exception):
     """This contender cannot be had here; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mock:
-    """The ports of the mock upstream."""
-
-    burst: int
-    paced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +46,8 @@ class Contender:
     name = "direct"
     version = ""
 
-    def __init__(self, mock: Mock, cache: Path, cpus: processes.Cpus) -> None:
-        self.mock, self.cache, self.cpus = mock, cache, cpus
+    def __init__(self, ports: Ports, cache: Path, cpus: processes.Cpus) -> None:
+        self.ports, self.cache, self.cpus = ports, cache, cpus
         self.work = cache / "run" / self.name  # its home, empty at each start
         self.child: Child | None = None
         self.port = 0
@@ -65,10 +59,10 @@ class Contender:
         """Its configuration is written for `self.port`; the command that starts it in the foreground."""
         return []
 
-    def address(self, dialect: Dialect, *, is_paced: bool) -> Address:
+    def address(self, dialect: Dialect, pace: Pace = BURST) -> Address:
         """Without a translator in between, both dialects are the Messages API that the client expects."""
         del dialect
-        return Address(self.mock.paced if is_paced else self.mock.burst, "/v1/messages", "m1")
+        return Address(self.ports[pace.name], "/v1/messages", "m1")
 
     def start(self) -> float:
         """Seconds from the start of the process to its first healthy answer."""
@@ -97,7 +91,7 @@ class Contender:
     def router_config(self) -> dict[str, object]:
         """The classic configuration: a passthrough provider and a translated one, for each pace."""
         providers = []
-        for pace, port in (("burst", self.mock.burst), ("paced", self.mock.paced)):
+        for pace, port in self.ports.items():
             for dialect, path in UPSTREAM_PATHS.items():
                 provider: dict[str, object] = {
                     "name": f"{pace}-{dialect}",
@@ -120,8 +114,8 @@ class Contender:
 class RouterContender(Contender):
     """A contender that routes and translates: the model names the provider."""
 
-    def address(self, dialect: Dialect, *, is_paced: bool) -> Address:
-        return Address(self.port, "/v1/messages", f"{'paced' if is_paced else 'burst'}-{dialect},m1")
+    def address(self, dialect: Dialect, pace: Pace = BURST) -> Address:
+        return Address(self.port, "/v1/messages", f"{pace.name}-{dialect},m1")
 
 
 class Nginx(Contender):
@@ -155,13 +149,14 @@ class Nginx(Contender):
             raise Skipped(f"Debian's nginx cannot be fetched (apt-get update may help): {error}") from error
         return binary
 
-    def address(self, dialect: Dialect, *, is_paced: bool) -> Address:
+    def address(self, dialect: Dialect, pace: Pace = BURST) -> Address:
         del dialect
-        return Address(self.port, "/paced/v1/messages" if is_paced else "/v1/messages", "m1")
+        return Address(self.port, f"/{pace.name}/v1/messages", "m1")
 
     def command(self) -> list[str]:
-        def upstream(name: str, port: int) -> str:
-            return f"upstream {name} {{ server 127.0.0.1:{port}; keepalive 1024; keepalive_requests 1000000; }}"
+        keep = "keepalive 1024; keepalive_requests 1000000;"
+        upstreams = [f"upstream {name} {{ server 127.0.0.1:{port}; {keep} }}" for name, port in self.ports.items()]
+        locations = [f"location /{name}/ {{ proxy_pass http://{name}/; }}" for name in self.ports]
 
         text = f"""
             daemon off; master_process off; pid {self.work}/pid; error_log {self.work}/error.log;
@@ -171,14 +166,13 @@ class Nginx(Contender):
                 access_log off; client_max_body_size 64m; keepalive_requests 1000000;
                 client_body_temp_path {self.work}/b; proxy_temp_path {self.work}/p;
                 fastcgi_temp_path {self.work}/f; uwsgi_temp_path {self.work}/u; scgi_temp_path {self.work}/s;
-                {upstream("burst", self.mock.burst)} {upstream("paced", self.mock.paced)}
+                {" ".join(upstreams)}
                 server {{
                     listen 127.0.0.1:{self.port} backlog=1024; tcp_nodelay on;
                     proxy_http_version 1.1; proxy_set_header Connection "";
                     proxy_buffering off; proxy_request_buffering off;
                     location /health {{ return 200; }}
-                    location /paced/ {{ proxy_pass http://paced/; }}
-                    location / {{ proxy_pass http://burst; }}
+                    {" ".join(locations)}
                 }}
             }}"""
         config = self.work / "nginx.conf"
@@ -219,8 +213,8 @@ class Ccrouter(RouterContender):
 
     name = "ccrouter"
 
-    def __init__(self, mock: Mock, cache: Path, cpus: processes.Cpus, *, binary: Path) -> None:
-        super().__init__(mock, cache, cpus)
+    def __init__(self, ports: Ports, cache: Path, cpus: processes.Cpus, *, binary: Path) -> None:
+        super().__init__(ports, cache, cpus)
         self.binary = binary
 
     def prepare(self) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import bodies, processes, workloads
-from bench.contenders import Address, Mock
+from bench.contenders import Address, Ports
 from bench.processes import BenchError, Child
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Rig:
                 command = [compiler, "-O2", "-Wall", "-o", str(binary), str(SOURCES / f"{name}.c")]
                 processes.run(command, limit_s=60)
 
-    def start_mock(self) -> Mock:
-        behaviours = [f"{workloads.DELTAS}:0", f"{workloads.DELTAS}:{workloads.PACE_US}"]
+    def start_mock(self) -> Ports:
+        behaviours = [f"{pace.deltas}:{pace.us}" for pace in workloads.PACES]
         with self.cpus.pinned(self.cpus.rig):
             self.child = Child([str(self.folder / "mock"), *behaviours], log=self.folder / "mock.log")
         give_up = time.monotonic() + 5
@@ -83,8 +84,7 @@ class Rig:
             if time.monotonic() > give_up or self.child.process.poll() is not None:
                 raise BenchError(f"the mock upstream does not start: {said}")
             time.sleep(0.005)
-        burst, paced = said.split()[1:]
-        return Mock(int(burst), int(paced))
+        return {pace.name: int(port) for pace, port in zip(workloads.PACES, said.split()[1:], strict=True)}
 
     def stop(self) -> None:
         if self.child:
@@ -104,6 +104,8 @@ class Rig:
             child = Child(command, log=self.folder / "load.json")
         try:
             child.process.wait(limit_s + 10)
+        except subprocess.TimeoutExpired:
+            raise BenchError("the load generator does not end") from None
         finally:
             child.stop()
         try:
@@ -159,16 +161,16 @@ class Bench:
         return figures
 
     def run_workload(self, workload: Workload, contender: Contender, seconds: float) -> Figures:
-        address = contender.address(workload.dialect, is_paced=workload.is_paced)
+        address = contender.address(workload.dialect, workload.pace)
         file = self.body(address.model, workload.size, stream=workload.stream)
         options = ["--clients", str(workload.clients)]
-        if workload.is_paced:
+        if workload.pace.us:
             streams = workload.clients * self.effort.paced_streams
-            options += ["--requests", str(streams), "--pace-us", str(workloads.PACE_US)]
+            options += ["--requests", str(streams), "--pace-us", str(workload.pace.us)]
             options += ["--ramp-ms", str(self.effort.ramp_ms)]
         else:
             options += ["--seconds", str(seconds)]
-        options += ["--deltas", str(workloads.DELTAS)] if workload.stream else ["--json"]
+        options += ["--deltas", str(workload.pace.deltas)] if workload.stream else ["--json"]
         return self.run(contender, [file], address, *options)
 
     # ------------------------------------------------------------------ rounds
@@ -237,23 +239,23 @@ class Bench:
         )
 
     def _run_step(self, contender: Contender, clients: int) -> Figures:
-        address = contender.address("chat", is_paced=True)
+        address = contender.address("chat", workloads.STEADY)
         file = self.body(address.model, workloads.PACED.size, stream=True)
-        options = ["--clients", str(clients), "--requests", str(2 * clients), "--ramp-ms", "2000"]
-        options += ["--pace-us", str(workloads.PACE_US), "--deltas", str(workloads.DELTAS)]
-        return self.run(contender, [file], address, *options, limit_s=25)
+        options = ["--clients", str(clients), "--requests", str(clients), "--ramp-ms", "3000"]
+        options += ["--pace-us", str(workloads.STEADY.us), "--deltas", str(workloads.STEADY.deltas)]
+        return self.run(contender, [file], address, *options, limit_s=30)
 
     def measure_session(self) -> None:
         """Thirty growing requests of one conversation, each session a new one."""
         self.take_turns("session", self._run_session, rounds=self.effort.long_rounds, chosen=self.contenders)
 
     def _run_session(self, contender: Contender, turn: int) -> Figures:
-        address = contender.address("chat", is_paced=False)
+        address = contender.address("chat")
         files = []
         for index, body in enumerate(bodies.growing(address.model, workloads.SESSION_SIZES, salt=turn + 1)):
             files.append(self.rig.folder / f"session-{index:02d}.json")
             files[-1].write_bytes(body)
-        options = ["--clients", "1", "--requests", str(len(files)), "--deltas", str(workloads.DELTAS)]
+        options = ["--clients", "1", "--requests", str(len(files)), "--deltas", str(workloads.BURST.deltas)]
         return self.run(contender, files, address, *options, varied=False)
 
     def measure_conversation(self) -> None:
@@ -261,9 +263,9 @@ class Bench:
         self.take_turns("conversation", self._run_conversation, rounds=self.effort.long_rounds, chosen=self.contenders)
 
     def _run_conversation(self, contender: Contender, turn: int) -> Figures:
-        address = contender.address("chat", is_paced=False)
+        address = contender.address("chat")
         file = self.body(address.model, workloads.CONVERSATION_BYTES, stream=True, salt=turn + 1)
-        options = ["--clients", "1", "--seconds", str(self.effort.slice_s), "--deltas", str(workloads.DELTAS)]
+        options = ["--clients", "1", "--seconds", str(self.effort.slice_s), "--deltas", str(workloads.BURST.deltas)]
         return self.run(contender, [file], address, *options)
 
     def measure_start(self) -> None:

@@ -1,75 +1,62 @@
-"""In-process figures, without sockets. They are of the ccrouter that is importable here, whatever --ccr says."""
+"""What translation costs inside the process: a chat chunk read, written and rendered; a request encoded.
+
+`make bench ARGS='--only micro'` takes its figures from here; `python -m bench.micro` prints them.
+"""
 
 from __future__ import annotations
 
-import statistics
 import time
-from typing import TYPE_CHECKING
 
-from bench import bodies
+from bench.bodies import single
+from ccrouter.config.schema import Endpoint, Provider, Target
+from ccrouter.dialects.openai_chat import DIALECT
+from ccrouter.messages.events import render
+from ccrouter.messages.request import MessagesRequest
+from ccrouter.messages.writer import MessageWriter
+from ccrouter.sse import SseReader
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.measure import Figures
-
-REPEATS = 200
-CHUNK = (
-    'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"m1","choices":'
-    '[{"index":0,"delta":{"content":"word %d of the answer "},"logprobs":null,"finish_reason":null}]}\n\n'
+_TARGET = Target(Provider("mock", (Endpoint("openai_chat", "http://127.0.0.1:1/v1/chat/completions"),)), "m1")
+_CHUNK = (
+    b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"m1",'
+    b'"choices":[{"index":0,"delta":{"content":"token %06d of a stream "},"finish_reason":null}]}\n\n'
 )
-TURNS = [1_000_000, 1_012_000]  # a conversation of 1 MB and its next turn
 
 
-def chat_chunk_us() -> float:
-    """Microseconds from the bytes of one chat chunk to the bytes of its Messages event, each chunk arriving alone."""
-    from ccrouter.config.schema import Endpoint, Provider, Target  # noqa: PLC0415 - may not be there
-    from ccrouter.dialects.base import UpstreamRequest  # noqa: PLC0415 - as above
-    from ccrouter.dialects.registry import DIALECTS  # noqa: PLC0415 - as above
-    from ccrouter.gateway.stream import Translation  # noqa: PLC0415 - as above
-    from ccrouter.messages.writer import MessageWriter  # noqa: PLC0415 - as above
-
-    endpoint = Endpoint("openai_chat", "http://127.0.0.1:9/v1/chat/completions")
-    target = Target(Provider("bench", (endpoint,)), "m1")
-    chunks = [(CHUNK % number).encode() for number in range(200)]
-    seen = []
-    for _ in range(REPEATS):
-        writer = MessageWriter(id="msg_bench", model="m1")
-        pipe = Translation(DIALECTS["openai_chat"].reader(UpstreamRequest(b""), target, writer))
-        begin = time.perf_counter()
-        frames = [pipe.feed(chunk) for chunk in chunks]
-        seen.append((time.perf_counter() - begin) / len(chunks))
-        if b"".join(frames).count(b"text_delta") != len(chunks):
-            raise ValueError("the translation lost deltas")
-    return statistics.median(seen) * 1e6
+def chunk_cost_us(chunks: int = 2000, rounds: int = 15) -> float:
+    """Microseconds for one text chunk, each arriving alone: parsed from SSE, read, written, rendered; the best round."""
+    wire = [_CHUNK % number for number in range(chunks)]
+    request = DIALECT.encode(MessagesRequest.read(b'{"model":"m","messages":[{"role":"user","content":"x"}]}'), _TARGET, {})
+    best = float("inf")
+    for _ in range(rounds):
+        reader = DIALECT.reader(request, _TARGET, MessageWriter(id="msg_bench", model="m"))
+        sse = SseReader()
+        size = 0
+        began = time.perf_counter()
+        for chunk in wire:
+            for event in sse.feed(chunk):
+                for written in reader.feed(event):
+                    size += len(render(written))
+        best = min(best, (time.perf_counter() - began) / chunks)
+        assert size > chunks * 50
+    return best * 1e6
 
 
-def next_turn_ms() -> float:
-    """Milliseconds to estimate the tokens of a conversation of 1 MB whose last turn alone is new."""
-    from ccrouter.messages.request import MessagesRequest  # noqa: PLC0415 - may not be there
-    from ccrouter.messages.tokens import TokenMemo, estimate_request  # noqa: PLC0415 - as above
-
-    seen = []
-    for salt in range(15):
-        memo = TokenMemo()
-        before, after = (MessagesRequest.read(body).members for body in bodies.growing("m1", TURNS, salt=salt))
-        estimate_request(before, memo)
-        begin = time.perf_counter()
-        estimate_request(after, memo)
-        seen.append(time.perf_counter() - begin)
-    return statistics.median(seen) * 1e3
+def encode_cost_ms(size: int, rounds: int = 20) -> float:
+    """Milliseconds to translate a request of about `size` bytes, from its bytes to the provider's; the best round."""
+    raw = single("m1", size, stream=True)
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.perf_counter()
+        DIALECT.encode(MessagesRequest.read(raw), _TARGET, {})
+        best = min(best, time.perf_counter() - began)
+    return best * 1e3
 
 
-FIGURES: dict[str, Callable[[], float]] = {"chat_chunk_us": chat_chunk_us, "next_turn_ms": next_turn_ms}
+def main() -> None:
+    print(f"one chat chunk, read + write + render: {chunk_cost_us():.1f} µs")
+    for size in (2_000, 120_000, 1_000_000):
+        print(f"request of {size} bytes: {encode_cost_ms(size):.2f} ms")
 
 
-def measure() -> tuple[Figures, dict[str, str]]:
-    """The figures that could be had, and why the others could not."""
-    figures: Figures = {}
-    missing: dict[str, str] = {}
-    for name, figure in FIGURES.items():
-        try:
-            figures[name] = figure()
-        except Exception as error:  # noqa: BLE001 - a change inside ccrouter must not cost the rest of the run
-            missing[f"micro {name}"] = f"{type(error).__name__}: {error}"
-    return figures, missing
+if __name__ == "__main__":
+    main()

@@ -95,11 +95,11 @@ def _sections(figures: Table, present: Sequence[str]) -> Iterable[str]:
     yield _section("Whole reply, ms", figures, [(f"{name} p50", name, "total_p50") for name in names[:-1]], present)
     steps = [name for name in figures if name.startswith("streams-")]
     paced = [
-        ("64 streams (W5)", "W5"),
-        *((f"{name.removeprefix('streams-')} streams", name) for name in steps),
+        ("64 streams at 10 ms (W5)", "W5"),
+        *((f"{name.removeprefix('streams-')} streams at 20 ms", name) for name in steps),
     ]
     yield _section(
-        "Paced streams: age of a delta when the client has it, ms; stalls (a gap over 5 times the pace)",
+        "Paced streams: age of a delta when the client has it, ms; stalls (gaps over 5 times the pace)",
         figures,
         [
             (f"{label} {what}", name, key)

@@ -7,11 +7,24 @@ from typing import Literal
 
 Dialect = Literal["anthropic", "chat"]
 
-DELTAS = 200
-PACE_US = 10_000
 SESSION_SIZES = [60_000 + round(turn * 240_000 / 29) for turn in range(30)]
 CONVERSATION_BYTES = 1_700_000  # about 440 000 tokens
 LADDER = (256, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the mock upstream streams: `deltas` pieces, one every `us` microseconds; 0: all at once."""
+
+    name: str
+    us: int
+    deltas: int
+
+
+BURST = Pace("burst", 0, 200)
+FAST = Pace("fast", 10_000, 200)
+STEADY = Pace("steady", 20_000, 300)  # 50 deltas a second, a fast model's speed
+PACES = (BURST, FAST, STEADY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +34,14 @@ class Workload:
     dialect: Dialect  # of the upstream: a router translates for "chat", passes through for "anthropic"
     clients: int
     stream: bool = True
-    is_paced: bool = False
+    pace: Pace = BURST
 
     @property
     def title(self) -> str:
         how = "stream" if self.stream else "unstreamed"
         kind = "translated" if self.dialect == "chat" else "passthrough"
         size = f"{self.size // 1000} KB" if self.size < 1_000_000 else f"{self.size / 1e6:g} MB"
-        paced = ", a delta every 10 ms" if self.is_paced else ""
+        paced = f", a delta every {self.pace.us // 1000} ms" if self.pace.us else ""
         return f"{size}, {kind} {how}, {self.clients} client{'s' * (self.clients > 1)}{paced}"
 
 
@@ -42,7 +55,7 @@ BURSTS = (
     Workload("L3", 120_000, "chat", 1),
     Workload("L4", 1_000_000, "chat", 1),
 )
-PACED = Workload("W5", 120_000, "chat", 64, is_paced=True)
+PACED = Workload("W5", 120_000, "chat", 64, pace=FAST)
 # Beside the table of workloads: names for --only.
 FURTHER = ("session", "conversation", "streams", "start", "micro")
 NAMES = (*(w.name for w in BURSTS), PACED.name, *FURTHER)

@@ -22,16 +22,17 @@ from pathlib import Path
 
 PIECE = {"fit": 2_000, "test": 20_000}
 BYTES_PER_GENRE = 2_400_000
-BYTES_PER_FILE = 60_000
+BYTES_PER_FILE = 40_000
 
 STDLIB = sysconfig.get_paths()["stdlib"]
+NO_TEXT = re.compile("token|/iso_")  # vocabularies and lists of names
 RUST = next(iter(Path.home().glob(".rustup/toolchains/stable*/share/doc/rust/html")), Path("/nonexistent"))
 
 
 def files(root: str | Path, *suffixes: str) -> list[str]:
     """Paths below root that end in one of the suffixes and are neither empty nor huge."""
     found = (os.path.join(at, name) for at, _, names in os.walk(root) for name in names if name.endswith(suffixes))
-    kept = (path for path in found if os.path.isfile(path) and "token" not in path)  # vocabularies are no text
+    kept = (path for path in found if os.path.isfile(path) and not NO_TEXT.search(path))
     return sorted(path for path in kept if 2_000 < os.path.getsize(path) < 3_000_000)
 
 
@@ -95,6 +96,11 @@ COMMANDS = [
     f"wc -l {STDLIB}/*.py", "cat /proc/cpuinfo | head -200", "ls -la /usr/bin /etc", "npm ls -g --all", "pip list -v",
     "npm --help; git --help; git help -a", f"{sys.executable} -m unittest -v test.test_json.test_decode 2>&1",
     f"grep -n 'def ' {STDLIB}/*.py | head -3000", f"du -a {STDLIB} | head -2500", "apt-cache show bash coreutils git",
+    "git --version; for c in log diff rebase commit; do git $c -h; done 2>&1", "npm help npm; node --help; tar --help",
+    "objdump -p /usr/lib/*/libc.so.6", "readelf -sW /usr/lib/*/libm.so.6 | head -800", "env -i ls -lR /etc | head -2500",
+    "cksum /usr/bin/* | head -1500", "pip freeze; pip debug", "find /etc -ls | head -1500", "uname -a; id; lscpu; free",
+    f"grep -rnE 'raise|except' {STDLIB}/asyncio {STDLIB}/unittest", f"{sys.executable} -X importtime -c 'import asyncio' 2>&1",
+    f"{sys.executable} -m dis {STDLIB}/bisect.py", f"diff -ru {STDLIB}/json {STDLIB}/wsgiref", "ls /usr/share/doc | head -900",
     "cat /etc/services /etc/protocols", "stat /usr/bin/*", "cat /var/log/dpkg.log | head -600", "getconf -a; locale -a",
 ]  # fmt: skip
 
@@ -159,7 +165,7 @@ def pieces(genre: str, drawn: list[tuple[list[str], Reader]]) -> Iterator[tuple[
     made = 0
     for path, read in (entry for entry in itertools.chain(*itertools.zip_longest(*turns)) if entry):
         half = dice.choice(("fit", "test"))
-        raw = pending[half] + read(path).encode()[:BYTES_PER_FILE]
+        raw = pending[half] + read(path).encode()[: BYTES_PER_FILE * (5 if read is read_command else 1)]
         size = PIECE[half]
         while len(raw) >= size:
             yield half, raw[:size].decode("utf-8", "ignore")

@@ -88,16 +88,19 @@ def _parse(frame: bytes) -> ServerSentEvent | None:
 
 
 def frame(event: bytes, data: bytes) -> bytes:
-    """The event as bytes on the wire.
+    """The event as bytes on the wire; data of several lines is written as several data lines.
 
     U+0085, U+2028 and U+2029 inside the JSON text of `data` are written as escapes: clients that split lines the
     Python way (`str.splitlines`) take them for line ends and lose the event.
     """
-    return b"event: " + event + b"\ndata: " + escape_separators(data) + b"\n\n"
+    data = escape_separators(data)
+    if b"\n" in data:  # pretty-printed JSON of another server: a bare second line would be no data at all
+        data = data.replace(b"\n", b"\ndata: ")
+    return b"event: " + event + b"\ndata: " + data + b"\n\n"
 
 
 def escape_separators(data: bytes) -> bytes:
-    """JSON text with the three Unicode line separators as `\\uXXXX`; anything else unchanged."""
+    """JSON text with the three Unicode line separators as JSON escapes; anything else unchanged."""
     if b"\xe2\x80" in data:
         data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     if b"\xc2\x85" in data:

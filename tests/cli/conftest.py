@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import stat
 import subprocess
@@ -38,7 +39,7 @@ if mode == "count-interrupts":
     def interrupted(*_):
         global count
         count += 1
-        print("interrupted", flush=True)
+        os.write(1, b"interrupted\\n")
     signal.signal(signal.SIGINT, interrupted)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -151,9 +152,15 @@ def port() -> int:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, below those that systems give to outgoing connections: it stays free."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:  # taken
+                continue
+        return port
 
 
 @dataclass
@@ -189,4 +196,3 @@ def claude(ccr: Ccr, tmp_path: Path) -> FakeClaude:
 def tree(folder: Path) -> set[str]:
     """Every path under `folder`."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import stat
 import subprocess
+import sys
 import threading
+import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -81,7 +83,12 @@ def test_no_log(ccr: Ccr, port: int) -> None:
 
 def test_routes_are_shown(ccr: Ccr, port: int) -> None:
     """The banner has one line per route with what serves it, and no word of a dry run once a provider is there."""
-    provider = {"name": "local", "api_base_url": "http://127.0.0.1:9/v1/chat/completions", "api_key": "k", "models": ["m"]}
+    provider = {
+        "name": "local",
+        "api_base_url": "http://127.0.0.1:9/v1/chat/completions",
+        "api_key": "k",
+        "models": ["m"],
+    }
     ccr.configure(PORT=port, Providers=[provider], Router={"default": "local,m", "think": "local,org/m:x,y"})
     lines = read_until(ccr.spawn("start"), "ccr code")
     rows = [line.split() for line in lines]
@@ -135,11 +142,11 @@ def test_two_routers_on_two_ports(ccr: Ccr, port: int) -> None:
 @pytest.mark.parametrize("mode", [[], ["--daemon"]])
 def test_taken_port(ccr: Ccr, mode: list[str]) -> None:
     """A port that another program holds: exit code 1, and stderr names the process that holds it."""
-    holder = subprocess.Popen(
-        ["python3", "-c", "import socket as s; l=s.socket(); l.bind(('127.0.0.1',0)); l.listen();\n"
-         "print(l.getsockname()[1], flush=True); l.accept()[0].close(); l.accept(); l.accept()"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    program = (
+        "import socket; listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen()\n"
+        "print(listener.getsockname()[1], flush=True)\nwhile True: listener.accept()[0].close()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     try:
         taken = int(holder.stdout.readline())  # type: ignore[union-attr]
         ccr.configure(PORT=taken)
@@ -184,7 +191,7 @@ def test_daemon(ccr: Ccr, port: int) -> None:
     assert f"http://127.0.0.1:{port}" in done.stdout
     assert health(port) == 200
     pid = int((ccr.folder / ".claude-code-router.pid").read_text())
-    fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     assert int(fields[3]) == pid, "it leads its own session"
     assert stat.S_IMODE((ccr.folder / "claude-code-router.log").stat().st_mode) == 0o600
 
@@ -257,9 +264,3 @@ def test_early_sigterm(ccr: Ccr) -> None:
     child.send_signal(signal.SIGTERM)
     child.communicate(timeout=LIMIT)
     assert not (ccr.folder / ".claude-code-router.pid").exists()
-
-
-def test_ipv4_socket_is_ours() -> None:
-    """The helper gives ports that can be bound."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", free_port()))

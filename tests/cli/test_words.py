@@ -25,7 +25,9 @@ def test_version_line(ccr: Ccr, word: str) -> None:
     assert re.search(r"\d+\.\d+\.\d+", done.stdout.splitlines()[0])
 
 
-@pytest.mark.parametrize("words", [["-v"], ["--version"], ["version"], ["help"], ["-h"], ["--help"], [], ["help", "start"]])
+@pytest.mark.parametrize(
+    "words", [["-v"], ["--version"], ["version"], ["help"], ["-h"], ["--help"], [], ["help", "start"]]
+)
 def test_words_touch_nothing(ccr: Ccr, words: list[str]) -> None:
     """Version and help write no file, not even with a broken config, and end with 0."""
     ccr.configure()

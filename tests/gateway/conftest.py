@@ -75,7 +75,7 @@ async def running(config: dict | str, tmp_path: Path, environ: dict[str, str] | 
     path.write_text(config if isinstance(config, str) else json.dumps(config))
     app = App(load(path, environ or {}), environ=environ or {}, **options)
     server = _Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False)
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=2)
     )
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -83,13 +83,12 @@ async def running(config: dict | str, tmp_path: Path, environ: dict[str, str] | 
             task.result()
         await asyncio.sleep(0)
     port = server.servers[0].sockets[0].getsockname()[1]
-    async with aiohttp.ClientSession() as client:
-        try:
+    try:
+        async with aiohttp.ClientSession() as client:
             yield Router(f"http://127.0.0.1:{port}", client, app)
-        finally:
-            server.should_exit = True
-            server.force_exit = True
-            await task
+    finally:
+        server.should_exit = True
+        await task
 
 
 @pytest.fixture

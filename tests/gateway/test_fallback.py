@@ -102,5 +102,4 @@ async def test_content_one_dialect_cannot_carry(upstream: Upstream, tmp_path):
         status, _, raw = await router.ask(model="claude-x", messages=messages)
         assert status == 200
         assert b"carried" in raw
-        status, _, raw = await router.ask(model="openai,m1", messages=[{"role": "user", "content": [{"type": "hologram"}]}])
-    assert [received.path for received in upstream.requests] == ["/v1/messages"] * len(upstream.requests)
+    assert [received.path for received in upstream.requests] == ["/v1/messages"]

@@ -7,7 +7,7 @@ Above: `name: JSON` entries, a value going on over indented lines; `#` starts a 
     words      so many words as a system prompt, for a long request
     headers    of the client
     router     Router as in a configuration: routes by name, and longContextThreshold, thinkEffort, aliases, fallback,
-               defaultProvider, strict; without it ROUTER below
+               defaultProvider, strict, forceUseImageAgent; without it ROUTER below
     router+    the same, over ROUTER
     providers  name → models; without it PROVIDERS below
     tokens     what counting gives; without it counting is a failure of the case
@@ -73,6 +73,7 @@ def make_router(written: dict[str, Any]) -> Router:
         ("thinkEffort", "think_effort"),
         ("defaultProvider", "default_provider"),
         ("strict", "is_strict"),
+        ("forceUseImageAgent", "force_image_agent"),
     ):
         if name in options:
             known[member] = options.pop(name)

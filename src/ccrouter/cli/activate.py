@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import click
 
-from ccrouter.cli.options import StartOptions, follow, load_config
+from ccrouter.cli.options import StartOptions, follow, load_for_clients
 from ccrouter.cli.terminal import say, warn
 
 BACKQUOTE = "`"
@@ -34,7 +34,7 @@ def command(shell: str) -> None:
     from ccrouter.service.private import router_folder
     from ccrouter.service.running import find_running
 
-    config = load_config(StartOptions())
+    config = load_for_clients(StartOptions())
     running = find_running(router_folder(), config.host, config.port)
     config = follow(config, running)
     host, port = (running.host, running.port) if running else (config.host, config.port)

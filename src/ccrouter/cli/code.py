@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.options import StartOptions, follow, load_config
+from ccrouter.cli.options import StartOptions, create_starter_config, follow, load_for_clients
 from ccrouter.cli.terminal import fail, note
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def command(words: tuple[str, ...]) -> int:
     """
     from ccrouter.service.claude import ClaudeNotFound, find_claude
 
-    config = load_config(StartOptions(), create=True)
+    create_starter_config()
+    config = load_for_clients(StartOptions())  # what the start itself lacks, the start tells
     try:
         claude = find_claude(config.claude_path, os.environ)
     except ClaudeNotFound as error:

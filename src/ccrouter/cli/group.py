@@ -11,7 +11,7 @@ import click
 
 from ccrouter.cli.commands import ALIASES, COMMANDS
 from ccrouter.cli.terminal import fail, note, say, survive_any_encoding
-from ccrouter.errors import RouterError
+from ccrouter.errors import ConfigError, RouterError
 
 _NEXT = """
 Next steps:
@@ -103,9 +103,12 @@ def run(words: Sequence[str]) -> int:
         return 130
     except KeyboardInterrupt:
         return 130
+    except ConfigError as error:
+        for problem in error.problems:
+            fail(str(problem))
+        return 1
     except RouterError as error:
-        for line in str(error).splitlines():
-            fail(line) if not line.startswith("  hint:") else note(line)
+        fail(str(error))
         return 1
     except BrokenPipeError:
         # The reader has gone; Python would complain once more while closing stdout.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from ccrouter.service.running import Running
 
 _Callback = TypeVar("_Callback", bound=Callable[..., object])
+#: A variable without a default of its own, as a config file refers to it.
+_VARIABLE = re.compile(r"\$\{(\w+)\}|\$([A-Z_][A-Z0-9_]*)")
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 
 
@@ -83,27 +86,62 @@ def load_config(options: StartOptions, *, create: bool = False) -> Config:
 
     Raises ConfigError with everything that is wrong.
     """
-    from ccrouter.config.load import Overrides, create_starter, find_config, load
-    from ccrouter.config.schema import Config
+    from ccrouter.config.load import find_config
 
+    if create and options.config is None:
+        create_starter_config()
     path = find_config(options.config, os.environ)
-    if not path.exists() and options.config is None:
-        if not create:
-            defaults = Config(path=path)
-            return replace(defaults, port=options.port or defaults.port, host=options.host or defaults.host)
-        create_starter(path)
-        note(f"Created a starter config at {path}: put a provider and its key there.")
-    overrides = Overrides(port=options.port, host=options.host, router=options.router, log_level=options.log_level)
-    config = load(path, os.environ, overrides)
-    if options.apikey:
-        from ccrouter.secret import Secret
+    is_missing = options.config is None and not path.exists()
+    return _load(None if is_missing else path, os.environ, options)
 
-        config = replace(config, api_key=Secret(options.apikey))
-    return config
+
+def create_starter_config() -> None:
+    """After the call there is a config file; if it was made here, that was said."""
+    from ccrouter.config.load import create_starter, find_config
+
+    path = find_config(None, os.environ)
+    if create_starter(path):
+        note(f"Created a starter config at {path}: put a provider and its key there.")
+
+
+def load_for_clients(options: StartOptions) -> Config:
+    """The configuration as far as a client of the router needs it: where it listens, its key, its time-outs.
+
+    The keys of providers may be unset here: the router has them from the shell that started it. Any other variable that
+    is needed and unset, and any other mistake, is a ConfigError as ever.
+    """
+    from ccrouter.config.load import find_config
+    from ccrouter.errors import ConfigError
+
+    try:
+        return load_config(options)
+    except ConfigError as error:
+        if not all(problem.path.lower().startswith("providers") for problem in error.problems):
+            raise
+        path = find_config(options.config, os.environ)
+        named = {one or other for one, other in _VARIABLE.findall(path.read_text(encoding="utf-8"))}
+        stand_ins = {name: "http://127.0.0.1/unset" for name in named if not os.environ.get(name)}
+        try:
+            return _load(path, {**os.environ, **stand_ins}, options)
+        except ConfigError:
+            raise error from None  # more than unset variables is wrong: the first says it in the user's terms
 
 
 def follow(config: Config, running: Running | None) -> Config:
     """The configuration that `running` was started with; `config` where that is the same, or not known."""
     if running is None or running.state is None or not running.state.options:
         return config
-    return load_config(StartOptions().completed_from(running.state.options))
+    return load_for_clients(StartOptions().completed_from(running.state.options))
+
+
+def _load(path: Path | None, environ: Mapping[str, str], options: StartOptions) -> Config:
+    from ccrouter.config.load import Overrides, load
+
+    overrides = Overrides(
+        port=options.port,
+        host=options.host,
+        router=options.router,
+        log_level=options.log_level,
+        api_key=options.apikey,
+    )
+    return load(path, environ, overrides)

@@ -16,7 +16,6 @@ from ccrouter.cli.terminal import fail, say, warn
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
-    from ccrouter.server.app import App
     from ccrouter.service.state import ServiceState
 
 
@@ -74,45 +73,42 @@ def _start_behind(config: Config, options: StartOptions) -> int:
 
 def _serve(config: Config, options: StartOptions) -> int:
     """Serve until told to stop. The files that tell where we run exist exactly while we listen."""
-    from ccrouter.cli.banner import start_banner
-    from ccrouter.server.run import listen, serve
+    from ccrouter.server.run import serve
     from ccrouter.service.logfile import open_log
     from ccrouter.service.onboarding import ensure_onboarded
     from ccrouter.service.private import router_folder
-    from ccrouter.service.state import forget, record, remove_stale
+    from ccrouter.service.state import forget, remove_stale
 
     _end_in_order()
-    try:
-        sockets = listen(config)
-    except OSError as error:
-        return _explain_no_socket(config, error)
     folder = router_folder()
     remove_stale(folder)
     ensure_onboarded(os.environ)
     log = open_log(config)
     state = _own_state(config, options, log)
-
-    def announce() -> None:
-        record(folder, state)
-        try:
-            say(start_banner(config, log))
-        except BrokenPipeError:
-            # Whoever read our output has left (`ccr start | head -1`): no reason to stop serving.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
     try:
-        serve(_application(config, log), sockets, announce)
+        return serve(config, on_ready=lambda: _announce(config, state, log), log=log)
+    except OSError as error:
+        if log is not None:
+            log.unlink(missing_ok=True)  # nothing was served: an empty log would push out one that tells something
+        return _explain_no_socket(config, error)
     finally:
         forget(folder, state)
-    return 0
 
 
-def _application(config: Config, log: Path | None) -> App:
-    from ccrouter.config.projects import ProjectRouters
-    from ccrouter.server.app import App
-    from ccrouter.server.log import ExchangeLog
+def _announce(config: Config, state: ServiceState, log: Path | None) -> None:
+    """It listens: leave the record, tell the user. Neither failing is a reason to stop serving."""
+    from ccrouter.cli.banner import start_banner
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.state import record
 
-    return App(config, projects=ProjectRouters(config), log=ExchangeLog(log, config.log_level) if log else None)
+    try:
+        record(router_folder(), state)
+    except OSError as error:
+        warn(f"cannot write {error.filename}: {error.strerror}", "`ccr stop` will not find this router; use Ctrl-C")
+    try:
+        say(start_banner(config, log))
+    except BrokenPipeError:  # whoever read our output has left (`ccr start | head -1`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _own_state(config: Config, options: StartOptions, log: Path | None) -> ServiceState:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.options import StartOptions, load_config
+from ccrouter.cli.options import StartOptions, follow, load_config, load_for_clients
 from ccrouter.cli.terminal import fail, say, table, warn
-from ccrouter.errors import ConfigError, RouterError
+from ccrouter.errors import ConfigError
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
@@ -21,45 +21,43 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
     """Show whether the router runs, where, and with which routes. Exit code 0 in every case."""
-    config, broken = _read_config(None)
-    running, foreign = _find(config)
-    if running and running.state and running.state.options:
-        config, broken = _read_config(running)
+    config, running, problems = _read()
     if as_json:
-        say(json.dumps(_as_json(config, running, broken), indent=2, ensure_ascii=False))
+        say(json.dumps(_as_json(config, running, problems), indent=2, ensure_ascii=False))
         return 0
     for line in _block(running):
         say(line)
     for line in _more(config, running):
         say(line)
-    if foreign:
-        warn(foreign)
-    for problem in broken.splitlines():
+    for problem in problems:
         fail(problem)
     for warning in config.warnings:
         warn(str(warning))
     return 0
 
 
-def _read_config(running: Running | None) -> tuple[Config, str]:
-    """The configuration of what is running, of the next start if nothing is; or the defaults and what is wrong."""
+def _read() -> tuple[Config, Running | None, list[str]]:
+    """The configuration of what runs, or of the next start; what runs; and what is wrong with either."""
     from ccrouter.config.schema import Config
-
-    try:
-        recorded = running.state.options if running and running.state else {}
-        return load_config(StartOptions().completed_from(recorded)), ""
-    except ConfigError as error:
-        return Config(), str(error)
-
-
-def _find(config: Config) -> tuple[Running | None, str]:
     from ccrouter.service.private import router_folder
-    from ccrouter.service.running import find_running
+    from ccrouter.service.running import ForeignService, find_running
 
+    config, running = Config(), None
+    problems: list[str] = []
     try:
-        return find_running(router_folder(), config.host, config.port), ""
-    except RouterError as error:
-        return None, str(error)
+        config = load_for_clients(StartOptions())
+    except ConfigError as error:
+        problems += map(str, error.problems)
+    try:
+        running = find_running(router_folder(), config.host, config.port)
+    except ForeignService as error:
+        problems.append(str(error))
+    try:
+        # What is not running would need all of its configuration to start.
+        config = follow(config, running) if running or problems else load_config(StartOptions())
+    except ConfigError as error:
+        problems += map(str, error.problems)
+    return config, running, problems
 
 
 def _block(running: Running | None) -> list[str]:
@@ -110,12 +108,10 @@ def _more(config: Config, running: Running | None) -> list[str]:
 def _config_path(config: Config, running: Running | None) -> str:
     if running and running.state:
         return running.state.config
-    if config.path is None:
-        return "none"
-    return str(config.path) if config.path.exists() else f"{config.path} (not there yet; `ccr start` writes a starter)"
+    return str(config.path) if config.path else "none yet; `ccr start` writes a starter"
 
 
-def _as_json(config: Config, running: Running | None, broken: str) -> dict[str, object]:
+def _as_json(config: Config, running: Running | None, problems: list[str]) -> dict[str, object]:
     from ccrouter.cli.banner import is_dry_run, routes
     from ccrouter.service.address import base_url
 
@@ -133,5 +129,5 @@ def _as_json(config: Config, running: Running | None, broken: str) -> dict[str, 
         "routes": dict(routes(config)),
         "dryRun": is_dry_run(config),
         "warnings": [str(problem) for problem in config.warnings],
-        "errors": broken.splitlines(),
+        "errors": problems,
     }

@@ -1,5 +1,6 @@
-"""What both file shapes are lowered to before names are resolved: providers, routers and servers as written, each with the
-place it stands at. Judges nothing."""
+"""What both file shapes are lowered to before names are resolved: providers, routers and servers as written, each with
+the place it stands at. Judges nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +36,9 @@ class ProviderDraft:
 
 @dataclass(frozen=True, slots=True)
 class RouterDraft:
-    """A router as written. `mentions` are targets that it lists without a route; `blanks` the routes that are written but
-    whose variables have no value."""
+    """A router as written. `mentions` are targets that it lists without a route; `blanks` the routes that are written
+    but whose variables have no value.
+    """
 
     place: Place
     shape: Shape
@@ -53,11 +55,12 @@ class RouterDraft:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One shape's part of the file."""
+    """One shape's part of the file. `fallback` holds for whichever router is chosen."""
 
     providers: Sequence[ProviderDraft] = ()
     routers: Mapping[str, RouterDraft] = field(default_factory=dict)
     servers: Mapping[str, Record] = field(default_factory=dict)
+    fallback: Mapping[str, Sequence[Ref]] = field(default_factory=dict)
 
 
 #: The fields of a router that name a route.

@@ -1,8 +1,8 @@
 """Where to POST and in which wire format: from what a user wrote as a provider's URL. Pure; opens nothing.
 
-The order of authority: an explicit protocol, then the URL, then the provider's name (for relays of the two whose base URLs
-the SDKs made well known), then the transformer's name. A URL that ends in `/chat/completions` is chat even where the
-transformer is called "anthropic": configurations in use rely on it.
+The order of authority: an explicit protocol, then the URL, then the provider's name (for relays of the two whose base
+URLs the SDKs made well known), then the transformer's name. A URL that ends in `/chat/completions` is chat even where
+the transformer is called "anthropic": configurations in use rely on it.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def endpoints_of(
 ) -> tuple[Endpoint, ...]:
     """The endpoints of a provider, the one to try first in front.
 
-    `url` is one that `complaint` has nothing against; `protocol` a word of PROTOCOLS; `wire` the wire formats that its
-    transformer names; `is_full` says that the user was asked for a full URL, and may have meant an unusual path as it is.
+    `url` is one that `complaint` accepts, `protocol` a word of PROTOCOLS, `wire` what wire formats its transformer
+    names; `is_full` says that the user was asked for a full URL, and may have meant an unusual path as it is.
     The dialects may be ones that are not SPOKEN.
     """
     parts = urlsplit(url)._replace(fragment="")
@@ -65,8 +65,7 @@ def endpoints_of(
             _endpoint("anthropic", parts, f"{auto['base']}/v1/messages"),
             _endpoint("openai_chat", parts, f"{auto['base']}/v1/chat/completions"),
         )
-    if dialect is None:
-        dialect = next((WIRE_FORMATS[word] for word in wire), "openai_chat")
+    dialect = dialect or _dialect_by_transformer(wire)
     if dialect not in SPOKEN:
         return (_endpoint(dialect, parts, path),)
     paths = _messages_paths if dialect == "anthropic" else _chat_paths
@@ -93,6 +92,10 @@ def _dialect_by_url(host: str, path: str) -> DialectName | None:
     if "anthropic" in path.split("/"):  # api.deepseek.com/anthropic, api.z.ai/api/anthropic and their like
         return "anthropic"
     return None
+
+
+def _dialect_by_transformer(wire: Sequence[str]) -> DialectName:
+    return WIRE_FORMATS[wire[0]] if wire else "openai_chat"
 
 
 def _messages_paths(host: str, path: str, *, is_full: bool) -> list[str]:

@@ -1,11 +1,12 @@
-"""Every key that the file may hold: one table per object. Reading, the warning about unknown keys, the JSON Schema and the
-reference page are all made from these tables; nothing else knows a key's spelling. Data only."""
+"""Every key that the file may hold: one table per object. Reading, the warning about unknown keys, the JSON Schema and
+the reference page are all made from these tables; nothing else knows a key's spelling. Data only.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ccrouter.config.kinds import Anything, Choice, Flag, Key, Kind, ListOf, MapOf, Nested, Number, Text
+from ccrouter.config.kinds import Anything, Choice, Flag, Key, Kind, ListOf, MapOf, Nested, Number, Raw, Text
 from ccrouter.config.report import Need
 
 MAX_MS = 24 * 3600 * 1000
@@ -26,8 +27,9 @@ REQUEST_CLASSES = (
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key. `aliases` are other words for it; case, `_` and `-` never matter. `need` says what an unset variable in it
-    means; `keeps_empty` that "" is a value and not the absence of one."""
+    """One key. `aliases` are other words for it; case, `_` and `-` never matter. `need` says what an unset variable in
+    it means; `keeps_empty` that "" is a value and not the absence of one.
+    """
 
     name: str
     kind: Kind
@@ -53,7 +55,12 @@ _NOT_READ = "Accepted and kept; this router has no use for it."
 
 _LISTEN = (
     Field("HOST", Text(), "Address to listen on. Anything but loopback needs an `APIKEY`.", default="127.0.0.1"),
-    Field("PORT", Number(1, 65535), "Port to listen on. See [precedence](../configuration.md#port-and-host).", default="3456"),
+    Field(
+        "PORT",
+        Number(1, 65535),
+        "Port to listen on. See [precedence](../configuration.md#port-and-host).",
+        default="3456",
+    ),
 )
 
 TOP = Table(
@@ -70,7 +77,7 @@ TOP = Table(
         Field(
             "APIKEY",
             Key(),
-            "The key that clients must show, as `x-api-key` or `Authorization`. Without one any client on this machine may call.",
+            "The key that clients must show, as `x-api-key` or `Authorization`. Without one any local client may call.",
         ),
         Field(
             "allowedHosts",
@@ -102,19 +109,36 @@ TOP = Table(
         ),
         Field("strict", Flag(), "`strict` for every router that does not say otherwise.", default="false"),
         Field("clients", Nested("Clients"), "Accommodations for particular clients."),
-        Field("fallback", MapOf(ListOf(_ROUTE), "route"), "What to try after a route's own target has failed, in order."),
-        Field("forceUseImageAgent", Flag(), "Classic key; images anywhere in the history select `image`.", default="false"),
-        Field("CLAUDE_PATH", Text("path"), "The `claude` that `ccr code` runs.", default="$CLAUDE_PATH, else claude", need="may"),
+        Field(
+            "fallback", MapOf(ListOf(_ROUTE), "route"), "What to try after a route's own target has failed, in order."
+        ),
+        Field(
+            "forceUseImageAgent", Flag(), "Classic key; images anywhere in the history select `image`.", default="false"
+        ),
+        Field(
+            "CLAUDE_PATH",
+            Text("path"),
+            "The `claude` that `ccr code` runs.",
+            default="$CLAUDE_PATH, else claude",
+            need="may",
+        ),
         Field("NON_INTERACTIVE_MODE", Flag(), "`ccr code` runs claude as in CI.", default="false", need="may"),
         Field("ANTHROPIC_SMALL_FAST_MODEL", Text(), "Handed to claude by `ccr code`.", need="may"),
         Field("REWRITE_SYSTEM_PROMPT", Text("path"), "A file that replaces Claude Code's system prompt.", need="may"),
-        Field("CUSTOM_ROUTER_PATH", Text("path"), "A custom router. Kept; this version does not run it and says so.", need="may"),
+        Field(
+            "CUSTOM_ROUTER_PATH",
+            Text("path"),
+            "A custom router. Kept; this version does not run it and says so.",
+            need="may",
+        ),
         Field(
             "transformers",
             Nested("CustomTransformer", "list"),
             "Custom transformers. Kept; this version does not run them and says so.",
         ),
-        Field("plugins", Nested("Plugin", "list"), "Classic plugins. Kept; this version does not run them and says so."),
+        Field(
+            "plugins", Nested("Plugin", "list"), "Classic plugins. Kept; this version does not run them and says so."
+        ),
         Field("StatusLine", Anything(), "Settings of the status line. Kept as they are.", need="no"),
         *(
             Field(name, Anything("any"), _NOT_READ, need="no")
@@ -169,12 +193,26 @@ PROVIDER = Table(
             aliases=("type", "api"),
             default="from the URL",
         ),
-        Field("headers", MapOf(Text(), "header"), "Sent with every request to this provider.", aliases=("defaultHeaders",)),
+        Field(
+            "headers", MapOf(Text(), "header"), "Sent with every request to this provider.", aliases=("defaultHeaders",)
+        ),
         Field("extra_body", Anything(), "Merged into every request body for this provider."),
-        Field("proxy", Text("URL"), 'HTTP proxy for this provider; `""` for none at all.', default="`PROXY_URL`", keeps_empty=True),
+        Field(
+            "proxy",
+            Text("URL"),
+            'HTTP proxy for this provider; `""` for none at all.',
+            default="`PROXY_URL`",
+            keeps_empty=True,
+        ),
         Field("timeouts", Nested("Timeouts"), "Limits of waiting for this provider."),
-        Field("profile", Text(), "The profile (facts about a provider) to use instead of the one that its URL selects."),
-        Field("transformer", Anything("any"), "[Transformers](../configuration.md#transformers): `{ use: [...], \"<model>\": { use: [...] } }`."),
+        Field(
+            "profile", Text(), "The profile (facts about a provider) to use instead of the one that its URL selects."
+        ),
+        Field(
+            "transformer",
+            Raw("object", {"type": ["object", "array", "string"]}),
+            '[Transformers](../configuration.md#transformers): `{ use: [...], "<model>": { use: [...] } }`.',
+        ),
         Field("tokenizer", Anything(), "Classic tokenizer settings. Kept.", need="no"),
         Field("enabled", Flag(), "`false` leaves the provider out.", default="true"),
     ),
@@ -215,18 +253,29 @@ ROUTER = Table(
         Field("compaction", _ROUTE, "Requests that compact a conversation."),
         Field(
             "thinkEffort",
-            Choice(("low", "medium", "high", "xhigh", "max", ""), {"never": "", "off": "", "none": "", "false": ""}),
+            Choice(
+                ("low", "medium", "high", "xhigh", "max", "never"), {"off": "never", "none": "never", "false": "never"}
+            ),
             "The least effort at which adaptive thinking selects `think`; `never` for explicit thinking only.",
             default="xhigh",
         ),
-        Field("models", MapOf(_ROUTE, "pattern"), 'Aliases: asked model → target, first match first, e.g. `"claude-opus-*": "p,m"`.', aliases=("aliases",)),
+        Field(
+            "models",
+            MapOf(_ROUTE, "pattern"),
+            'Aliases: asked model → target, first match first, e.g. `"claude-opus-*": "p,m"`.',
+            aliases=("aliases",),
+        ),
         Field("fallback", MapOf(ListOf(_ROUTE), "route"), "As the top-level `fallback`, for this router."),
         Field("strict", Flag(), "Whether clients may only name models that this router lists.", default="false"),
         Field("defaultProvider", Text(), "The provider of models that are named without one."),
-        Field("routes", Anything("any"), 'Targets and what they serve: `"provider,model": { "default": true }`.'),
+        Field(
+            "routes",
+            Raw("object: target → routes", {"type": "object", "additionalProperties": {"type": ["object", "boolean"]}}),
+            'Targets and what they serve: `"provider,model": { "default": true }`.',
+        ),
     ),
-    "A key with `*`, or one that begins with `claude-`, is an alias like those in `models`. Any other key is a route for the"
-    " request class of that name: " + ", ".join(f"`{name}`" for name in REQUEST_CLASSES) + ".",
+    "A key with `*`, or one that begins with `claude-`, is an alias like those in `models`. Any other key is a route"
+    " for the request class of that name: " + ", ".join(f"`{name}`" for name in REQUEST_CLASSES) + ".",
 )
 
 SERVER = Table("Server", "Where to listen.", _LISTEN)
@@ -264,7 +313,4 @@ PLUGIN = Table(
     ),
 )
 
-TABLES = {
-    table.name: table
-    for table in (TOP, PROVIDER, TIMEOUTS, ROUTER, SERVER, CLIENTS, CUSTOM_TRANSFORMER, PLUGIN)
-}
+TABLES = {table.name: table for table in (TOP, PROVIDER, TIMEOUTS, ROUTER, SERVER, CLIENTS, CUSTOM_TRANSFORMER, PLUGIN)}

@@ -1,4 +1,4 @@
-"""Environment variables put into texts: once, in every text value of the tree. Judges nothing: what is unset is marked."""
+"""Environment variables put into texts: once, in every text value of the tree. What is unset is only marked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a value may be: each kind reads one value, says in words what it takes, and gives its JSON Schema.
 
-Tolerant of form ("3456", "true", one text where a list is meant), never of nonsense. A kind's `read` returns None for what
-it could not read, and has then said so to the place.
+Tolerant of form ("3456", "true", one text where a list is meant), never of nonsense. A kind's `read` returns None for
+what it could not read, and has then said so to the place.
 """
 
 from __future__ import annotations
@@ -260,6 +260,20 @@ class Anything:
 
     def schema(self) -> JsonObject:
         return {"type": "object"} if self.shape == "object" else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A value with a form of its own, read elsewhere; `form` is its JSON Schema."""
+
+    words: str
+    form: Mapping[str, Any]
+
+    def read(self, value: Json, place: Place) -> Json:  # noqa: ARG002 - whoever reads it judges it
+        return value
+
+    def schema(self) -> JsonObject:
+        return dict(self.form)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Overrides:
     host: str | None = None
     router: str | None = None
     log_level: str | None = None
+    api_key: str | None = None
 
 
 def pick_server(servers: Mapping[str, Record], router_name: str) -> Record | None:
@@ -46,9 +47,11 @@ def settle_port(top: Record, server: Record | None, environ: Mapping[str, str], 
     readings: list[int | float | None] = []
     if overrides.port is not None:
         readings.append(Number(0, 65535).read(overrides.port, command_line(report, "--port")))
-    for name in PORT_VARIABLES:
-        if environ.get(name):
-            readings.append(Number(1, 65535).read(environ[name], Place(aside(report, "environment"), name)))
+    readings += [
+        Number(1, 65535).read(environ[name], Place(aside(report, "environment"), name))
+        for name in PORT_VARIABLES
+        if environ.get(name)
+    ]
     readings += [record.get("PORT") for record in (server, top) if record]
     return int(next((port for port in readings if port is not None), DEFAULT_PORT))
 

@@ -1,4 +1,4 @@
-"""A provider as written → a `Provider`, or the reasons why it cannot be used. Whether those matter is decided by who needs it."""
+"""A provider as written → a `Provider`, or the reasons why it cannot be used. Which matter is not judged here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ BUILT_IN = Provider(DRY_RUN, (Endpoint("anthropic", "dry-run:"),), models=(DRY_R
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Headers that say how a message is framed or where it goes: a wrong one breaks every request.
-_OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "content-encoding", "te", "upgrade"})
+_OWN_HEADERS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "content-encoding", "te", "upgrade"}
+)
 
 _KNOWN_URLS = {
     "openrouter": "https://openrouter.ai/api/v1/chat/completions",
@@ -61,7 +63,7 @@ class Settled:
 
 
 def settle_provider(draft: ProviderDraft, general: General) -> Settled:
-    """The provider of `draft`. What is plainly wrong goes to the report, what only matters if it is used to `obstacles`."""
+    """The provider of `draft`. What is plainly wrong goes to the report, what matters only in use to `obstacles`."""
     record, place = draft.record, draft.record.place
     report = place.report
     errors_before = len(report.problems)
@@ -131,7 +133,11 @@ def _unspoken(record: Record, endpoints: Sequence[Endpoint], specs: Specs) -> li
     """An obstacle for each wire format that this version does not speak."""
     file = record.place.report.file
     found = []
-    written = [(record.at("api_base_url"), _wire_name(endpoint, specs)) for endpoint in endpoints if endpoint.dialect not in SPOKEN]
+    written = [
+        (record.at("api_base_url"), _wire_name(endpoint, specs))
+        for endpoint in endpoints
+        if endpoint.dialect not in SPOKEN
+    ]
     written += [(record.at("transformer").key(model), name) for model, name in specs.model_wire.items()]
     for place, name in written:
         hint = "use the provider's Chat Completions endpoint (…/v1/chat/completions) and leave the transformer out"

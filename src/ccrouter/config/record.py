@@ -1,4 +1,4 @@
-"""One object of the file, read by its table: known keys checked and canonical, unknown keys named. The only reader of keys."""
+"""One object of the file, read by its table: known keys checked and canonical, unknown keys named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ccrouter.jsontypes import Json, JsonObject
 @dataclass(frozen=True, slots=True)
 class Record:
     """What an object says. `values` by canonical name (absent: not written, empty or unusable); `keys` as they were
-    spelled; `others` the keys that its table does not have."""
+    spelled; `others` the keys that its table does not have.
+    """
 
     place: Place
     values: Mapping[str, Any]
@@ -62,8 +63,10 @@ def _read_field(field: Field, value: Json, place: Place) -> Any:
     if field.kind.holds == "one":
         return read_record(table, read, place)
     if isinstance(read, list):
-        return [read_record(table, item, place.item(index)) for index, item in enumerate(read)]
-    return {name: read_record(table, item, place.key(name)) for name, item in read.items()}
+        records = [read_record(table, item, place.item(index)) for index, item in enumerate(read)]
+        return [record for record, item in zip(records, read, strict=True) if isinstance(item, dict)]
+    named = {name: read_record(table, item, place.key(name)) for name, item in read.items()}
+    return {name: record for name, record in named.items() if isinstance(read[name], dict)}
 
 
 def _match(table: Table, value: JsonObject, place: Place) -> tuple[dict[str, str], dict[str, Json]]:

@@ -73,9 +73,10 @@ class Report:
     def in_file_order(self, found: Iterable[Problem], tree: Mapping[str, Json]) -> list[Problem]:
         order = {key: position for position, key in enumerate(tree)}
 
-        def position(problem: Problem) -> tuple[bool, int]:
+        def position(problem: Problem) -> tuple[bool, int, int]:
             top = re.split(r"[.\[]", problem.path, maxsplit=1)[0]
-            return problem.file != self.file, order.get(top, len(order))
+            index = re.match(r"\w+\[(\d+)\]", problem.path)
+            return problem.file != self.file, order.get(top, len(order)), int(index[1]) if index else 0
 
         return sorted(found, key=position)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ccrouter.config.draft import Ref, RouterDraft
 from ccrouter.config.fields import REQUEST_CLASSES
-from ccrouter.config.report import Place, Report, closest, quoted, suggestion
+from ccrouter.config.report import closest, quoted, suggestion
 from ccrouter.config.schema import DEFAULT_LONG_CONTEXT_THRESHOLD, DRY_RUN, ROUTE_NAMES, ModelRef, Router
 
 _SHOWN_MODELS = 8
@@ -16,7 +16,8 @@ _SHOWN_MODELS = 8
 @dataclass(slots=True)
 class Directory:
     """The providers of the file and the models that they list. `broken` are those that cannot be used; `needed` grows
-    with every provider that is named."""
+    with every provider that is named.
+    """
 
     models: Mapping[str, Sequence[str]]
     broken: frozenset[str] = frozenset()
@@ -61,8 +62,9 @@ class Directory:
         return ModelRef(provider, listed or model)
 
     def _resolve_bare(self, ref: Ref, model: str, default_provider: str | None) -> ModelRef | None:
-        """A model without its provider: the default provider's if listed there, else the only one that lists it, else the
-        default provider's all the same."""
+        """A model without its provider: the default provider's if listed there, else the only provider's that lists it,
+        else the default provider's all the same.
+        """
         provider = self.find(model)
         if provider is not None:
             ref.place.refuse("names a provider and no model", self._model_hint(provider))
@@ -92,14 +94,11 @@ class Directory:
         return f'write "{provider},{models[0] if models else "<model>"}"'
 
 
-def settle_router(
-    draft: RouterDraft | None, directory: Directory, report: Report, *, is_strict: bool, use_image_agent: bool
-) -> Router:
+def settle_router(draft: RouterDraft, directory: Directory, *, is_strict: bool, use_image_agent: bool) -> Router:
     """The router of `draft`, with a default route unless the report says why there is none.
 
-    `directory` is marked with every provider that the router names. `draft` None: the file says nothing on routing.
+    `directory` is marked with every provider that the router names.
     """
-    draft = draft or RouterDraft(Place(report, "Router"), "guide")
     default_provider = _default_provider(draft, directory)
     resolved: dict[str, ModelRef | None] = {}
 
@@ -114,17 +113,26 @@ def settle_router(
     fallback = {}
     for name, refs in draft.fallback.items():
         if name not in (*ROUTE_NAMES, *REQUEST_CLASSES, *draft.routes):
-            (refs[0].place if refs else draft.place).warn(f"{quoted(name)} is not a route", suggestion(name, ROUTE_NAMES))
+            (refs[0].place if refs else draft.place).warn(
+                f"{quoted(name)} is not a route", suggestion(name, ROUTE_NAMES)
+            )
         fallback[name] = tuple(target for ref in refs if (target := resolve(ref)))
+    if draft.blanks and len(directory.models) == 1:  # whatever the blank says, it cannot mean another
+        directory.needed.update(directory.models)
     if "default" not in draft.routes and "default" not in draft.blanks:
         default = _missing_default(draft, directory, mentions, default_provider)
         if default:
             routes["default"] = default
-    targets = [*routes.values(), *mentions, *(target for _, target in aliases), *(t for some in fallback.values() for t in some)]
+    targets = [
+        *routes.values(),
+        *mentions,
+        *(target for _, target in aliases),
+        *(t for some in fallback.values() for t in some),
+    ]
     return Router(
         routes=_in_order(routes),
         long_context_threshold=draft.threshold or DEFAULT_LONG_CONTEXT_THRESHOLD,
-        think_effort="xhigh" if draft.think_effort is None else draft.think_effort,
+        think_effort={None: Router().think_effort, "never": ""}.get(draft.think_effort, draft.think_effort or ""),
         aliases=aliases,
         fallback=fallback,
         default_provider=default_provider,
@@ -154,8 +162,9 @@ def _default_provider(draft: RouterDraft, directory: Directory) -> str | None:
 def _missing_default(
     draft: RouterDraft, directory: Directory, mentions: Sequence[ModelRef], default_provider: str | None
 ) -> ModelRef | None:
-    """What serves as default where the file names none: the built-in provider if there is no other; in the guide's shape
-    its first route or first model; in the classic shape nothing, as a guess would cost the user money unasked."""
+    """What serves as default where the file names none: the built-in provider if there is no other; in the guide's
+    shape its first route or first model; in the classic shape nothing, as a guess would cost the user money unasked.
+    """
     if not directory.models:
         return ModelRef(DRY_RUN, DRY_RUN)
     place = draft.place.key("default")
@@ -169,7 +178,9 @@ def _missing_default(
         return None
     if draft.mentions:
         if len(mentions) > 1:
-            place.warn(f"no route is marked as default; the first, {mentions[0]}, serves", 'mark one { "default": true }')
+            place.warn(
+                f"no route is marked as default; the first, {mentions[0]}, serves", 'mark one { "default": true }'
+            )
         return mentions[0] if mentions else None
     first = next((offer for offer in offers if offer.partition(",")[0] == default_provider), None)
     first = first or (offers[0] if offers else None)

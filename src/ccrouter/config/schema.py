@@ -1,4 +1,4 @@
-"""The canonical configuration: immutable, complete, interpolated. Both file shapes are lowered to this and to nothing else."""
+"""The canonical configuration: immutable, complete, interpolated. Both file shapes are lowered to this alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from ccrouter.errors import Problem
@@ -23,6 +23,11 @@ DEFAULT_PORT = 3456
 DEFAULT_LONG_CONTEXT_THRESHOLD = 60_000
 DEFAULT_MAX_BODY = 64 * 1024 * 1024
 DRY_RUN = "dry-run"
+
+
+def _nothing() -> Mapping[str, Any]:
+    """An empty mapping that stays so; a factory, as Python 3.11 takes no mapping as the default of a field."""
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,9 @@ class Provider:
     """An account at a URL, with a key.
 
     `endpoints` holds where to POST; the second, if any, is tried when the first answers 404 or 405, and the router
-    remembers which one answered. `key_source` is what the user wrote for the key ("${OPENROUTER_API_KEY}", or "the config
-    file" for a literal), for messages that say what to check. `proxy`: None takes the environment's, "" none at all.
+    remembers which one answered. `key_source` is what the user wrote for the key ("${OPENROUTER_API_KEY}", or "the
+    config file" for a literal), for messages that say what to check. `proxy`: None takes the environment's, ""
+    none at all.
     """
 
     name: str
@@ -87,12 +93,12 @@ class Provider:
     key: Secret | None = None
     key_source: str = ""
     models: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default=MappingProxyType({}), repr=False)
+    headers: Mapping[str, str] = field(default_factory=_nothing, repr=False)
     extra_body: JsonObject = field(default_factory=dict, repr=False)
     proxy: str | None = field(default=None, repr=False)
     timeouts: Timeouts = Timeouts()
     transforms: tuple[TransformSpec, ...] = ()
-    model_transforms: Mapping[str, tuple[TransformSpec, ...]] = MappingProxyType({})
+    model_transforms: Mapping[str, tuple[TransformSpec, ...]] = field(default_factory=_nothing)
     profile: str | None = None
     tokenizer: JsonObject | None = field(default=None, repr=False)
 
@@ -115,14 +121,14 @@ class Router:
     `routes` is keyed by route name (ROUTE_NAMES, and any request class that Claude Code names); `aliases` maps
     glob patterns over the asked model to targets, first match first; `fallback` lists what to try after a route's own
     target; `think_effort` is the least effort that makes adaptive thinking select `think` ("" never).
-    `is_strict` limits explicit models to those the router lists: `listed`, which holds every target that it names anywhere.
+    `is_strict` limits explicit models to those the router lists: `listed`, every target that it names anywhere.
     """
 
-    routes: Mapping[str, ModelRef] = MappingProxyType({})
+    routes: Mapping[str, ModelRef] = field(default_factory=_nothing)
     long_context_threshold: int = DEFAULT_LONG_CONTEXT_THRESHOLD
     think_effort: str = "xhigh"
     aliases: tuple[tuple[str, ModelRef], ...] = ()
-    fallback: Mapping[str, tuple[ModelRef, ...]] = MappingProxyType({})
+    fallback: Mapping[str, tuple[ModelRef, ...]] = field(default_factory=_nothing)
     default_provider: str | None = None
     is_strict: bool = False
     force_image_agent: bool = False
@@ -132,8 +138,9 @@ class Router:
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything the router runs by. `warnings` is what the user should know; `raw` what they wrote (for `ccr code`'s
-    settings that the router itself does not read: StatusLine and the like), variables not filled in and literal secrets masked.
-    `unavailable` holds the providers that were left out because nothing routes to them and something is missing, and why."""
+    settings that the router itself does not read: StatusLine and the like), variables not filled in and literal secrets
+    masked. `unavailable`: providers that were left out, as nothing routes to them and something is missing, and why.
+    """
 
     path: Path | None = None
     host: str = "127.0.0.1"
@@ -158,7 +165,7 @@ class Config:
     status_line: JsonObject | None = field(default=None, repr=False)
     raw: JsonObject = field(default_factory=dict, repr=False)
     warnings: tuple[Problem, ...] = ()
-    unavailable: Mapping[str, str] = MappingProxyType({})
+    unavailable: Mapping[str, str] = field(default_factory=_nothing)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

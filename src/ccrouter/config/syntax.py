@@ -108,11 +108,11 @@ def _parse_json5(text: str, file: str, collect: object) -> Json:
     except RecursionError:
         raise ConfigError([Problem(file, "", "is nested too deeply")]) from None
     except ValueError as error:
-        raise ConfigError([_syntax_problem(str(error), text, file)]) from None
+        raise ConfigError([_syntax_problem(str(error), file)]) from None
     return tree
 
 
-def _syntax_problem(message: str, text: str, file: str) -> Problem:
+def _syntax_problem(message: str, file: str) -> Problem:
     found = _JSON5_MESSAGE.fullmatch(message)
     if not found:
         return Problem(file, "", "is not JSON5", message)
@@ -123,10 +123,10 @@ def _syntax_problem(message: str, text: str, file: str) -> Problem:
     character = re.fullmatch(r'Unexpected "(.*)"', what, re.DOTALL)
     if not character:
         return Problem(file, place, what)
-    shown = json.dumps(character[1], ensure_ascii=False) if character[1] != '"' else "a quotation mark"
+    shown = json.dumps(character[1], ensure_ascii=False) if character[1] != '"' else "quotation mark"
     hint = "a comma, a colon or a bracket may be missing before it"
     if character[1] == "\n":
-        shown, hint = "the end of the line", "a quotation mark may be missing before it"
+        shown, hint = "end of the line", "a quotation mark may be missing before it"
     return Problem(file, place, f"unexpected {shown}", hint)
 
 

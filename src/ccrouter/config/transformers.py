@@ -46,7 +46,7 @@ BUILT_IN = (
 
 @dataclass(frozen=True, slots=True)
 class Customs:
-    """The names that custom transformers of the file may have. `is_open`: some say their name only in their own code."""
+    """The names that custom transformers of the file may have. `is_open`: some say theirs only in their own code."""
 
     names: frozenset[str] = frozenset()
     is_open: bool = False
@@ -54,7 +54,7 @@ class Customs:
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """What a `transformer` says: wire formats by name in order, transforms in order, and those for one model each."""
+    """What a `transformer` says: wire formats by name, transforms in order, and those of a model."""
 
     wire: tuple[str, ...] = ()
     transforms: tuple[TransformSpec, ...] = ()
@@ -86,8 +86,9 @@ def read_customs(top: Record) -> Customs:
 
 
 def read_transformer(value: Json, place: Place, customs: Customs) -> Specs:
-    """The specs that `value`, a provider's `transformer`, asks for. Wire formats with options stay among the transforms:
-    their options may still mean something."""
+    """The specs that `value`, a provider's `transformer`, asks for. Wire formats with options stay among transforms:
+    their options may still mean something.
+    """
     if isinstance(value, (str, list)):
         value = {"use": value}
     if not isinstance(value, dict):
@@ -106,7 +107,9 @@ def read_transformer(value: Json, place: Place, customs: Customs) -> Specs:
             names, kept = _sift(found)
             if kept:
                 by_model[key] = kept
-            model_wire.update({key: name for name in names if name not in ("anthropic", "openai")})
+            foreign = [name for name in names if name not in ("anthropic", "openai")]
+            if foreign:
+                model_wire[key] = foreign[0]
         else:
             hint = 'did you mean "use"?' if closest(key, ("use",)) else 'a model\'s own are written { "use": [...] }'
             place.key(key).refuse("is neither `use` nor the transformers of a model", hint)
@@ -124,7 +127,9 @@ def _read_use(value: Json, place: Place, customs: Customs) -> list[TransformSpec
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list):
-        place.refuse(f"must be a list, not {kind_of(value)}", 'write ["deepseek", ["maxtoken", { "max_tokens": 8192 }]]')
+        place.refuse(
+            f"must be a list, not {kind_of(value)}", 'write ["deepseek", ["maxtoken", { "max_tokens": 8192 }]]'
+        )
         return []
     found = []
     for index, entry in enumerate(value):

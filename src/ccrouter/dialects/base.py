@@ -41,8 +41,11 @@ class Reader(Protocol):
     `usage` and `answered_model` hold what the provider reported so far.
     """
 
-    usage: WireUsage
-    answered_model: str
+    @property
+    def usage(self) -> WireUsage: ...
+
+    @property
+    def answered_model(self) -> str: ...
 
     def feed(self, event: ServerSentEvent) -> list[MessageEvent]:
         """The events that one server-sent event means. Raises UpstreamStatus for an error object in the stream,
@@ -61,9 +64,7 @@ class Dialect(Protocol):
 
     name: str
 
-    def encode(
-        self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]
-    ) -> UpstreamRequest:
+    def encode(self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
         """The request in this dialect. Raises UnsupportedContent for what it cannot carry and must not lose.
 
         `client_headers` are lower-case.

@@ -22,13 +22,16 @@ _SUMS = tuple(
     for pattern in (
         # Anthropic
         rf"input length and `?max_tokens`? exceed context limit: {_A} \+ {_B} > {_C}",
-        # OpenAI, DeepSeek, vLLM: "... is 8192 tokens. However, you requested 9000 tokens (8000 in the messages, 1000 in the
-        # completion)"
-        rf"maximum context length is {_C} tokens.*?\({_A} in (?:the )?(?:messages|prompt|your prompt)"
-        rf"[^)]*?[,;] {_B} (?:in|for) the completion\)",
+        # OpenAI, DeepSeek, vLLM: "... is 8192 tokens. However, you requested 9000 tokens (8000 in the messages,
+        # 1000 in the completion)"
+        (
+            rf"maximum context length is {_C} tokens.*?\({_A} in (?:the )?(?:messages|prompt|your prompt)"
+            rf"[^)]*?[,;] {_B} (?:in|for) the completion\)"
+        ),
         # vLLM: "your request has 5000 input tokens (32000 > 32768 - 5000)"
         rf"context length is {_C} tokens and your request has {_A} input tokens \({_B} >",
-        # vLLM: "You passed 9000 input tokens and requested 100 output tokens. However, the model's context length is only 8192"
+        # vLLM: "You passed 9000 input tokens and requested 100 output tokens. However, the model's context length is
+        # only 8192 tokens"
         rf"passed {_A} input tokens and requested {_B} output tokens.*?context length is (?:only )?{_C}",
         # Hugging Face TGI, Together: "must be <= 8193. Given: 7990 `inputs` tokens and 1000 `max_new_tokens`"
         rf"must be <= {_C}\. Given: {_A} `inputs` tokens and {_B} `max_new_tokens`",
@@ -36,7 +39,8 @@ _SUMS = tuple(
 )
 # OpenRouter counts text, tools and output apart.
 _OPENROUTER = re.compile(
-    rf"maximum context length is {_C} tokens.*?\({_A} of text input(?:, (?P<t>\d+) of tool input)?[^)]*?, {_B} in the output",
+    rf"maximum context length is {_C} tokens.*?\({_A} of text input(?:, (?P<t>\d+) of tool input)?[^)]*?, "
+    rf"{_B} in the output",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -72,13 +76,19 @@ _PHRASES = re.compile(
     r"|exceeds the available context size|range of input length should be|prompt exceeds max length"
     r"|prompt (?:is )?too long|input is too long|reduce the length of the (?:messages|prompt|input)"
     r"|tokens? exceeds? (?:the )?(?:max|limit)|exceeds the maximum number of tokens allowed"
-    r"|exceeded model token limit|exceed max message tokens|too large for model with|longer than the maximum model length"
+    r"|exceeded model token limit|exceed max message tokens|too large for model with|longer than the maximum model"
     r"|must be less than max_seq_len|maximum prompt length is|context the overflows|max size: \d+ tokens",
     re.IGNORECASE,
 )
 # Zhipu's code for "Prompt exceeds max length"; the others say it in words.
 _NAMES = frozenset(
-    {"context_length_exceeded", "exceed_context_size_error", "tokens_limit_reached", "model_context_window_exceeded", "1261"}
+    {
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "tokens_limit_reached",
+        "model_context_window_exceeded",
+        "1261",
+    }
 )
 _RATE = re.compile(r"per (?:minute|day|hour)|\b[TR]P[MD]\b|rate.?limit", re.IGNORECASE)
 
@@ -91,18 +101,17 @@ def overflow_message(status: int, words: str, names: Sequence[str], limits: Mapp
     """
     if status in {401, 402, 403, 429} or _RATE.search(words):
         return None
-    if not _PHRASES.search(words) and not _NAMES.intersection(names):
-        if not any(pattern.search(words) for pattern in _SUMS):
-            return None
     sums = _sum(words)
+    if sums is None and not _PHRASES.search(words) and not _NAMES.intersection(names):
+        return None
     if sums is not None:
         given, asked, limit = sums
         if given < limit:
             return f"input length and `max_tokens` exceed context limit: {given} + {asked} > {limit}"
         return f"prompt is too long: {given} tokens > {limit} maximum"
-    given, limit = limits.get("n_prompt_tokens"), limits.get("n_ctx")
-    if isinstance(given, int) and isinstance(limit, int):
-        return f"prompt is too long: {given} tokens > {limit} maximum"
+    sent, size = limits.get("n_prompt_tokens"), limits.get("n_ctx")
+    if isinstance(sent, int) and isinstance(size, int):
+        return f"prompt is too long: {sent} tokens > {size} maximum"
     for pattern in _PROMPTS:
         match = pattern.search(words)
         if match is None:

@@ -52,6 +52,7 @@ _OPENAI_FAMILIES = (
 _OPENROUTER = Profile(
     name="openrouter",
     docs="https://openrouter.ai/docs/api-reference/overview",
+    default_max_tokens=None,  # optional there, and a high one rules providers out
     auth="both",  # /v1/messages prefers x-api-key over Authorization; the same key in both is right everywhere
     accepts_top_k=True,
     reasoning_style="openrouter",
@@ -69,8 +70,12 @@ _OPENROUTER_FAMILIES = (
     # Undo what the families say of their makers' own endpoints: the gateway translates all of it.
     family(
         r"",
-        reasoning_style="openrouter", replays_reasoning="reasoning_details", max_tokens_field="max_tokens",
-        system_role="system", must_replay_reasoning=False, effort_off="",
+        reasoning_style="openrouter",
+        replays_reasoning="reasoning_details",
+        max_tokens_field="max_tokens",
+        system_role="system",
+        must_replay_reasoning=False,
+        effort_off="",
     ),
     # Breakpoints are honoured for these (docs: prompt caching); elsewhere they are noise.
     family(r"claude|gemini|qwen", keeps_cache_control=True),
@@ -188,9 +193,15 @@ PROVIDERS = (
         # platform.claude.com/docs/en/api/openai-sdk: strict, response_format and penalties are ignored there
         Profile(
             name="anthropic", docs="https://platform.claude.com/docs/en/api/openai-sdk", auth="x-api-key",
-            replays_reasoning="", think_tags=False, accepts_files="data", accepts_parallel_flag=True,
+            is_first_party=True, default_max_tokens=32_000, replays_reasoning="", think_tags=False,
+            accepts_files="data", accepts_parallel_flag=True,
         ),
         hosts=("api.anthropic.com",), names=("claude",),
+        # The most that these can write; more is refused.
+        families=(
+            family(r"claude-3-(opus|sonnet|haiku)", default_max_tokens=4096),
+            family(r"claude-3-5", default_max_tokens=8192),
+        ),
     ),
     KnownProvider(
         _DEEPSEEK, hosts=("api.deepseek.com",),

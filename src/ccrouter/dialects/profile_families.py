@@ -31,7 +31,7 @@ FAMILIES = (
     family(r"kimi[-/_]?k2(?!\.\d)", accepts_images=False),
     # Only the V models see (docs.z.ai).
     family(r"glm-\d(\.\d+)?(?!\.?\d*v)(-|$|:)", accepts_images=False),
-    # Leaks its own call syntax into the text when a server's parser misses it (claude-code users' most frequent report).
+    # Leaks its own call syntax into the text when a server's parser misses it.
     family(r"qwen", textual_tool_calls=True),
     family(r"qwen-?[23](\.\d)?-?(coder|max)|qwq", accepts_images=False),
     # Interleaved thinking: the template wants earlier <think> text in place (platform.minimax.io, "Important Note").

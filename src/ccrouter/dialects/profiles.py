@@ -30,6 +30,8 @@ class Profile:
     The defaults are those of a server that nobody knows: the plain Chat Completions of 2023, and nothing that a
     strict server could refuse.
 
+    - `is_first_party`: Anthropic itself, which alone may see what its clients send for it.
+    - `default_max_tokens` is sent to a Messages API where the client named none and the API insists.
     - `effort_off` is what `reasoning_effort` (or its like) says for "do not reason"; "" where that cannot be said.
     - `effort_with_tools`: None as ever, "" to leave effort out once tools are offered, a word to force that word.
     - `adaptive_is_on`: adaptive thinking has to be asked for; elsewhere the provider's own default stands for it.
@@ -44,6 +46,7 @@ class Profile:
 
     name: str = "generic"
     docs: str = ""
+    is_first_party: bool = False
     auth: Auth = "bearer"
     default_headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -51,6 +54,7 @@ class Profile:
     # limits and sampling
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     max_tokens_cap: int | None = None
+    default_max_tokens: int | None = 8192
     min_max_tokens: int = 1
     accepts_sampling: bool = True
     accepts_top_k: bool = False
@@ -109,7 +113,8 @@ class Family:
 @dataclass(frozen=True, slots=True)
 class KnownProvider:
     """A provider's profile, and how the provider is recognised: by the end of the URL's host, by a name, or by a port
-    that nobody else is known to use."""
+    that nobody else is known to use.
+    """
 
     profile: Profile
     hosts: tuple[str, ...] = ()
@@ -127,7 +132,8 @@ def profile_of(target: Target) -> Profile:
     """The facts about `target`: its provider's, with those of the model's family over them.
 
     The provider is recognised by the host of its first endpoint, else by the profile the user named, else by its own
-    name, else by the port. Facts of a family that hold at every provider come first, those of the family at this provider last.
+    name, else by the port. Facts of a family that hold at every provider come first, those of the family at this
+    provider last.
     """
     provider = target.provider
     url = provider.endpoints[0].url if provider.endpoints else ""

@@ -1,8 +1,9 @@
 """A provider's error, whatever its shape, in Messages terms, with words that tell the user what to do. Pure.
 
 Used by every dialect, for error statuses and for error objects inside a stream. Never invents a number, never shows a
-page of HTML or a key. Where the text goes: Claude Code shows it, compacts on "prompt is too long: N tokens > M maximum",
-retries with fewer tokens on "input length and `max_tokens` exceed context limit: A + B > C", and drops features on others.
+page of HTML or a key. Where the text goes: Claude Code shows it, compacts on "prompt is too long: N tokens > M
+maximum", retries with fewer tokens on "input length and `max_tokens` exceed context limit: A + B > C", and drops
+features on others.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from ccrouter.secret import redact
 #: Upstream's words are cut here; the rest of a long one is traces and echoes of the request.
 MAX_WORDS = 1500
 
-#: What providers call their errors (OpenAI `code`/`type`, OpenRouter `error_type`, Google `status`, and others), in lower
-#: case → the Messages API's word. Words that say no more than the status are left out on purpose.
+#: What providers call their errors (OpenAI `code`/`type`, OpenRouter `error_type`, Google `status`, and others), in
+#: lower case → the Messages API's word. Words that say no more than the status are left out on purpose.
 _TYPES: dict[str, ErrorType] = {
     "authentication": "authentication_error",
     "authentication_error": "authentication_error",
@@ -81,7 +82,9 @@ _KEY = re.compile(
     r"|user not found|bearer",
     re.IGNORECASE,
 )
-_WRONG_KEY = re.compile(r"api.?key (is )?(not valid|invalid|incorrect|expired)|(invalid|incorrect) api.?key", re.IGNORECASE)
+_WRONG_KEY = re.compile(
+    r"api.?key (is )?(not valid|invalid|incorrect|expired)|(invalid|incorrect) api.?key", re.IGNORECASE
+)
 _QUOTA = re.compile(
     r"insufficient.{0,20}(balance|credit|quota|fund)|exceeded your current quota|credit balance|out of credits"
     r"|requires? more credits|余额不足|欠费",
@@ -95,7 +98,7 @@ _ADVICE = (
     ),
     (
         re.compile(r"no endpoints found matching your data policy|no allowed providers", re.IGNORECASE),
-        "Your account's privacy or provider settings leave no provider for this model (openrouter.ai/settings/privacy).",
+        "Your account's privacy or provider settings leave nobody for this model (openrouter.ai/settings/privacy).",
     ),
     (
         re.compile(
@@ -129,8 +132,8 @@ def explain_error(
     """The provider's error answer in Messages terms.
 
     `headers` are lower-case; `now` is the time in seconds since the epoch, for a `retry-after` that is a date (without
-    it the answer's own `date` serves). The message begins with what to do where that is known, and holds upstream's words
-    without anything that has the shape of a key.
+    it the answer's own `date` serves). The message begins with what to do where that is known, and holds upstream's
+    words without anything that has the shape of a key.
     """
     parsed = _parse(body)
     found = _read(parsed) if parsed is not None else _read_text(body)
@@ -206,7 +209,9 @@ def _message(status: int, kind: ErrorType, name: str, words: str, provider: str)
             f"(not the client's), and that it is one for this URL. Upstream said: {said}"
         )
     if kind == "billing_error":
-        return f"Out of credits or quota at {name}: add credits or raise the limit of its API key. Upstream said: {said}"
+        return (
+            f"Out of credits or quota at {name}: add credits or raise the limit of its API key. Upstream said: {said}"
+        )
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(words)), "")
     if advice:
         return f"{advice} {name[0].upper()}{name[1:]} answered {status}: {said}"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ccrouter.config.schema import Endpoint, Target
+from ccrouter.config.schema import Endpoint, Provider, Target
 from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
 from ccrouter.dialects.registry import DIALECTS
-from ccrouter.errors import RemoteProtocolError, UpstreamError
+from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.stream import EventFilter, Pipe, Relay, Translation, renamed_body
@@ -85,6 +85,9 @@ class Attempter:
                 if len(provider.endpoints) > 1:
                     self._endpoints[provider.name] = endpoint
                 return _Answer(question, target, dialect, sent, response)
+            if response.status < 400:
+                response.close()
+                raise _redirected(response, provider)
             body = await _read_error(response)
             is_last = position == len(endpoints) - 1
             if response.status in {404, 405} and not is_last and not _is_messages_error(body):
@@ -223,6 +226,18 @@ async def _read_error(response: UpstreamResponse) -> bytes:
     finally:
         response.close()
     return body
+
+
+def _redirected(response: UpstreamResponse, provider: Provider) -> UpstreamStatus:
+    """Following would take the key and the conversation to a place that nobody configured."""
+    place = response.headers.get("location", "elsewhere")[:200]
+    return UpstreamStatus(
+        f"{provider.name} answered {response.status}, a redirect to {place}. Redirects are not followed: "
+        "if that is where it should go, write that address into the provider's URL.",
+        status=502,
+        type="api_error",
+        provider=provider.name,
+    )
 
 
 def _is_messages_error(body: bytes) -> bool:

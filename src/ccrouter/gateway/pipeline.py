@@ -22,7 +22,7 @@ from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.tokens import TokenMemo, estimate_request
 from ccrouter.routing.catalog import Catalog
 from ccrouter.routing.facts import RequestFacts, read_facts, strip_subagent_tags
-from ccrouter.routing.plan import plan, should_fall_back
+from ccrouter.routing.plan import make_plan, should_fall_back
 from ccrouter.routing.rules import Route, choose
 from ccrouter.routing.sessions import SessionUsage
 from ccrouter.upstream.client import UpstreamClient
@@ -53,7 +53,7 @@ class Gateway:
         projects: ProjectRouters | None = None,
     ) -> None:
         self.config = config
-        self.catalog = Catalog(config.providers)
+        self.catalog = Catalog(config.providers, config.unavailable)
         self._clock = clock
         self._attempter = Attempter(client, clock)
         self._projects = projects
@@ -127,7 +127,7 @@ class Gateway:
         router = self._router(facts)
         route = choose(facts, router, self.catalog, estimate, self._sessions.previous(facts.thread))
         exchange.route, exchange.reason = route.name, route.reason
-        return route, plan(route, router, self.catalog).targets
+        return route, make_plan(route, router, self.catalog)
 
     def _router(self, facts: RequestFacts) -> Router:
         """The session's or project's own router where there is one."""

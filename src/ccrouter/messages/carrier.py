@@ -1,8 +1,8 @@
 """Carrying a provider's opaque state through a client that knows only Messages: inside `thinking.signature`.
 
-Reasoning state of other providers (OpenRouter's reasoning_details, Gemini's thought signatures, ...) has to come back to its
-maker on the next turn. Clients keep a thinking block's signature untouched, so it travels there, behind a prefix that
-names the dialect and the provider. Only a signature without the prefix is Anthropic's own.
+Reasoning state of other providers (OpenRouter's reasoning_details, Gemini's thought signatures, ...) has to come back
+to its maker on the next turn. Clients keep a thinking block's signature untouched, so it travels there, behind a prefix
+that names the dialect and the provider. Only a signature without the prefix is Anthropic's own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The client profile of Claudable: what its router adapter sends, and the dialect of Messages that it reads.
 
 The adapter sends no tools and expects tool calls all the same; it reads text only from blocks of a type `output_text`,
-which no other client knows. No single stream serves it and a standard SDK, so this profile is applied to it alone: by its
-fingerprint, by `clients.claudable` in the config, or by the request header `x-ccr-client: claudable | standard`.
+which no other client knows. No single stream serves it and a standard SDK, so this profile is applied to it alone: by
+its fingerprint, by `clients.claudable` in the config, or by the request header `x-ccr-client: claudable | standard`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ from typing import Literal
 
 import msgspec
 
+from ccrouter.errors import LocalProtocolError
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.events import (
     BlockDelta,
     BlockStart,
+    BlockStop,
+    ErrorEvent,
     InputJsonDelta,
     MessageDelta,
     MessageEvent,
     MessageStart,
+    MessageStop,
     Ping,
     TextBlock,
     TextDelta,
-    ToolUseBlock,
 )
-from ccrouter.messages.request import MessagesRequest
+from ccrouter.messages.request import MessagesRequest, Turn
 from ccrouter.messages.textcalls import TextCall, TextCallReader
 from ccrouter.messages.writer import MessageWriter
 
@@ -35,7 +38,7 @@ _USER_ID = re.compile(r"project_.+_session_.+", re.DOTALL)
 
 
 def is_claudable(request: MessagesRequest, headers: Mapping[str, str], mode: Literal["auto", "on", "off"]) -> bool:
-    """True if this request is to be served in Claudable's way. A header decides; then the config; then the fingerprint."""
+    """True if this request is to be served Claudable's way: a header decides, else the config, else a fingerprint."""
     match headers.get("x-ccr-client", "").lower():
         case "claudable":
             return True
@@ -54,26 +57,37 @@ def is_claudable(request: MessagesRequest, headers: Mapping[str, str], mode: Lit
 def prepare(request: MessagesRequest) -> MessagesRequest:
     """The request with what the adapter leaves out: tool definitions, and a history that strict upstreams accept.
 
-    Empty assistant turns are gone and neighbouring turns of one role are one (the adapter sends each tool result as a turn of
-    its own). Requests that bring tools keep theirs.
+    Texts of nothing but white space and turns without a block are gone, and neighbouring turns of one role are one (the
+    adapter sends each tool result as a turn of its own). Requests that bring tools keep theirs.
+
+    Raises ClientError (400) for turns that are none.
     """
     turns: list[JsonObject] = []
-    for raw in request.raw_turns:
-        turn = msgspec.json.decode(raw, type=JsonObject)
-        content = turn.get("content")
-        if isinstance(content, str):
-            content = [{"type": "text", "text": content}] if content else []
-        if not content:
-            continue
-        if turns and turns[-1]["role"] == turn.get("role"):
+    role = ""
+    for turn, raw in zip(request.turns, request.raw_turns, strict=True):
+        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        content = _content(turn, members)
+        if content and turn.role == role:
             turns[-1]["content"].extend(content)
-        else:
-            turns.append({**turn, "content": list(content)})
+        elif content:
+            role = turn.role
+            turns.append({**members, "content": content})
     changes: JsonObject = {"messages": turns}
     if not request.tools:
         changes["tools"] = list(TOOLS)
         changes["tool_choice"] = {"type": "auto"}
     return request.replace(**changes)
+
+
+def _content(turn: Turn, members: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
+    """The turn's blocks, each in its own bytes; a text that is nothing is none."""
+    if isinstance(turn.content, str):
+        text = {"type": "text", "text": turn.content}
+        return [msgspec.Raw(msgspec.json.encode(text))] if turn.content.strip() else []
+    raws = msgspec.json.decode(members["content"], type=list[msgspec.Raw])
+    return [
+        raw for block, raw in zip(turn.content, raws, strict=True) if block.type != "text" or (block.text or "").strip()
+    ]
 
 
 class ClaudableFilter:
@@ -82,13 +96,14 @@ class ClaudableFilter:
     def __init__(self, request: MessagesRequest) -> None:
         self._texts = TextCallReader({tool.name: tool.input_schema or {} for tool in request.tools})
         self._writer: MessageWriter | None = None
-        self._kinds: dict[int, str] = {}
+        self._tools: dict[int, JsonObject] = {}  # the input that each open call began with, until pieces of it come
+        self._ending: MessageDelta | None = None
 
     def __call__(self, events: Iterable[MessageEvent]) -> list[MessageEvent]:
         """The adapter's events for these standard ones."""
         out: list[MessageEvent] = []
         for event in events:
-            if isinstance(event, Ping) or (self._writer is None and not isinstance(event, MessageStart)):
+            if isinstance(event, (Ping, ErrorEvent)) or (self._writer is None and not isinstance(event, MessageStart)):
                 out.append(event)
                 continue
             self._write(event)
@@ -104,29 +119,44 @@ class ClaudableFilter:
         writer = self._writer
         assert writer is not None
         match event:
-            case BlockStart(index=index, content_block=ToolUseBlock(id=id_, name=name)):
-                self._flush(writer)
-                self._kinds[index] = "tool"
-                writer.tool_use(str(index), id=id_, name=name)
-            case BlockStart(index=index, content_block={"type": "tool_use", "id": str(id_), "name": str(name)}):
-                self._flush(writer)
-                self._kinds[index] = "tool"
-                writer.tool_use(str(index), id=id_, name=name)
-            case BlockStart(index=index):
-                self._kinds[index] = "other"
+            case BlockStart(index=index, content_block=block):
+                self._spread(writer, self._texts.close())
+                self._begin(writer, index, msgspec.to_builtins(block))
             case BlockDelta(delta=TextDelta(text=text)):
                 self._spread(writer, self._texts.feed(text))
-            case BlockDelta(index=index, delta=InputJsonDelta(partial_json=piece)) if self._kinds.get(index) == "tool":
+            case BlockDelta(index=index, delta=InputJsonDelta(partial_json=piece)) if index in self._tools:
+                self._tools[index] = {}
                 writer.tool_input(str(index), piece)
-            case MessageDelta(delta=ending, usage=usage):
-                self._flush(writer)
-                reason = ending.stop_reason or "end_turn"
-                writer.finish("tool_use" if writer.has_tool_use and reason == "end_turn" else reason, usage)
+            case BlockStop(index=index) if index in self._tools:
+                if given := self._tools.pop(index):
+                    writer.tool_input(str(index), msgspec.json.encode(given).decode())
+                writer.tool_end(str(index))
+            case MessageDelta():
+                self._ending = event
+            case MessageStop():
+                self._spread(writer, self._texts.close())
+                self._finish(writer)
             case _:
                 pass
 
-    def _flush(self, writer: MessageWriter) -> None:
-        self._spread(writer, self._texts.close())
+    def _begin(self, writer: MessageWriter, index: int, block: JsonObject) -> None:
+        match block:
+            case {"type": "tool_use", "id": str(id_), "name": str(name)}:
+                self._tools[index] = block.get("input") or {}
+                writer.tool_use(str(index), id=id_, name=name)
+            case {"type": "text", "text": str(text)}:
+                self._spread(writer, self._texts.feed(text))
+            case _:
+                pass
+
+    def _finish(self, writer: MessageWriter) -> None:
+        if self._ending is None:
+            raise LocalProtocolError("message_stop without message_delta")
+        ending = self._ending.delta
+        reason = ending.stop_reason or "end_turn"
+        if writer.has_tool_use and reason == "end_turn":
+            reason = "tool_use"
+        writer.finish(reason, self._ending.usage, ending.stop_sequence)
 
     def _spread(self, writer: MessageWriter, pieces: list[str | TextCall]) -> None:
         for piece in pieces:

@@ -22,7 +22,7 @@ from ccrouter.errors import (
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.events import ErrorBody, ErrorEvent
 
-#: HTTP status → `error.type` (platform.claude.com/docs/en/api/errors); other 4xx are invalid_request_error, 5xx api_error.
+#: HTTP status → `error.type` (platform.claude.com/docs/en/api/errors); other 4xx are invalid requests, 5xx api_error.
 TYPE_BY_STATUS: dict[int, ErrorType] = {
     400: "invalid_request_error",
     401: "authentication_error",

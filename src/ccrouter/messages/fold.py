@@ -22,12 +22,23 @@ from ccrouter.messages.events import (
 )
 
 
+class _Open:
+    """A block whose end has not come: the block as it began, and the pieces that came since."""
+
+    __slots__ = ("arguments", "block", "text")
+
+    def __init__(self, block: JsonObject) -> None:
+        self.block = block
+        self.text: list[str] = []
+        self.arguments: list[str] = []
+
+
 class Fold:
-    """Takes every event of a stream; `close` gives the message."""
+    """Takes every event of a stream; `close` gives the message. Blocks may interleave, as the grammar allows."""
 
     def __init__(self) -> None:
         self._message: Message | None = None
-        self._pieces: list[str] = []
+        self._open: dict[int, _Open] = {}
         self._finished = False
 
     def feed(self, event: MessageEvent) -> None:
@@ -35,17 +46,19 @@ class Fold:
         match event:
             case MessageStart(message=head):
                 self._message = Message(id=head.id, model=head.model, content=[], stop_reason=None, usage=head.usage)
-            case BlockStart(content_block=block):
-                self._content.append(msgspec.to_builtins(block))
-                self._pieces = []
-            case BlockDelta(delta=delta):
-                self._grow(delta)
-            case BlockStop():
-                self._end_block()
+            case BlockStart(index=index, content_block=start):
+                block: JsonObject = dict(msgspec.to_builtins(start))
+                self._open_message().content.append(block)
+                self._open[index] = _Open(block)
+            case BlockDelta(index=index, delta=delta):
+                _grow(self._opened(index), delta)
+            case BlockStop(index=index):
+                _end(self._opened(index))
+                del self._open[index]
             case MessageDelta(delta=ending, usage=usage):
                 message = self._open_message()
-                message.stop_reason = ending.stop_reason
-                message.stop_sequence = ending.stop_sequence
+                message.stop_reason = ending.stop_reason or message.stop_reason
+                message.stop_sequence = ending.stop_sequence or message.stop_sequence
                 message.usage = usage
                 self._finished = True
             case ErrorEvent(error=error):
@@ -59,36 +72,45 @@ class Fold:
             raise RemoteProtocolError("the answer ended before it was finished")
         return self._message
 
-    @property
-    def _content(self) -> list[JsonObject]:
-        return self._open_message().content
-
     def _open_message(self) -> Message:
         if self._message is None:
             raise LocalProtocolError("an event before message_start")
         return self._message
 
-    def _grow(self, delta: object) -> None:
-        block = self._content[-1]
-        match delta:
-            case TextDelta(text=piece):
-                self._pieces.append(piece)
-            case ThinkingDelta(thinking=piece):
-                self._pieces.append(piece)
-            case InputJsonDelta(partial_json=piece):
-                self._pieces.append(piece)
-            case SignatureDelta(signature=signature):
-                block["signature"] = signature
-            case _:
-                raise LocalProtocolError(f"a delta of an unknown kind: {delta!r}")
+    def _opened(self, index: int) -> _Open:
+        opened = self._open.get(index)
+        if opened is None:
+            raise LocalProtocolError(f"an event for block {index}, which is not open")
+        return opened
 
-    def _end_block(self) -> None:
-        block, joined = self._content[-1], "".join(self._pieces)
-        if block["type"] in {"text", "thinking"}:
-            block[block["type"]] = joined
-        elif block["type"] == "tool_use":
-            block["input"] = _arguments(joined, str(block["name"]))
-        self._pieces = []
+
+def _grow(opened: _Open, delta: object) -> None:
+    match delta:
+        case TextDelta(text=piece):
+            opened.text.append(piece)
+        case ThinkingDelta(thinking=piece):
+            opened.text.append(piece)
+        case InputJsonDelta(partial_json=piece):
+            opened.arguments.append(piece)
+        case SignatureDelta(signature=signature):
+            opened.block["signature"] = signature
+        case {"type": "citations_delta", "citation": citation}:
+            opened.block["citations"] = [*(opened.block.get("citations") or []), citation]
+        case _:
+            raise RemoteProtocolError(f"the answer holds a piece of an unknown kind: {_kind(delta)}")
+
+
+def _end(opened: _Open) -> None:
+    block = opened.block
+    if opened.text or block["type"] in {"text", "thinking"}:
+        member = "thinking" if block["type"] == "thinking" else "text"
+        block[member] = "".join([block.get(member) or "", *opened.text])
+    if opened.arguments:
+        block["input"] = _arguments("".join(opened.arguments), str(block.get("name", "")))
+
+
+def _kind(delta: object) -> str:
+    return str(delta.get("type")) if isinstance(delta, dict) else type(delta).__name__
 
 
 def _arguments(text: str, tool: str) -> JsonObject:

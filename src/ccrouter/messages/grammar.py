@@ -29,12 +29,12 @@ _TABLE: dict[State, dict[str, State]] = {
 KNOWN_EVENTS = frozenset(name for row in _TABLE.values() for name in row)
 
 
-class GrammarBreach(Exception):  # noqa: N818 - named for what it is; its two users turn it into their own error
-    """An event that may not come here."""
+class GrammarBreach(Exception):
+    """An event that may not come here. Its two users turn it into an error of their own."""
 
 
 class Grammar:
-    """Follows one stream. `state` is where it stands; `blocks` counts the blocks begun; `open` holds those not ended."""
+    """Follows one stream: `state` is where it stands, `blocks` counts the blocks begun, `open` those not ended."""
 
     __slots__ = ("blocks", "open", "state")
 

@@ -14,9 +14,6 @@ import msgspec
 from ccrouter.errors import ClientError
 from ccrouter.jsontypes import JsonObject
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
-
 
 class Source(msgspec.Struct, omit_defaults=True):
     """Where an image or document comes from: `base64`, `url`, `text`, `content` or `file`."""
@@ -38,7 +35,7 @@ class Block(msgspec.Struct, omit_defaults=True):
 
     type: str
     text: str | None = None
-    source: Source | None = None
+    source: Source | str | None = None  # a string in a search_result, an object everywhere else
     title: str | None = None
     context: str | None = None
     id: str | None = None
@@ -107,6 +104,27 @@ class Metadata(msgspec.Struct, omit_defaults=True):
     user_id: str | None = None
 
 
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+# Built once: building one costs more than most decodes.
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = _decoder(str | None)
+_flag = _decoder(bool | None)
+_whole = _decoder(int | None)
+_number = _decoder(int | float | None)
+_texts = _decoder(list[str] | None)
+_turns = _decoder(list[Turn])
+_raws = _decoder(list[msgspec.Raw])
+_system = _decoder(str | list[Block] | None)
+_tools = _decoder(list[Tool] | None)
+_tool_choice = _decoder(ToolChoice | None)
+_thinking = _decoder(Thinking | None)
+_output_config = _decoder(OutputConfig | None)
+_metadata = _decoder(Metadata | None)
+
+
 class MessagesRequest:
     """One request of the Messages API.
 
@@ -126,6 +144,8 @@ class MessagesRequest:
         if not body.strip():
             raise ClientError("the request body is empty; it must be a JSON object with `model` and `messages`")
         try:
+            if not body.isascii():
+                body.decode()  # raw members are not looked into, so invalid UTF-8 has to be found here
             request = cls(_members.decode(body))
         except msgspec.ValidationError as error:
             raise ClientError(f"the request body must be a JSON object: {error}") from error
@@ -147,81 +167,81 @@ class MessagesRequest:
         """The body: every member's own bytes in their order; members never replaced are identical to what came in."""
         return msgspec.json.encode(self.members)
 
-    def _get(self, name: str, kind: Any, default: Any = None) -> Any:
+    def _get(self, name: str, decoder: msgspec.json.Decoder[Any], default: Any = None) -> Any:
         raw = self.members.get(name)
         if raw is None:
             return default
         try:
-            return msgspec.json.decode(raw, type=kind)
+            return decoder.decode(raw)
         except msgspec.ValidationError as error:
-            raise ClientError(_place(name, error)) from error
+            raise ClientError(locate(name, error)) from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise ClientError(f"{name}: not valid JSON: {error}") from error
 
     @cached_property
     def model(self) -> str:
         """The asked model, "" if none was named."""
-        return str(self._get("model", str | None, "") or "")
+        return str(self._get("model", _text, "") or "")
 
     @cached_property
     def stream(self) -> bool:
-        return bool(self._get("stream", bool | None, default=False))
+        return bool(self._get("stream", _flag, default=False))
 
     @cached_property
     def max_tokens(self) -> int | None:
-        value = self._get("max_tokens", int | None)
+        value = self._get("max_tokens", _whole)
         return None if value is None else int(value)
 
     @cached_property
     def turns(self) -> list[Turn]:
         """The conversation, decoded: costs time in proportion to its length."""
-        turns: list[Turn] = self._get("messages", list[Turn], [])
+        turns: list[Turn] = self._get("messages", _turns, [])
         return turns
 
     @cached_property
     def raw_turns(self) -> list[msgspec.Raw]:
         """The conversation as raw JSON, one piece a turn: cheap."""
-        raws: list[msgspec.Raw] = self._get("messages", list[msgspec.Raw], [])
+        raws: list[msgspec.Raw] = self._get("messages", _raws, [])
         return raws
 
     @cached_property
     def system(self) -> str | list[Block]:
-        system: str | list[Block] | None = self._get("system", str | list[Block] | None, [])
+        system: str | list[Block] | None = self._get("system", _system, [])
         return system if system is not None else []
 
     @cached_property
     def tools(self) -> list[Tool]:
-        tools: list[Tool] | None = self._get("tools", list[Tool] | None, [])
+        tools: list[Tool] | None = self._get("tools", _tools, [])
         return tools or []
 
     @cached_property
     def tool_choice(self) -> ToolChoice | None:
-        choice: ToolChoice | None = self._get("tool_choice", ToolChoice | None)
+        choice: ToolChoice | None = self._get("tool_choice", _tool_choice)
         return choice
 
     @cached_property
     def thinking(self) -> Thinking | None:
-        thinking: Thinking | None = self._get("thinking", Thinking | None)
+        thinking: Thinking | None = self._get("thinking", _thinking)
         return thinking
 
     @cached_property
     def output_config(self) -> OutputConfig:
-        config: OutputConfig | None = self._get("output_config", OutputConfig | None)
+        config: OutputConfig | None = self._get("output_config", _output_config)
         return config or OutputConfig()
 
     @cached_property
     def user_id(self) -> str:
-        metadata: Metadata | None = self._get("metadata", Metadata | None)
+        metadata: Metadata | None = self._get("metadata", _metadata)
         return (metadata.user_id if metadata else None) or ""
 
     @cached_property
     def stop_sequences(self) -> list[str]:
-        stops: list[str] | None = self._get("stop_sequences", list[str] | None)
+        stops: list[str] | None = self._get("stop_sequences", _texts)
         return stops or []
 
     def number(self, name: str) -> float | None:
         """A numeric member (`temperature`, `top_p`, `top_k`), None if absent or null."""
-        value: float | int | None = self._get(name, int | float | None)
+        value: float | int | None = self._get(name, _number)
         return value
 
     def validate(self) -> None:
@@ -244,7 +264,7 @@ class MessagesRequest:
             raise ClientError("max_tokens: must be at least 1")
 
 
-def _place(name: str, error: Exception) -> str:
+def locate(name: str, error: Exception) -> str:
     """Msgspec's words with its JSON path moved to the front: "messages[0].role: Expected `str`, got `int`"."""
     text = str(error)
     reason, separator, path = text.rpartition(" - at `$")

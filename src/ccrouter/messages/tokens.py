@@ -56,7 +56,14 @@ _UNIT = 128
 _GREATEST = 127
 # fmt: off
 _WEIGHTS = bytes((
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
+    5, 22, 0, 0, 115, 0, 0, 0, 0, 0, 19, 95, 59, 21, 75, 0, 127, 13, 59, 97, 79, 49, 68, 72, 102, 70, 3, 0, 1, 40, 110, 0,  # blank
+    127, 118, 0, 0, 4, 0, 0, 0, 89, 122, 78, 98, 127, 95, 79, 127, 61, 125, 101, 104, 124, 127, 86, 99, 115, 123, 127, 84, 1, 125, 126, 0,  # line end
+    105, 117, 0, 0, 127, 0, 0, 0, 3, 0, 22, 35, 103, 115, 127, 88, 127, 113, 102, 111, 127, 100, 61, 94, 47, 111, 109, 44, 1, 119, 125, 0,  # lower case
+    118, 127, 0, 0, 127, 0, 0, 0, 1, 11, 0, 49, 7, 84, 120, 26, 127, 119, 114, 116, 127, 127, 127, 84, 127, 110, 93, 41, 27, 127, 125, 0,  # upper case
+    127, 127, 0, 0, 127, 0, 0, 0, 127, 127, 127, 127, 127, 68, 66, 24, 44, 114, 120, 101, 100, 115, 127, 127, 88, 97, 119, 41, 0, 127, 125, 0,  # digit
+    73, 115, 0, 0, 29, 0, 0, 0, 82, 64, 107, 92, 106, 73, 79, 127, 127, 112, 101, 121, 23, 16, 48, 14, 61, 127, 127, 75, 1, 86, 127, 0,  # sign
+    114, 95, 0, 0, 5, 0, 0, 0, 73, 2, 113, 78, 104, 55, 66, 21, 110, 107, 83, 85, 17, 113, 127, 127, 62, 91, 54, 41, 11, 122, 125, 0,  # backslash
+    53, 127, 0, 0, 127, 0, 0, 0, 122, 65, 127, 87, 127, 84, 94, 0, 127, 127, 64, 51, 96, 98, 127, 127, 127, 76, 60, 14, 21, 116, 127, 0,  # beyond ASCII
 ))
 # fmt: on
 
@@ -225,15 +232,13 @@ _Node = str | list[_Block | str] | _Block | None
 _fragment: msgspec.json.Decoder[str | _Block] = msgspec.json.Decoder(str | _Block)
 _source = msgspec.json.Decoder(_Source)
 _string = msgspec.json.Decoder(str)
+_any_json = msgspec.json.Decoder(float_hook=lambda digits: msgspec.Raw(digits.encode()))  # a number keeps its spelling
 _fragments: msgspec.json.Decoder[list[msgspec.Raw] | None] = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
-def _plain_json(raw: msgspec.Raw) -> bytes:
-    """The JSON with letters in place of `\\uXXXX` escapes."""
-    data = bytes(raw)
-    if b"\\u" not in data:
-        return data
-    return min(data, msgspec.json.encode(msgspec.json.decode(data)), key=len)
+def _compact(raw: msgspec.Raw) -> bytes:
+    """The JSON without blanks, and with letters in place of `\\uXXXX` escapes: clients differ in both."""
+    return msgspec.json.encode(_any_json.decode(raw))
 
 
 def _open_source(block: _Block, nodes: list[_Node]) -> float:
@@ -254,12 +259,7 @@ def _open_source(block: _Block, nodes: list[_Node]) -> float:
 
 def _estimate_fragment(raw: bytes) -> int:
     """The tokens of one message, block, tool or string, as JSON."""
-    try:
-        nodes: list[_Node] = [_fragment.decode(raw)]
-    except RecursionError as error:
-        raise msgspec.ValidationError("nested too deeply") from error
-    except UnicodeDecodeError as error:
-        raise msgspec.DecodeError(f"not UTF-8: {error}") from error
+    nodes: list[_Node] = [_fragment.decode(raw)]
     frame = 0.0
     texts: list[bytes] = []
     while nodes:
@@ -272,7 +272,7 @@ def _estimate_fragment(raw: bytes) -> int:
             frame += _PER_MESSAGE if node.role else 0
             frame += _PER_TOOL if node.type.endswith(("tool_use", "tool_result")) or node.input_schema else 0
             texts += [text.encode() for text in node.words()]
-            texts += [_plain_json(value) for value in (node.input, node.input_schema) if value]
+            texts += [_compact(value) for value in (node.input, node.input_schema) if value]
             nodes.append(node.content)
             frame += _open_source(node, nodes)
     return math.ceil(frame + estimate_text(b"\n".join(texts)))
@@ -300,14 +300,19 @@ class TokenMemo:
         """
         data = bytes(raw)
         key = hash(data) ^ len(data) << 64
-        tokens = self._counts.get(key)
-        if tokens is None:
-            tokens = self._counts[key] = _estimate_fragment(data)
-            self.estimated += 1
-            if len(self._counts) > self._entries:
-                self._counts.popitem(last=False)
-        else:
+        known = self._counts.get(key)
+        if known is not None:
             self._counts.move_to_end(key)
+            return known
+        try:
+            tokens = self._counts[key] = _estimate_fragment(data)
+        except RecursionError as error:
+            raise msgspec.ValidationError("nested too deeply") from error
+        except UnicodeDecodeError as error:
+            raise msgspec.DecodeError(f"not UTF-8: {error}") from error
+        self.estimated += 1
+        if len(self._counts) > self._entries:
+            self._counts.popitem(last=False)
         return tokens
 
 
@@ -324,7 +329,7 @@ def estimate_request(members: Mapping[str, msgspec.Raw], memo: TokenMemo) -> int
     total = _PER_REQUEST
     for name in ("system", "tools", "messages"):
         raw = members.get(name, msgspec.Raw(b"null"))
-        if name == "system" and bytes(raw[:1]) == b'"':
+        if name == "system" and bytes(raw).startswith(b'"'):
             total += memo.count(raw)
         else:
             total += sum(map(memo.count, _fragments.decode(raw) or ()))

@@ -102,7 +102,7 @@ class Catalog:
 
     def _is_only_listing(self, target: Target) -> bool:
         listing = self._listing.get(target.model.casefold(), [])
-        return len(listing) == 1 and listing[0] == target
+        return len(listing) == 1 and listing[0] == target and "," not in target.model
 
 
 def refs_of(router: Router) -> list[ModelRef]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from ccrouter.errors import ClientError
-from ccrouter.messages.request import MessagesRequest, OutputConfig
+from ccrouter.messages.request import MessagesRequest, OutputConfig, locate
+from ccrouter.messages.tokens import count_media
 
 T = TypeVar("T")
 
@@ -52,8 +53,9 @@ class Thread(NamedTuple):
 class RequestFacts:
     """What rules look at. Texts are "" where the client said nothing.
 
-    `request_class` is "subagent" also where only an agent id says so; `effort` is lower case, and the one in force for
-    the next answer; `size` is in bytes; `has_image` speaks of the user's turns since the last answer only.
+    `request_class` is "subagent" also where only an agent id says so; `effort` is the request's own, in lower case;
+    `size` is in bytes; `has_image` speaks of the user's turns since the last answer only. `turns` are the conversation,
+    raw, for the questions that few requests raise: each of the methods goes through all of it.
     """
 
     asked: str = ""
@@ -71,14 +73,39 @@ class RequestFacts:
     is_probe: bool = False
     size: int = 0
     opening: int = 0
+    turns: Sequence[msgspec.Raw] = field(default=(), repr=False, compare=False)
 
     @property
     def thread(self) -> Thread:
         """The key of this conversation in `SessionUsage`."""
         return Thread(self.session_id, self.agent_id, self.opening)
 
+    def has_any_image(self) -> bool:
+        """True if a block anywhere in the conversation says that it is an image."""
+        return any(_IMAGE.search(turn) for turn in self.turns)
+
+    def media(self) -> int:
+        """At most how many images and documents there are in the conversation."""
+        return sum(count_media({"messages": turn}) for turn in self.turns)
+
+    def current_effort(self) -> str:
+        """The effort in force: a system turn may set its own, which holds until another one does; else the request's.
+
+        Raises ClientError (400) for a turn that cannot be read.
+        """
+        for index in range(len(self.turns) - 1, -1, -1):
+            if b"output_config" in bytes(self.turns[index]):
+                turn = _decode(_setting, self.turns[index], f"messages[{index}]")
+                if turn.role == "system" and turn.output_config and turn.output_config.effort:
+                    return turn.output_config.effort.lower()
+        return self.effort
+
 
 class _Head(msgspec.Struct):
+    role: str
+
+
+class _Setting(msgspec.Struct):
     role: str
     output_config: OutputConfig | None = None
 
@@ -102,6 +129,7 @@ class _UserId(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
+_setting = msgspec.json.Decoder(_Setting)
 _content = msgspec.json.Decoder(_Content)
 _pieces = msgspec.json.Decoder(list[_Piece])
 _tool_heads: msgspec.json.Decoder[list[_ToolHead] | None] = msgspec.json.Decoder(list[_ToolHead] | None)
@@ -131,17 +159,12 @@ def read_facts(request: MessagesRequest, headers: Mapping[str, str], subagent_mo
         has_web_search=_has_web_search(request),
         thinking=thinking.type if thinking else "",
         thinking_budget=thinking.budget_tokens if thinking else None,
-        effort=_effort(request),
+        effort=(request.output_config.effort or "").lower(),
         is_probe=request.max_tokens == 1,
         size=sum(map(len, request.members.values())),
         opening=_opening(request) if session_id else 0,
+        turns=request.raw_turns,
     )
-
-
-def has_any_image(request: MessagesRequest) -> bool:
-    """True if a block anywhere in the conversation says that it is an image. One pass over the raw bytes."""
-    messages = request.members.get("messages")
-    return messages is not None and _IMAGE.search(messages) is not None
 
 
 def strip_subagent_tags(request: MessagesRequest) -> tuple[MessagesRequest, str | None]:
@@ -271,26 +294,12 @@ def _has_web_search(request: MessagesRequest) -> bool:
     return any((tool.type or "").startswith("web_search") for tool in _decode(_tool_heads, tools, "tools") or ())
 
 
-def _effort(request: MessagesRequest) -> str:
-    """The effort in force: a system turn may set its own, which holds until another one does; else the request's.
-
-    Turns are looked through only where effort decides anything: with adaptive thinking.
-    """
-    is_adaptive = request.thinking is not None and request.thinking.type == "adaptive"
-    turns = request.raw_turns if is_adaptive else []
-    for index in range(len(turns) - 1, -1, -1):
-        head = _decode(_head, turns[index], f"messages[{index}]")
-        if head.role == "system" and head.output_config and head.output_config.effort:
-            return head.output_config.effort.lower()
-    return (request.output_config.effort or "").lower()
-
-
 def _opening(request: MessagesRequest) -> int:
     """A number for the conversation: its first user turn's text, and whether tools are offered.
 
     Side calls of a session (titles, topic checks) may quote that very text, but offer no tools, and go to a haiku.
     """
-    is_bare = len(request.members.get("tools", b"")) <= len(b"[]")
+    is_bare = len(request.members.get("tools", b"")) <= len(b"null")
     seed = zlib.crc32(b"bare" if is_bare else b"tools")
     seed = zlib.crc32(b"haiku" if "haiku" in request.model.lower() else b"", seed)
     for index, raw in enumerate(request.raw_turns):
@@ -314,4 +323,4 @@ def _decode(decoder: msgspec.json.Decoder[T], raw: Any, place: str) -> T:
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ClientError(f"{place}: {error}") from error
+        raise ClientError(locate(place, error)) from error

@@ -74,12 +74,21 @@ class Situation:
 
 
 def image(situation: Situation) -> Route | None:
-    """New images go to the model that can see, even from an explicit one; not if that is asked for already."""
-    if not (situation.facts.has_image and situation.has("image")):
+    """New images go to the model that can see, even from an explicit one; not if that is asked for already.
+
+    With `forceUseImageAgent` also a conversation that holds an image anywhere: the default model may refuse to go on.
+    """
+    facts = situation.facts
+    if not situation.has("image"):
         return None
-    route = situation.take("image", "the user's last message holds an image")
-    asked = situation.facts.asked
-    if "," in asked and situation.catalog.resolve(asked) == route.target:
+    if facts.has_image:
+        why = "the user's last message holds an image"
+    elif situation.router.force_image_agent and facts.has_any_image():
+        why = "the conversation holds an image, and forceUseImageAgent is set"
+    else:
+        return None
+    route = situation.take("image", why)
+    if "," in facts.asked and situation.catalog.resolve(facts.asked) == route.target:
         return None
     return route
 
@@ -126,10 +135,12 @@ def long_context(situation: Situation) -> Route | None:
 
     The report goes by what providers really counted; but not for a conversation that has become short since.
     """
-    threshold, previous = situation.router.long_context_threshold, situation.previous_context
-    most = upper_bound(situation.facts.size)
+    if not situation.has("longContext"):
+        return None
+    facts, threshold, previous = situation.facts, situation.router.long_context_threshold, situation.previous_context
     short = min(SHORT_CONTEXT, threshold // 3)
-    if not situation.has("longContext") or (most <= threshold and (previous <= threshold or most <= short)):
+    least = short if previous > threshold else threshold
+    if upper_bound(facts.size) <= least and upper_bound(facts.size, facts.media()) <= least:
         return None
     if situation.tokens > threshold:
         return situation.take("longContext", f"{situation.tokens:,} tokens > {threshold:,}")
@@ -181,11 +192,12 @@ def think(situation: Situation) -> Route | None:
         budget = f" with a budget of {facts.thinking_budget:,} tokens" if facts.thinking_budget else ""
         return situation.take("think", f"thinking is enabled{budget}")
     least = situation.router.think_effort.lower()
-    if facts.thinking != "adaptive" or facts.effort not in EFFORTS or least not in EFFORTS:
+    if facts.thinking != "adaptive" or least not in EFFORTS:
         return None
-    if EFFORTS.index(facts.effort) < EFFORTS.index(least):
+    effort = facts.current_effort()
+    if effort not in EFFORTS[EFFORTS.index(least) :]:
         return None
-    return situation.take("think", f"thinking is adaptive at effort {facts.effort}, and think serves {least} and up")
+    return situation.take("think", f"thinking is adaptive at effort {effort}, and think serves {least} and up")
 
 
 def alias(situation: Situation) -> Route | None:

@@ -29,7 +29,6 @@ from ccrouter.gateway.attempt import error_frame
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.gateway.record import Exchange
 from ccrouter.messages.fault import Fault, fault_of, type_of_status
-from ccrouter.routing.catalog import ListedModel
 from ccrouter.secret import redact
 from ccrouter.server.guard import Guard
 from ccrouter.server.intake import ClientGone, Receive, read_body
@@ -181,15 +180,14 @@ class App:
         return JSONResponse({"input_tokens": self._running.count_tokens(body, headers, exchange)})
 
     async def _models(self, _request: Request) -> Response:
-        data = [_model_entry(model) for model in self._running.catalog.models(self._config.router)]
+        data = [_model_entry(name) for name in self._running.catalog.models(self._config.router)]
         first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
         return JSONResponse({"data": data, "has_more": False, "first_id": first, "last_id": last})
 
     async def _model(self, request: Request) -> Response:
         name = request.path_params["id"]
-        for model in self._running.catalog.models(self._config.router):
-            if model.id == name:
-                return JSONResponse(_model_entry(model))
+        if name in self._running.catalog.models(self._config.router):
+            return JSONResponse(_model_entry(name))
         raise NoTarget(f"model {name!r} is not listed here; GET /v1/models shows what is")
 
     async def _http_error(self, request: Request, error: Exception) -> Response:
@@ -270,5 +268,5 @@ async def _until_client_leaves(receive: Receive) -> AsyncIterator[None]:
         watching.cancel()
 
 
-def _model_entry(model: ListedModel) -> dict[str, str]:
-    return {"type": "model", "id": model.id, "display_name": model.display_name, "created_at": "1970-01-01T00:00:00Z"}
+def _model_entry(name: str) -> dict[str, str]:
+    return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}

@@ -111,7 +111,9 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but the signal is not raised again afterwards: an asked-for end is an exit code of 0."""
-        ours = [signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
+        ours = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform == "win32":
+            ours.append(signal.SIGBREAK)
         before = {number: signal.signal(number, self.handle_exit) for number in ours}
         try:
             yield

@@ -40,11 +40,18 @@ def find_claude(configured: str, environ: Mapping[str, str]) -> ClaudeProgram:
     found = shutil.which(str(Path(asked).expanduser()), path=search)
     if found:
         return _program(Path(found))
-    first, *rest = shlex.split(asked, posix=True) or [asked]
+    first, *rest = _words(asked)
     found = shutil.which(str(Path(first).expanduser()), path=search) if rest else None
     if not found:
         raise ClaudeNotFound(f"{asked!r} was not found" + ("" if "/" in asked or "\\" in asked else " on the PATH"))
     return ClaudeProgram((found, *rest))
+
+
+def _words(asked: str) -> list[str]:
+    try:
+        return shlex.split(asked) or [asked]
+    except ValueError:  # an unbalanced quote: no command line
+        return [asked]
 
 
 def _program(path: Path) -> ClaudeProgram:

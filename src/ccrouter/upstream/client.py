@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -120,9 +120,9 @@ class UpstreamClient:
         parts = urlsplit(url)
         key = (parts.scheme, parts.netloc)
         if key not in self._proxies:
-            found = getproxies_environment()
+            found = getproxies()
             host = parts.hostname or ""
-            is_direct = host in {"localhost", "127.0.0.1", "::1"} or bool(proxy_bypass_environment(host, found))
+            is_direct = host in {"localhost", "127.0.0.1", "::1"} or bool(proxy_bypass(host))
             self._proxies[key] = None if is_direct else found.get(parts.scheme) or found.get("all")
         return self._proxies[key]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ccrouter.config.draft import Draft, ProviderDraft, RouterDraft, draft_fallback, draft_router
 from ccrouter.config.record import Record
-from ccrouter.config.report import Place
 
 
 def lower(top: Record) -> Draft:
@@ -16,7 +13,11 @@ def lower(top: Record) -> Draft:
         for key in ("Providers", "providers")
         for record in (top.get(key) if isinstance(top.get(key), list) else ())
     ]
-    return Draft(providers=_last_of_each([draft for record in records if (draft := _provider(record))]), routers=_router(top))
+    return Draft(
+        providers=_last_of_each([draft for record in records if (draft := _provider(record))]),
+        routers=_router(top),
+        fallback=draft_fallback(top),
+    )
 
 
 def _provider(record: Record) -> ProviderDraft | None:
@@ -45,10 +46,8 @@ def _last_of_each(drafts: list[ProviderDraft]) -> list[ProviderDraft]:
 def _router(top: Record) -> dict[str, RouterDraft]:
     """The one router, named `default`; empty if the file has no word on routing."""
     record: Record | None = top.get("Router")
-    fallback = draft_fallback(top)
-    if record is None or not (record.keys or record.others):
-        if not fallback:
-            return {}
-        return {"default": RouterDraft(Place(top.place.report, "Router"), "classic", fallback=fallback)}
-    router = draft_router(record, "classic")
-    return {"default": replace(router, fallback={**fallback, **router.fallback})}
+    if record is not None and (record.keys or record.others):
+        return {"default": draft_router(record, "classic")}
+    if record is None and top.is_written("Router"):  # refused already: nothing more to say of what is not in it
+        return {"default": RouterDraft(top.at("Router"), "classic", blanks=frozenset({"default"}))}
+    return {}

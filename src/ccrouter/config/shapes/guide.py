@@ -1,4 +1,4 @@
-"""The guide's shape: maps `servers`, `providers` and `routers`, the last with `routes` from target to what it serves."""
+"""The guide's shape: maps `servers`, `providers` and `routers`, with `routes` from target to what it serves."""
 
 from __future__ import annotations
 

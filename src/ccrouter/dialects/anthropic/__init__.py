@@ -17,8 +17,8 @@ from ccrouter.messages.writer import MessageWriter
 
 
 class _Error(msgspec.Struct):
-    type: str = ""
-    message: str = ""
+    type: str
+    message: str
 
 
 class _ErrorAnswer(msgspec.Struct):
@@ -34,25 +34,26 @@ class Anthropic:
     def encode(self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
         return encode(request, target, client_headers)
 
-    def reader(self, request: UpstreamRequest, target: Target, writer: MessageWriter) -> MessagesReader:
+    def reader(
+        self,
+        request: UpstreamRequest,  # noqa: ARG002 - an answer is read without looking back: names are what they were
+        target: Target,  # noqa: ARG002 - nor at who answers
+        writer: MessageWriter,
+    ) -> MessagesReader:
         return MessagesReader(asked=writer.model)
 
     def explain(self, status: int, headers: Mapping[str, str], body: bytes, provider: str) -> UpstreamStatus:
-        """As every dialect, and the provider's own error body is kept where nothing in it had to be put differently.
+        """As every dialect, and the provider's own error body is kept where the explanation adds nothing to it.
 
         Its `details` and request id are what SDKs and Claude Code negotiate by.
         """
         explained = explain_error(status, headers, body, provider)
         try:
             own = msgspec.json.decode(body, type=_ErrorAnswer)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return explained
-        if (
-            own.type == "error"
-            and own.error.type
-            and explained.status == status
-            and own.error.message == str(explained)
-        ):
+        says_no_more = str(explained) == f"Provider '{provider}' answered {status}: {own.error.message.strip()}"
+        if own.type == "error" and says_no_more and explained.status == status:
             explained.body = body
         return explained
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import msgspec
 
-from ccrouter.errors import ErrorType, RemoteProtocolError, UpstreamStatus
-from ccrouter.jsontypes import JsonObject
+from ccrouter.dialects.upstream_error import explain_error_object
+from ccrouter.errors import RemoteProtocolError, UpstreamStatus
+from ccrouter.jsontypes import Json, JsonObject
 from ccrouter.messages.events import (
     BlockDelta,
     BlockStart,
@@ -22,11 +26,9 @@ from ccrouter.messages.events import (
     SignatureDelta,
     TextDelta,
     ThinkingDelta,
-    Usage,
     WireUsage,
 )
-from ccrouter.messages.fault import STATUS_BY_TYPE
-from ccrouter.messages.grammar import Grammar, GrammarBreach
+from ccrouter.messages.grammar import KNOWN_EVENTS, Grammar, GrammarBreach
 from ccrouter.sse import ServerSentEvent
 
 
@@ -38,42 +40,39 @@ class _Position(msgspec.Struct):
 
 
 class _Head(msgspec.Struct):
-    id: str = ""
-    model: str = ""
-    usage: Usage | None = None
-
-
-class _Error(msgspec.Struct):
-    type: str = "api_error"
-    message: str = ""
+    id: str | None = None
+    model: str | None = None
+    usage: Any = None
 
 
 class _Event(msgspec.Struct):
-    """Any event, wide enough for the rare kinds."""
+    """Any event, wide enough for the rare kinds. What only informs (usage, an error's words) may be of any type."""
 
     type: str = ""
     index: int | None = None
     message: _Head | None = None
     content_block: JsonObject | None = None
     delta: JsonObject | None = None
-    usage: Usage | None = None
-    error: _Error | str | None = None
+    usage: Any = None
+    error: Any = None
 
 
 _position = msgspec.json.Decoder(_Position)
 _event = msgspec.json.Decoder(_Event)
 _FREQUENT = frozenset({b"content_block_delta", b"content_block_stop"})
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Tap:
     """Looks on while a stream passes: its order, its usage, the model that answered. Changes nothing.
 
-    `name` is the name of the event just fed; `has_content` is true once a block has begun; `is_finished` once the upstream
-    said why it stopped.
+    `name` is the name of the event just fed; `has_content` is true once a block has begun; `is_finished` once the
+    upstream said why it stopped, `is_done` once nothing more can come.
     """
 
     def __init__(self) -> None:
         self._grammar = Grammar()
+        self._is_body = False
         self.usage = WireUsage()
         self.answered_model = ""
         self.stop_reason: str | None = None
@@ -82,65 +81,75 @@ class Tap:
 
     @property
     def is_finished(self) -> bool:
-        return self._grammar.state in {"ending", "done"}
+        return self._is_body or self._grammar.state in {"ending", "done"}
 
     @property
     def is_done(self) -> bool:
-        return self._grammar.state == "done"
+        return self._is_body or self._grammar.state == "done"
 
-    def feed(self, event: ServerSentEvent) -> _Event | None:
-        """Take one event; gives it decoded where it is not a plain delta or stop.
+    def feed(self, event: ServerSentEvent) -> None:
+        """Take one event.
 
         Raises UpstreamStatus for an `error` event, RemoteProtocolError for what is not JSON or may not come here.
         """
+        if event.event not in _FREQUENT:
+            self.read(event)
+            return
         try:
-            if event.event in _FREQUENT:
-                position = _position.decode(event.data)
-                self.name = event.event.decode()
-                self._grammar.step(self.name, position.index)
-                return None
-            decoded = _event.decode(event.data)
-            self.name = decoded.type or event.event.decode("latin-1")
-            if self.name == "error":
-                raise _status_of(decoded.error)
-            self._grammar.step(self.name, decoded.index)
-        except GrammarBreach as breach:
-            raise RemoteProtocolError(f"the stream breaks the protocol: {breach}") from breach
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RemoteProtocolError(f"an event of the stream cannot be read: {error}") from error
-        self._note(decoded)
-        return decoded
+            position = _position.decode(event.data)
+        except _UNREADABLE as error:
+            raise _unreadable(error) from error
+        self.name = event.event.decode()
+        self._step(position.index)
 
-    def _note(self, event: _Event) -> None:
-        if event.message is not None:
-            self.answered_model = event.message.model
-            self._count(event.message.usage)
+    def read(self, event: ServerSentEvent) -> _Event:
+        """Take one event and give it decoded. Raises as `feed`."""
+        try:
+            decoded = _event.decode(event.data)
+        except _UNREADABLE as error:
+            decoded = _Event(_name(event))
+            if decoded.type in KNOWN_EVENTS or not decoded.type:
+                raise _unreadable(error) from error
+        self.name = decoded.type or event.event.decode("latin-1")
+        if self.name == "error":
+            raise _status_of(decoded.error)
+        self._step(decoded.index)
+        if self.name == "message_start" and decoded.message is not None:
+            self.answered_model = decoded.message.model or ""
+            self._count(decoded.message.usage)
         elif self.name == "content_block_start":
             self.has_content = True
         elif self.name == "message_delta":
-            self.stop_reason = (event.delta or {}).get("stop_reason")
-            self._count(event.usage)
+            self.stop_reason = (decoded.delta or {}).get("stop_reason") or self.stop_reason
+            self._count(decoded.usage)
+        return decoded
 
-    def _count(self, usage: Usage | None) -> None:
-        """Later figures replace earlier ones; a null or a zero input says nothing (OpenRouter sends both)."""
-        if usage is None:
-            return
-        mine = self.usage
-        mine.input_tokens = usage.input_tokens or mine.input_tokens
-        mine.output_tokens = usage.output_tokens or mine.output_tokens
-        mine.cache_read_input_tokens = usage.cache_read_input_tokens or mine.cache_read_input_tokens
-        mine.cache_creation_input_tokens = usage.cache_creation_input_tokens or mine.cache_creation_input_tokens
+    def note_body(self, body: bytes) -> JsonObject:
+        """Look at an unstreamed answer, and give it decoded.
 
-    def note_body(self, body: bytes) -> None:
-        """Look at an unstreamed answer. Raises RemoteProtocolError if it is none, UpstreamStatus if it is an error."""
+        Raises RemoteProtocolError if it is none, UpstreamStatus if it is an error.
+        """
         answer = _read_body(body)
         self.answered_model = str(answer.get("model") or "")
         self.stop_reason = answer.get("stop_reason")
-        self.has_content = True
+        self.has_content = self._is_body = True
+        self._count(answer.get("usage"))
+        return answer
+
+    def _step(self, index: int | None) -> None:
         try:
-            self._count(msgspec.convert(answer.get("usage"), Usage | None))
-        except msgspec.ValidationError as error:
-            raise RemoteProtocolError(f"the answer's usage cannot be read: {error}") from error
+            self._grammar.step(self.name, index)
+        except GrammarBreach as breach:
+            raise RemoteProtocolError(f"the stream breaks the protocol: {breach}") from breach
+
+    def _count(self, usage: Json) -> None:
+        """Later figures replace earlier ones; null, zero (OpenRouter sends both) and what is no number say nothing."""
+        if not isinstance(usage, dict):
+            return
+        for name in WireUsage.__struct_fields__:
+            value = usage.get(name)
+            if isinstance(value, (int, float)) and value > 0:
+                setattr(self.usage, name, int(value))
 
 
 class MessagesReader:
@@ -161,35 +170,33 @@ class MessagesReader:
     def feed(self, event: ServerSentEvent) -> list[MessageEvent]:
         if not event.data.strip() or event.data == b"[DONE]":
             return []
-        decoded = self._tap.feed(ServerSentEvent(b"", event.data))
-        if decoded is None:
-            return []
-        return _typed(decoded, self._asked, self._tap.usage)
+        decoded = self._tap.read(event)
+        return _typed(self._tap.name, decoded, self._asked, self._tap.usage)
 
     def feed_body(self, body: bytes) -> list[MessageEvent]:
-        answer = _read_body(body)
-        self._tap.note_body(body)
-        events: list[MessageEvent] = [
-            MessageStart(MessageHead(str(answer.get("id") or ""), self._asked, WireUsage(self.usage.input_tokens)))
-        ]
-        for index, block in enumerate(answer.get("content") or []):
+        answer = self._tap.note_body(body)
+        events: list[MessageEvent] = [_message_start(answer.get("id"), self._asked, self.usage)]
+        for index, block in enumerate(answer["content"]):
             events += _block_events(index, block)
         ending = Ending(answer.get("stop_reason"), answer.get("stop_sequence"))
         return [*events, MessageDelta(ending, self.usage), MessageStop()]
 
     def close(self) -> list[MessageEvent]:
-        if self._tap.stop_reason is None and not self._tap.is_finished:
+        if not self._tap.is_finished:
             raise RemoteProtocolError("the stream ended before the message was finished")
-        return [MessageStop()] if self._tap.is_finished and not self._tap.is_done else []
+        return [] if self._tap.is_done else [MessageStop()]
 
 
-def _typed(event: _Event, asked: str, usage: WireUsage) -> list[MessageEvent]:
-    match event.type:
+def _message_start(id_: object, asked: str, usage: WireUsage) -> MessageStart:
+    return MessageStart(MessageHead(str(id_ or ""), asked, copy.copy(usage)))
+
+
+def _typed(name: str, event: _Event, asked: str, usage: WireUsage) -> list[MessageEvent]:
+    match name:
         case "message_start":
-            head = event.message or _Head()
-            return [MessageStart(MessageHead(head.id, asked, WireUsage(usage.input_tokens)))]
+            return [_message_start(event.message and event.message.id, asked, usage)]
         case "content_block_start":
-            return [BlockStart(event.index or 0, event.content_block or {"type": "text", "text": ""})]
+            return [BlockStart(event.index or 0, _start(event.content_block or {}))]
         case "content_block_delta":
             return [BlockDelta(event.index or 0, _delta(event.delta or {}))]
         case "content_block_stop":
@@ -203,6 +210,17 @@ def _typed(event: _Event, asked: str, usage: WireUsage) -> list[MessageEvent]:
             return [Ping()]
         case _:
             return []
+
+
+def _start(block: JsonObject) -> JsonObject:
+    """The block as it begins, with the members that SDKs add to without looking."""
+    match block.get("type", "text"):
+        case "text":
+            return {"type": "text", "text": "", **block}
+        case "thinking":
+            return {"type": "thinking", "thinking": "", "signature": "", **block}
+        case _:
+            return block
 
 
 def _delta(delta: JsonObject) -> Delta:
@@ -221,41 +239,51 @@ def _delta(delta: JsonObject) -> Delta:
 
 def _block_events(index: int, block: JsonObject) -> list[MessageEvent]:
     """A whole block as the events that stream it."""
+    deltas: list[Delta] = []
     match block:
         case {"type": "text", "text": str(text), **rest}:
-            start, deltas = {"type": "text", "text": "", **rest}, [TextDelta(text)] if text else []
+            start = {"type": "text", "text": "", **rest}
+            deltas = [TextDelta(text)] if text else []
         case {"type": "thinking", "thinking": str(text), **rest}:
-            seal = SignatureDelta(str(rest.get("signature") or ""))
             start = {"type": "thinking", "thinking": "", "signature": ""}
-            deltas = [*([ThinkingDelta(text)] if text else []), *([seal] if seal.signature else [])]  # type: ignore[list-item]
+            deltas = [ThinkingDelta(text)] if text else []
+            if seal := rest.get("signature"):
+                deltas.append(SignatureDelta(str(seal)))
         case {"type": "tool_use" | "server_tool_use", "input": arguments, **rest}:
             start = {"type": block["type"], **rest, "input": {}}
-            deltas = [InputJsonDelta(msgspec.json.encode(arguments).decode())]  # type: ignore[list-item]
+            deltas = [InputJsonDelta(msgspec.json.encode(arguments).decode())]
         case _:
-            start, deltas = block, []
+            start = block
     return [BlockStart(index, start), *(BlockDelta(index, delta) for delta in deltas), BlockStop(index)]
 
 
 def _read_body(body: bytes) -> JsonObject:
     try:
         answer = msgspec.json.decode(body, type=JsonObject)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise RemoteProtocolError(f"the answer is not a JSON object: {error}") from error
     if answer.get("type") == "error" or ("error" in answer and "content" not in answer):
-        error_member = answer.get("error")
-        raise _status_of(
-            _Error(str(error_member.get("type") or "api_error"), str(error_member.get("message") or ""))
-            if isinstance(error_member, dict)
-            else str(error_member)
-        )
-    if not isinstance(answer.get("content"), list):
-        raise RemoteProtocolError("the answer is JSON, but not a message: it has no content")
+        raise _status_of(answer.get("error"))
+    content = answer.get("content")
+    if not isinstance(content, list) or not all(isinstance(block, dict) and "type" in block for block in content):
+        raise RemoteProtocolError("the answer is JSON, but not a message: it has no list of content blocks")
     return answer
 
 
-def _status_of(error: _Error | str | None) -> UpstreamStatus:
+def _name(event: ServerSentEvent) -> str:
+    """The name of an event whose data cannot be read as that of any we know."""
+    if event.event not in {b"", b"message"}:
+        return event.event.decode("latin-1")
+    try:
+        return _position.decode(event.data).type
+    except _UNREADABLE:
+        return ""
+
+
+def _unreadable(error: Exception) -> RemoteProtocolError:
+    return RemoteProtocolError(f"an event of the stream cannot be read: {error}")
+
+
+def _status_of(error: Json) -> UpstreamStatus:
     """An error inside a 200 as the status that it would have had."""
-    if not isinstance(error, _Error):
-        return UpstreamStatus(error or "the provider reported an error without a word", status=502, type="api_error")
-    kind: ErrorType = error.type if error.type in STATUS_BY_TYPE else "api_error"  # type: ignore[assignment]
-    return UpstreamStatus(error.message or error.type, status=STATUS_BY_TYPE[kind], type=kind)
+    return explain_error_object(error or "no message", "")

@@ -6,6 +6,7 @@ Everything else is the client's own bytes: unknown members, unknown blocks, key 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -18,23 +19,34 @@ from ccrouter.messages.request import MessagesRequest
 
 _VERSION = "2023-06-01"
 
-# Claude Code's first system block: it differs from request to request, which is the end of any prefix cache that does not
-# know it. Anthropic's own servers take it out; others must not get it.
+# Claude Code's first system block: it differs from request to request, which is the end of any prefix cache that does
+# not know it. Anthropic's own servers take it out; others must not get it.
 _ATTRIBUTION = b"x-anthropic-billing-header"
 
 # Members of the client's protocol that Anthropic's own API reads and others refuse or ignore.
 _FIRST_PARTY_HEADERS = ("x-app", "anthropic-dangerous-direct-browser-access")
 _FIRST_PARTY_PREFIXES = ("anthropic-", "x-stainless-", "x-claude-code-")
 
+T = TypeVar("T")
+
+
+class _Signed(msgspec.Struct):
+    signature: str = ""
+
+
+_signed = msgspec.json.Decoder(_Signed)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+
 
 def encode(request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
-    """The request with the target's model. Foreign reasoning state and, for third parties, the attribution block are gone."""
+    """The request with the target's model, without foreign reasoning state and, for third parties, the attribution."""
     profile = profile_of(target)
     losses: list[Loss] = []
     changes: JsonObject = {"model": target.model}
-    if not profile.is_first_party and _ATTRIBUTION in memoryview_of(request, "system"):
+    if not profile.is_first_party and _ATTRIBUTION in _bytes_of(request, "system"):
         changes["system"] = _without_attribution(request)
-    if carrier.MARK in memoryview_of(request, "messages"):
+    if carrier.MARK in _bytes_of(request, "messages"):
         changes["messages"] = _without_foreign_state(request, losses)
     if "max_tokens" not in request.members and profile.default_max_tokens:
         changes["max_tokens"] = profile.default_max_tokens
@@ -48,7 +60,7 @@ def encode(request: MessagesRequest, target: Target, client_headers: Mapping[str
     )
 
 
-def memoryview_of(request: MessagesRequest, member: str) -> bytes:
+def _bytes_of(request: MessagesRequest, member: str) -> bytes:
     """A member's raw JSON, b"" if absent: for a search that spares decoding it."""
     raw = request.members.get(member)
     return bytes(raw) if raw is not None else b""
@@ -59,9 +71,11 @@ def _headers(client: Mapping[str, str], profile: Profile, *, streamed: bool) -> 
     if "user-agent" in client:
         headers["user-agent"] = client["user-agent"]
     if profile.is_first_party:
-        for name, value in client.items():
-            if name.startswith(_FIRST_PARTY_PREFIXES) or name in _FIRST_PARTY_HEADERS:
-                headers[name] = value
+        headers |= {
+            name: value
+            for name, value in client.items()
+            if name.startswith(_FIRST_PARTY_PREFIXES) or name in _FIRST_PARTY_HEADERS
+        }
     elif "anthropic-beta" in client:
         headers["anthropic-beta"] = client["anthropic-beta"]
         headers["x-anthropic-beta"] = client["anthropic-beta"]  # OpenRouter's name for it
@@ -69,39 +83,51 @@ def _headers(client: Mapping[str, str], profile: Profile, *, streamed: bool) -> 
     return headers
 
 
-def _without_attribution(request: MessagesRequest) -> list[msgspec.Raw] | str:
-    if isinstance(request.system, str):
-        return "" if request.system.startswith(_ATTRIBUTION.decode()) else request.system
-    raws = msgspec.json.decode(request.members["system"], type=list[msgspec.Raw])
+def _without_attribution(request: MessagesRequest) -> list[msgspec.Raw] | str | msgspec.UnsetType:
+    """The system prompt without its attribution: a block of its own, or the first line of a string."""
     marked = _ATTRIBUTION.decode()
-    return [
+    if isinstance(request.system, str):
+        _, _, rest = request.system.partition("\n")
+        return (rest.lstrip("\n") or msgspec.UNSET) if request.system.startswith(marked) else request.system
+    raws = msgspec.json.decode(request.members["system"], type=list[msgspec.Raw])
+    kept = [
         raw
         for raw, block in zip(raws, request.system, strict=True)
         if not (block.type == "text" and (block.text or "").startswith(marked))
     ]
+    return kept or msgspec.UNSET
 
 
 def _without_foreign_state(request: MessagesRequest, losses: list[Loss]) -> list[msgspec.Raw]:
-    """The turns, without the thinking blocks whose signature another dialect's provider made: Anthropic refuses those."""
+    """The turns, without the thinking blocks that another dialect's provider sealed: Anthropic refuses those."""
     kept: list[msgspec.Raw] = []
     for position, raw in enumerate(request.raw_turns):
-        if carrier.MARK not in bytes(raw):
+        members = _try(_members, raw) if carrier.MARK in bytes(raw) else None
+        blocks = _try(_raws, members["content"]) if members and "content" in members else None
+        if members is None or blocks is None:  # nothing of it here; if it is no turn at all, the provider will say so
             kept.append(raw)
             continue
-        turn = msgspec.json.decode(raw)
-        if isinstance(turn.get("content"), list):
-            blocks = []
-            for index, block in enumerate(turn["content"]):
-                signature = block.get("signature") if isinstance(block, dict) else None
-                if isinstance(signature, str) and carrier.is_packed(signature):
-                    losses.append(
-                        Loss(f"messages[{position}].content[{index}]", "thinking of another provider, removed")
-                    )
-                else:
-                    blocks.append(block)
-            if not blocks:  # an assistant turn that was nothing but that thinking
-                losses.append(Loss(f"messages[{position}]", "nothing left of the turn, removed"))
-                continue
-            turn["content"] = blocks
-        kept.append(msgspec.Raw(msgspec.json.encode(turn)))
+        own: list[msgspec.Raw] = []
+        for index, block in enumerate(blocks):
+            if _is_foreign(block):
+                losses.append(Loss(f"messages[{position}].content[{index}]", "thinking of another provider, removed"))
+            else:
+                own.append(block)
+        if own:
+            kept.append(msgspec.Raw(msgspec.json.encode({**members, "content": own})))
+        else:  # an assistant turn that was nothing but that thinking
+            losses.append(Loss(f"messages[{position}]", "nothing left of the turn, removed"))
     return kept
+
+
+def _is_foreign(block: msgspec.Raw) -> bool:
+    signed = _try(_signed, block) if carrier.MARK in bytes(block) else None
+    return signed is not None and carrier.is_packed(signed.signature)
+
+
+def _try(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T | None:
+    """The decoded value, None if it is of another shape."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.DecodeError:
+        return None

@@ -1,4 +1,4 @@
-"""JSON Schemas made fit for servers that check them: keywords removed, references resolved. Pure; never edits its input.
+"""JSON Schemas made fit for servers that check them: keywords removed, references resolved. Pure; edits no input.
 
 A schema is walked by what each place means: names of properties, values of `enum` or `default` are data, not keywords,
 and a property that happens to be called "format" stays.
@@ -41,7 +41,8 @@ def output_schema(schema: JsonObject, profile: Profile) -> JsonObject:
 
 def is_closed(schema: Any) -> bool:
     """True if every object in `schema` lists all of its properties as required and forbids others: only then does
-    OpenAI accept it as `strict`."""
+    OpenAI accept it as `strict`.
+    """
     if isinstance(schema, list):
         return all(map(is_closed, schema))
     if not isinstance(schema, dict):
@@ -78,9 +79,10 @@ class _Cleaner:
                 self._translate(cleaned, word, value, depth)
             else:
                 self._keep(cleaned, word, value, depth)
-        if "required" in cleaned and "properties" in cleaned and isinstance(cleaned["required"], list):
-            if self._inlines:  # the same strict server refuses required names that are no properties
-                cleaned["required"] = [name for name in cleaned["required"] if name in cleaned["properties"]]
+        required, properties = cleaned.get("required"), cleaned.get("properties")
+        if self._inlines and isinstance(required, list) and isinstance(properties, dict):
+            # The same strict server refuses required names that are no properties.
+            cleaned["required"] = [name for name in required if name in properties]
         return cleaned
 
     def _keep(self, cleaned: JsonObject, word: str, value: Any, depth: int) -> None:

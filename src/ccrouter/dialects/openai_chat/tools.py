@@ -33,7 +33,8 @@ _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 class Toolset:
     """Tools as sent. `encoded` is the JSON of the `tools` member, b"" for none; `names` maps sent names that had to be
     changed to asked ones; `schemas` has each sent function's input schema; `web_searches` is true if the provider
-    searches the web by itself."""
+    searches the web by itself.
+    """
 
     encoded: bytes = b""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +46,8 @@ class Toolset:
 
 def sent_name(name: str, limit: int) -> str:
     """`name` if every server takes it; else a name made of it that is legal, no longer than `limit`, always the same
-    for the same name, and ends in a digest so that two long names do not become one."""
+    for the same name, and ends in a digest so that two long names do not become one.
+    """
     if len(name) <= limit and _LEGAL.fullmatch(name):
         return name
     digest = hashlib.sha1(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:8]
@@ -81,6 +83,8 @@ def _toolset(raw: bytes, profile: Profile) -> Toolset:
             if is_search and profile.web_search_tool:
                 web_searches = True
                 sent.append(_web_search(tool, profile))
+                if tool.max_uses:
+                    losses.append(Loss(f"{path}.max_uses", "the provider's web search has no such limit"))
             else:
                 losses.append(Loss(path, f"server tool {tool.type} dropped: the provider has none like it"))
             continue
@@ -103,8 +107,6 @@ def _runs_at_anthropic(tool: Tool) -> bool:
 
 def _web_search(tool: Tool, profile: Profile) -> JsonObject:
     parameters: JsonObject = {}
-    if tool.max_uses:
-        parameters["max_uses"] = tool.max_uses
     if tool.allowed_domains:
         parameters["allowed_domains"] = tool.allowed_domains
     elif tool.blocked_domains:  # the two exclude each other there
@@ -114,10 +116,8 @@ def _web_search(tool: Tool, profile: Profile) -> JsonObject:
     return {"type": profile.web_search_tool, **({"parameters": parameters} if parameters else {})}
 
 
-def choice_members(
-    choice: ToolChoice | None, tools: Toolset, profile: Profile
-) -> tuple[dict[str, Any], list[Loss]]:
-    """The `tool_choice` and `parallel_tool_calls` members for the client's choice, in the strongest form the server has."""
+def choice_members(choice: ToolChoice | None, tools: Toolset, profile: Profile) -> tuple[dict[str, Any], list[Loss]]:
+    """`tool_choice` and `parallel_tool_calls` for the client's choice, in the strongest form that the server has."""
     members: dict[str, Any] = {}
     losses: list[Loss] = []
     if choice is None or not tools.encoded:

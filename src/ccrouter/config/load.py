@@ -1,0 +1,215 @@
+"""The file → `Config`, or everything that is wrong with it at once. Writes nothing, and opens nothing but the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from ccrouter.config.draft import Draft
+from ccrouter.config.fields import TOP
+from ccrouter.config.hints import hint_at_providers
+from ccrouter.config.interpolate import fill
+from ccrouter.config.kinds import Choice, Key, KeyText
+from ccrouter.config.listen import Overrides, command_line, pick_server, settle_host, settle_port
+from ccrouter.config.masking import mask
+from ccrouter.config.providers import BUILT_IN, General, Settled, read_proxy, settle_provider
+from ccrouter.config.record import Record, read_record
+from ccrouter.config.report import Place, Report
+from ccrouter.config.routes import Directory, settle_router
+from ccrouter.config.schema import Config, LogLevel, Timeouts
+from ccrouter.config.selection import merge, pick_router
+from ccrouter.config.shapes import classic, guide
+from ccrouter.config.starter import create_starter
+from ccrouter.config.syntax import Source, read_source
+from ccrouter.config.transformers import read_customs
+from ccrouter.secret import Secret
+
+__all__ = ["Overrides", "create_starter", "find_config", "home_folder", "load", "router_folder"]
+
+#: Variables that name the file, in order.
+PATH_VARIABLES = ("CCR_CONFIG", "CONFIG_PATH")
+
+_DEFAULT_API_TIMEOUT_MS = 600_000
+_NO_OVERRIDES = Overrides()
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """The user's home folder, by the variables that Node's `os.homedir()` goes by."""
+    names = ("USERPROFILE", "HOME") if os.name == "nt" else ("HOME", "USERPROFILE")
+    found = next((environ[name] for name in names if environ.get(name)), None)
+    return Path(found) if found else Path.home()
+
+
+def router_folder(environ: Mapping[str, str]) -> Path:
+    """The folder that holds the configuration, logs and project routers."""
+    return home_folder(environ) / ".claude-code-router"
+
+
+def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
+    """Where to read the configuration: `explicit`, else what CCR_CONFIG or CONFIG_PATH name, else the usual place.
+
+    A leading `~` is the home folder. There may be no such file.
+    """
+    named = str(explicit) if explicit else next((environ[name] for name in PATH_VARIABLES if environ.get(name)), "")
+    if not named:
+        return router_folder(environ) / "config.json"
+    if named == "~" or named.startswith(("~/", "~\\")):
+        return home_folder(environ) / named[2:]
+    return Path(named)
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Overrides = _NO_OVERRIDES) -> Config:
+    """The configuration at `path` (None: the defaults alone), with `environ` and `overrides` applied.
+
+    Raises ConfigError with all problems, in file order, if it cannot be used: the file's, the environment's and the
+    command line's.
+    """
+    source = read_source(path) if path else Source({})
+    report = Report(str(path) if path else "the defaults")
+    source.warn_of_duplicates(report)
+    top = read_record(TOP, fill(source.tree, environ), Place(report))
+    draft = merge(classic.lower(top), guide.lower(top))
+    router_name, router_draft = pick_router(draft, top, overrides)
+    general = _general(top, environ)
+    settled = [settle_provider(provider, general) for provider in draft.providers]
+    directory = Directory(
+        models={provider.name: provider.models for provider in settled},
+        broken=frozenset(provider.name for provider in settled if provider.obstacles),
+    )
+    router = settle_router(
+        replace(router_draft, fallback={**draft.fallback, **router_draft.fallback}),
+        directory,
+        is_strict=bool(top.get("strict")),
+        use_image_agent=bool(top.get("forceUseImageAgent")),
+    )
+    if not settled:
+        hint_at_providers(Place(report, "Providers"), environ)
+    unavailable = _judge_obstacles(settled, directory, report)
+    config = _settings(top, draft, router_name, _Given(environ, overrides))
+    report.judge_blanks()
+    report.raise_if_any(source.tree)
+    return replace(
+        config,
+        path=path,
+        router=router,
+        router_name=router_name,
+        providers=(*(found.provider for found in settled if found.provider), BUILT_IN),
+        raw=mask(source.tree),
+        unavailable=MappingProxyType(unavailable),
+        warnings=tuple(report.in_file_order(report.warnings, source.tree)),
+    )
+
+
+def _general(top: Record, environ: Mapping[str, str]) -> General:
+    seconds = top.get("API_TIMEOUT_MS", _DEFAULT_API_TIMEOUT_MS) / 1000
+    proxy = top.get("PROXY_URL")
+    return General(
+        timeouts=Timeouts(first_byte=seconds, idle=seconds),
+        proxy=read_proxy(proxy, top.at("PROXY_URL")) if proxy else None,
+        no_proxy=environ.get("NO_PROXY") or environ.get("no_proxy") or "",
+        customs=read_customs(top),
+    )
+
+
+def _judge_obstacles(settled: list[Settled], directory: Directory, report: Report) -> dict[str, str]:
+    """The providers to leave out, each with its reason; the obstacles of those that are needed become problems."""
+    unavailable = {}
+    for provider in settled:
+        if not provider.obstacles:
+            continue
+        is_needed = provider.name in directory.needed
+        for found in provider.obstacles:
+            if is_needed:
+                message = f'provider "{provider.name}": {found.message}'
+                report.problems.append(replace(found, message=message))
+            else:
+                message = f'provider "{provider.name}" is left out, as no route needs it: {found.message}'
+                report.warnings.append(replace(found, message=message))
+        if not is_needed:
+            unavailable[provider.name] = provider.reason
+    return unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is said outside the file."""
+
+    environ: Mapping[str, str]
+    overrides: Overrides
+
+
+def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Config:
+    """Everything beside providers and router, each setting from whoever has the last word."""
+    report, overrides = top.place.report, given.overrides
+    api_key = _api_key(top, overrides)
+    server = pick_server(draft.servers, router_name)
+    for other in draft.servers.values():
+        if other is not server:
+            report.take_blanks(other.place.path)
+    clients: Record | None = top.get("clients")
+    defaults = Config()
+    _warn_of_plugins(top)
+    return Config(
+        host=settle_host(top, server, overrides, has_key=api_key is not None or top.is_written("APIKEY")),
+        port=settle_port(top, server, given.environ, overrides),
+        api_key=api_key,
+        log=top.get("LOG", defaults.log),
+        log_level=_log_level(top, overrides),
+        api_timeout=top.get("API_TIMEOUT_MS", _DEFAULT_API_TIMEOUT_MS) / 1000,
+        max_body=top.get("maxBodyBytes", defaults.max_body),
+        allowed_hosts=_allowed_hosts(top),
+        claudable=(clients.get("claudable") if clients else None) or defaults.claudable,
+        claude_path=top.get("CLAUDE_PATH") or given.environ.get("CLAUDE_PATH") or defaults.claude_path,
+        is_non_interactive=top.get("NON_INTERACTIVE_MODE", defaults.is_non_interactive),
+        small_fast_model=top.get("ANTHROPIC_SMALL_FAST_MODEL"),
+        custom_router_path=_custom_router_path(top),
+        rewrite_system_prompt=top.get("REWRITE_SYSTEM_PROMPT"),
+        custom_transformers=tuple(dict(record.values) for record in top.get("transformers", ())),
+        plugins=tuple(dict(record.values) for record in top.get("plugins", ())),
+        status_line=top.get("StatusLine"),
+    )
+
+
+def _allowed_hosts(top: Record) -> tuple[str, ...]:
+    hosts: list[str] = [host.lower() for host in top.get("allowedHosts", ())]
+    if any("/" in host for host in hosts):
+        top.at("allowedHosts").refuse("must hold host names, not URLs", 'write "box.example"')
+    return tuple(dict.fromkeys(hosts))
+
+
+def _api_key(top: Record, overrides: Overrides) -> Secret | None:
+    if overrides.api_key:
+        read = Key().read(overrides.api_key, command_line(top.place.report, "--apikey"))
+        return read.secret if read else None
+    found: KeyText | None = top.get("APIKEY")
+    return found.secret if found else None
+
+
+def _log_level(top: Record, overrides: Overrides) -> LogLevel:
+    level: LogLevel = top.get("LOG_LEVEL", "info")
+    if overrides.log_level is None:
+        return level
+    kind = next(field.kind for field in TOP.fields if field.name == "LOG_LEVEL")
+    assert isinstance(kind, Choice)
+    asked: LogLevel | None = kind.read(overrides.log_level, command_line(top.place.report, "--log-level"))  # type: ignore[assignment]
+    return asked or level
+
+
+def _custom_router_path(top: Record) -> str | None:
+    path: str | None = top.get("CUSTOM_ROUTER_PATH")
+    if path:
+        top.at("CUSTOM_ROUTER_PATH").warn(
+            "is a custom router, which this version does not run; requests are routed by `Router` alone",
+            "`Router.models`, request classes and project routers may do the same",
+        )
+    return path
+
+
+def _warn_of_plugins(top: Record) -> None:
+    for record in top.get("plugins", ()):
+        if record.get("enabled"):
+            name = record.get("name") or "this"
+            record.place.warn(f"{name} is a plugin of the classic router, which this version does not run")

@@ -1,0 +1,166 @@
+"""Routers of single projects and sessions: files beside the configuration that replace its whole router.
+
+    ~/.claude-code-router/<project>/config.json         for every session of the project
+    ~/.claude-code-router/<project>/<session id>.json   for one session
+
+`<project>` is the folder of `~/.claude/projects` that holds `<session id>.jsonl`. Reads these files when asked, nothing
+else; a file that cannot be used is an error, never a silent return to the global router.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from ccrouter.config.draft import draft_router
+from ccrouter.config.fields import ROUTER
+from ccrouter.config.interpolate import fill
+from ccrouter.config.load import home_folder, router_folder
+from ccrouter.config.record import read_record
+from ccrouter.config.report import Place, Report
+from ccrouter.config.routes import Directory, settle_router
+from ccrouter.config.schema import DRY_RUN, Config, Router
+from ccrouter.config.syntax import read_source
+from ccrouter.errors import ConfigError, Problem
+
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_REMEMBERED_SESSIONS = 1000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a file said when it had this stamp: a router, no router, or problems."""
+
+    stamp: tuple[int, int]
+    router: Router | None
+    problems: tuple[Problem, ...] = ()
+
+
+class ProjectRouters:
+    """The routers of projects and sessions, read anew when their files change.
+
+    That a session belongs to a project is remembered; that it belongs to none only for `negative_ttl` seconds of
+    `clock`, since Claude Code may write its file after its first request.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        negative_ttl: float = 5.0,
+    ) -> None:
+        self._config = config
+        self._environ = environ
+        self._clock = clock
+        self._negative_ttl = negative_ttl
+        self._routers = router_folder(environ)
+        claude = environ.get("CLAUDE_CONFIG_DIR")
+        self._projects = (Path(claude) if claude else home_folder(environ) / ".claude") / "projects"
+        self._found: OrderedDict[str, str] = OrderedDict()
+        self._missed: OrderedDict[str, float] = OrderedDict()
+        self._readings: dict[Path, _Reading] = {}
+
+    def router_for(self, session_id: str) -> Router | None:
+        """The session's router, else its project's; None if neither has one, and for what is no session id.
+
+        Raises ConfigError if the file that counts cannot be used.
+        """
+        if not _SESSION_ID.fullmatch(session_id):
+            return None
+        project = self._project_of(session_id)
+        if project is None:
+            return None
+        folder = self._routers / project
+        return self._read(folder / f"{session_id}.json") or self._read(folder / "config.json")
+
+    def _project_of(self, session_id: str) -> str | None:
+        known = self._found.get(session_id)
+        if known is not None:
+            self._found.move_to_end(session_id)
+            return known
+        missed_at = self._missed.get(session_id)
+        if missed_at is not None and self._clock() - missed_at < self._negative_ttl:
+            return None
+        project = self._search(session_id)
+        if project is None:
+            _remember(self._missed, session_id, self._clock())
+        else:
+            self._missed.pop(session_id, None)
+            _remember(self._found, session_id, project)
+        return project
+
+    def _search(self, session_id: str) -> str | None:
+        """Only projects that have a router are looked at: there are few of those, and many of Claude Code's."""
+        try:
+            with os.scandir(self._routers) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_dir())
+        except OSError:  # no folder, no project routers
+            return None
+        transcript = f"{session_id}.jsonl"
+        return next((name for name in names if (self._projects / name / transcript).is_file()), None)
+
+    def _read(self, path: Path) -> Router | None:
+        try:
+            status = path.stat()
+        except OSError:  # there is none: the usual case
+            self._readings.pop(path, None)
+            return None
+        stamp = (status.st_mtime_ns, status.st_size)
+        reading = self._readings.get(path)
+        if reading is None or reading.stamp != stamp:
+            reading = self._readings[path] = self._parse(path, stamp)
+        if reading.problems:
+            raise ConfigError(reading.problems)
+        return reading.router
+
+    def _parse(self, path: Path, stamp: tuple[int, int]) -> _Reading:
+        try:
+            router = read_router(path, self._config, self._environ)
+        except ConfigError as error:
+            return _Reading(stamp, None, error.problems)
+        return _Reading(stamp, router)
+
+
+def read_router(path: Path, config: Config, environ: Mapping[str, str]) -> Router | None:
+    """The router that the file at `path` puts in place of that of `config`; None if it has no `Router`.
+
+    What stands outside of `Router` in the main file (`fallback`, `strict`, `forceUseImageAgent`) goes on unless the
+    file's `Router` says otherwise. Raises ConfigError.
+    """
+    source = read_source(path)
+    report = Report(str(path))
+    value = fill(source.tree, environ).get("Router")
+    if value is None:
+        return None
+    draft = draft_router(read_record(ROUTER, value, Place(report, "Router")), "classic")
+    directory = Directory(
+        models={
+            **{provider.name: provider.models for provider in config.providers if provider.name != DRY_RUN},
+            **dict.fromkeys(config.unavailable, ()),
+        },
+        broken=frozenset(config.unavailable),
+    )
+    base = config.router
+    router = settle_router(draft, directory, is_strict=base.is_strict, use_image_agent=base.force_image_agent)
+    for name in sorted(directory.needed & config.unavailable.keys()):
+        Place(report, "Router").refuse(f'provider "{name}" cannot be used: {config.unavailable[name]}')
+    report.judge_blanks()
+    report.raise_if_any(source.tree)
+    return replace(router, fallback={**base.fallback, **router.fallback})
+
+
+def _remember(memory: OrderedDict[str, T], session_id: str, value: T) -> None:
+    memory[session_id] = value
+    memory.move_to_end(session_id)
+    if len(memory) > _REMEMBERED_SESSIONS:
+        memory.popitem(last=False)

@@ -1,0 +1,67 @@
+"""The first configuration of a newcomer: a commented file that needs no provider. Overwrites nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from ccrouter.errors import ConfigError, Problem
+
+_HERE = Path(__file__).parent
+
+#: The starter file, as it is written.
+TEMPLATE = _HERE / "starter.json5"
+
+#: The JSON Schema of the file, which the starter refers to by this name beside it.
+SCHEMA = _HERE / "schema.json"
+SCHEMA_NAME = "config.schema.json"
+
+
+def create_starter(path: Path) -> bool:
+    """Makes the folder of `path` (0700) and in it the starter file (0600), with its schema.
+
+    False if there is a file already, which is left as it is. A reader sees the whole file or none. Raises ConfigError
+    if nothing can be written there.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_new = _write_new(path, TEMPLATE.read_bytes())
+        if is_new:
+            _write_new(path.with_name(SCHEMA_NAME), SCHEMA.read_bytes())
+    except OSError as error:
+        hint = "name another place: ccr start --config PATH"
+        raise ConfigError([Problem(str(path), "", f"cannot be created: {error.strerror or error}", hint)]) from error
+    return is_new
+
+
+def _write_new(path: Path, data: bytes) -> bool:
+    """Puts `data` at `path` in one step, readable by its owner alone; False if something is there."""
+    if path.exists():
+        return False
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 by contract
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return _place(Path(name), path, data)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+
+
+def _place(written: Path, path: Path, data: bytes) -> bool:
+    try:
+        os.link(written, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links: exclusive creation is the next best
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return False
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+    return True

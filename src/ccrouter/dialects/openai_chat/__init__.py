@@ -1,0 +1,43 @@
+"""OpenAI Chat Completions, as OpenAI and everybody who imitates it speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ccrouter.config.schema import Target
+from ccrouter.dialects.base import Reader, UpstreamRequest
+from ccrouter.dialects.openai_chat.request import encode
+from ccrouter.dialects.openai_chat.stream import ChatReader, random_id
+from ccrouter.dialects.upstream_error import explain_error
+from ccrouter.errors import UpstreamStatus
+from ccrouter.messages.request import MessagesRequest
+from ccrouter.messages.writer import MessageWriter
+
+
+class OpenAIChat:
+    """The dialect. `new_id` makes ids for tool calls that come without one."""
+
+    name = "openai_chat"
+
+    def __init__(self, new_id: Callable[[], str] = random_id) -> None:
+        self._new_id = new_id
+
+    def encode(
+        self,
+        request: MessagesRequest,
+        target: Target,
+        client_headers: Mapping[str, str],  # noqa: ARG002 - a client's headers are for Anthropic's API alone
+    ) -> UpstreamRequest:
+        """As `dialects.base.Dialect.encode`."""
+        return encode(request, target)
+
+    def reader(self, request: UpstreamRequest, target: Target, writer: MessageWriter) -> Reader:
+        """As `dialects.base.Dialect.reader`."""
+        return ChatReader(request, target, writer, self._new_id)
+
+    def explain(self, status: int, headers: Mapping[str, str], body: bytes, provider: str) -> UpstreamStatus:
+        """As `dialects.base.Dialect.explain`."""
+        return explain_error(status, headers, body, provider)
+
+
+DIALECT = OpenAIChat()

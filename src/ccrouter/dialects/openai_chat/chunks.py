@@ -1,0 +1,146 @@
+"""The shapes of Chat answers, streamed and not, as the field really sends them. Types only.
+
+Everything is optional and wide: what a server leaves out or sends as null must decode, what it adds is ignored. A chunk
+that does not fit is decoded once more with lax types (numbers as strings and the reverse) before it counts as nonsense.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ccrouter.errors import RemoteProtocolError
+from ccrouter.jsontypes import JsonObject
+
+Number = int | float | None
+
+
+class PromptDetails(msgspec.Struct):
+    cached_tokens: Number = None
+    cache_write_tokens: Number = None
+    cache_creation_tokens: Number = None
+
+
+class CompletionDetails(msgspec.Struct):
+    reasoning_tokens: Number = None
+
+
+class ChatUsage(msgspec.Struct):
+    """Usage in OpenAI's words, DeepSeek's (`prompt_cache_hit_tokens`), Moonshot's (`cached_tokens`) and Anthropic's."""
+
+    prompt_tokens: Number = None
+    completion_tokens: Number = None
+    total_tokens: Number = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    prompt_cache_hit_tokens: Number = None
+    cached_tokens: Number = None
+    input_tokens: Number = None
+    output_tokens: Number = None
+    cache_read_input_tokens: Number = None
+    cache_creation_input_tokens: Number = None
+
+
+class FunctionDelta(msgspec.Struct):
+    name: str | None = None
+    arguments: str | JsonObject | None = None
+
+
+class CallDelta(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: FunctionDelta | None = None
+    extra_content: JsonObject | None = None
+
+
+class ContentPart(msgspec.Struct):
+    """A part of `content` where that is a list (Mistral): text, or thinking that is a list again."""
+
+    type: str = "text"
+    text: str | None = None
+    thinking: str | list[ContentPart] | None = None
+    refusal: str | None = None
+
+
+class UrlCitation(msgspec.Struct):
+    url: str = ""
+    title: str | None = None
+
+
+class Annotation(msgspec.Struct):
+    type: str = ""
+    url_citation: UrlCitation | None = None
+
+
+class ChatDelta(msgspec.Struct):
+    """A piece of a message, or all of it: `delta` and `message` have the same members."""
+
+    content: str | list[ContentPart] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | JsonObject | None = None
+    reasoning_details: list[JsonObject] | None = None
+    tool_calls: list[CallDelta] | None = None
+    function_call: FunctionDelta | None = None
+    refusal: str | None = None
+    annotations: list[Annotation] | None = None
+
+
+class ChatChoice(msgspec.Struct):
+    index: int | None = None
+    delta: ChatDelta | None = None
+    message: ChatDelta | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    stop_reason: str | int | None = None  # vLLM: the stop string, or the id of the stop token
+    matched_stop: str | int | list[Any] | None = None  # SGLang: the same
+    usage: ChatUsage | None = None
+    error: Any = None
+
+
+class GroqExtra(msgspec.Struct):
+    usage: ChatUsage | None = None
+
+
+class ChatChunk(msgspec.Struct):
+    """One event of a stream, or a whole answer. The members after `error` are those of errors without that member."""
+
+    choices: list[ChatChoice] | None = None
+    model: str | None = None
+    usage: ChatUsage | None = None
+    x_groq: GroqExtra | None = None
+    error: Any = None
+    object: str | None = None
+    type: str | None = None
+    code: Any = None
+    message: Any = None
+    detail: Any = None
+    base_resp: JsonObject | None = None
+
+
+_decoder = msgspec.json.Decoder(ChatChunk)
+_lax_decoder = msgspec.json.Decoder(ChatChunk, strict=False)
+
+
+def read_chunk(data: bytes) -> ChatChunk:
+    """The chunk in `data`. Raises RemoteProtocolError for what is not JSON or not of this shape."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError:
+        try:
+            return _lax_decoder.decode(data)
+        except msgspec.ValidationError as error:
+            raise RemoteProtocolError(f"the provider sent a chunk that is no chat completion: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"the provider sent corrupt JSON: {error}") from error
+
+
+def is_error(chunk: ChatChunk) -> bool:
+    """True for an error, in whatever member it comes."""
+    if chunk.error:
+        return True
+    if chunk.choices is not None or chunk.usage is not None:
+        return False
+    if chunk.base_resp is not None and chunk.base_resp.get("status_code"):
+        return True
+    return chunk.object == "error" or chunk.type == "error" or bool(chunk.message) or bool(chunk.detail)

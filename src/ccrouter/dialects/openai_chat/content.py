@@ -1,0 +1,187 @@
+"""Content blocks → Chat content: text as it is, images and files as parts, the rest as words. Pure.
+
+Nothing is dropped in silence: what the target cannot carry is refused by its path, or leaves a visible note and a loss.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ccrouter.dialects.base import Loss
+from ccrouter.dialects.profiles import Profile
+from ccrouter.errors import UnsupportedContent
+from ccrouter.jsontypes import JsonObject
+from ccrouter.messages.request import Block, Source
+
+#: Begins Claude Code's attribution block. It varies with every request, means nothing to other providers, and in front
+#: of everything else it would spoil their prefix caches.
+BILLING_PREFIX = "x-anthropic-billing-header:"
+
+#: Calls that Anthropic's servers made themselves, and their results: history, told in words.
+_SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
+_SERVER_RESULTS = frozenset(
+    {
+        "web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result", "mcp_tool_result",
+        "bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result",
+    }
+)  # fmt: skip
+_ERROR_STARTS = ("Error", "error", "<tool_use_error>")
+
+Parts = list[JsonObject]
+
+
+class Content:
+    """Writes blocks for one profile; `losses` gathers what could not be said as asked."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.losses: list[Loss] = []
+
+    def parts(self, block: Block, path: str) -> Parts:
+        """The parts that one block of a user or system turn becomes. Raises UnsupportedContent naming `path`."""
+        match block.type:
+            case "text":
+                return self.text(block.text or "", block.cache_control)
+            case "image":
+                return self._image(block, path)
+            case "document":
+                return self._document(block, path)
+            case "search_result":
+                return self._search_result(block, path)
+            case "tool_reference":
+                return self.text(f"Tool loaded: {block.tool_name}")
+            case "container_upload":
+                self.losses.append(Loss(path, "file in Anthropic's container not sent"))
+                return self.text("[A file was uploaded to a code execution container that this model cannot reach.]")
+            case "compaction":
+                return self.text(block.content if isinstance(block.content, str) else "")
+            case kind if kind in _SERVER_CALLS:
+                return self.text(f"[Called {block.name}: {bytes(block.input).decode() or '{}'}]")
+            case kind if kind in _SERVER_RESULTS:
+                return self.text(self._server_result(block))
+        raise UnsupportedContent(path, f"this target cannot carry a content block of type `{block.type}`")
+
+    def result(self, block: Block, path: str) -> tuple[Parts, Parts]:
+        """A tool result: the parts for the tool message, and the images and files that cannot go into one."""
+        content = block.content
+        parts: Parts = []
+        if isinstance(content, str):
+            parts = self.text(content)
+        elif isinstance(content, list):
+            for place, inner in enumerate(content):
+                parts += self.parts(inner, f"{path}.content[{place}]")
+        elif isinstance(content, dict):
+            parts = self.text(msgspec.json.encode(content).decode())
+        texts = [part for part in parts if part["type"] == "text"]
+        media = [part for part in parts if part["type"] != "text"]
+        if self.profile.accepts_tool_images and media:
+            texts, media = parts, []
+        if not texts:
+            texts = [{"type": "text", "text": "(see the following message)" if media else "(no output)"}]
+        if block.is_error and not texts[0].get("text", "").startswith(_ERROR_STARTS):
+            texts[0] = {**texts[0], "text": f"Error: {texts[0].get('text', '')}"}
+        if block.cache_control:
+            self._mark(texts, block.cache_control)
+        return texts, media
+
+    def text(self, text: str, cache_control: JsonObject | None = None) -> Parts:
+        """One part of text, exactly as it is; none for no text, which several providers refuse."""
+        if not text:
+            return []
+        parts: Parts = [{"type": "text", "text": text}]
+        if cache_control:
+            self._mark(parts, cache_control)
+        return parts
+
+    def join(self, parts: Parts) -> str | Parts:
+        """The shortest form of `parts`: a string unless there is more to say than text. Never stripped or altered."""
+        if self.profile.string_content_only or all(part["type"] == "text" and len(part) == 2 for part in parts):
+            return "\n".join([part["text"] for part in parts if part["type"] == "text"])
+        return parts
+
+    def _mark(self, parts: Parts, cache_control: JsonObject) -> None:
+        """Put a cache breakpoint on the last text, where the provider honours them."""
+        if not self.profile.keeps_cache_control:
+            return
+        for part in reversed(parts):
+            if part["type"] == "text":
+                known = {name: cache_control[name] for name in ("type", "ttl") if name in cache_control}
+                part["cache_control"] = known
+                return
+
+    def _image(self, block: Block, path: str) -> Parts:
+        if not self.profile.accepts_images:
+            self.losses.append(Loss(path, "image not sent: the model reads text only"))
+            return self.text("[An image was here; this model cannot see images.]")
+        source = block.source
+        if isinstance(source, Source) and source.type == "base64" and source.data:
+            url = _data_url(source, "image/png")
+        elif isinstance(source, Source) and source.type == "url" and source.url:
+            if not self.profile.accepts_image_urls and not source.url.startswith("data:"):
+                raise UnsupportedContent(path, "this provider takes images as base64 data only, not by URL")
+            url = source.url
+        else:
+            raise UnsupportedContent(path, "an image must come as base64 data or by URL; Anthropic's files stay there")
+        return [{"type": "image_url", "image_url": {"url": url}}]
+
+    def _document(self, block: Block, path: str) -> Parts:
+        source = block.source
+        if not isinstance(source, Source):
+            raise UnsupportedContent(path, "a document without a source")
+        title = block.title or ""
+        head = "\n".join(filter(None, (title and f"Document: {title}", block.context)))
+        intro = self.text(head)
+        if source.type == "text" and source.data is not None:
+            return [*intro, *self.text(source.data, block.cache_control)]
+        if source.type == "content":
+            inner = source.content
+            if isinstance(inner, str):
+                return [*intro, *self.text(inner, block.cache_control)]
+            for place, piece in enumerate(inner or ()):
+                intro += self.parts(piece, f"{path}.source.content[{place}]")
+            return intro
+        files = self.profile.accepts_files
+        if source.type == "base64" and source.data and files:
+            data = _data_url(source, "application/pdf")
+            return [*self.text(block.context or ""), _file(title or "document.pdf", data)]
+        if source.type == "url" and source.url and files == "url":
+            return [*self.text(block.context or ""), _file(title or "document.pdf", source.url)]
+        kind = source.media_type or f"source `{source.type}`"
+        raise UnsupportedContent(
+            path, f"this target cannot read a document of {kind}; send its text, or choose a model that reads files"
+        )
+
+    def _search_result(self, block: Block, path: str) -> Parts:
+        source = block.source
+        place = source if isinstance(source, str) else ""
+        head = " ".join(filter(None, ("Search result:", block.title, place and f"({place})")))
+        parts = self.text(head)
+        if isinstance(block.content, list):
+            for number, inner in enumerate(block.content):
+                parts += self.parts(inner, f"{path}.content[{number}]")
+        return parts
+
+    def _server_result(self, block: Block) -> str:
+        content = block.content
+        if isinstance(content, list):
+            lines = [_result_line(inner) for inner in content]
+            return "[Result:\n" + "\n".join(filter(None, lines)) + "]"
+        text = content if isinstance(content, str) else msgspec.json.encode(content or {}).decode()
+        return f"[Result: {text}]"
+
+
+def _data_url(source: Source, default: str) -> str:
+    data = source.data or ""
+    return data if data.startswith("data:") else f"data:{source.media_type or default};base64,{data}"
+
+
+def _file(name: str, data: str) -> JsonObject:
+    return {"type": "file", "file": {"filename": name, "file_data": data}}
+
+
+def _result_line(block: Block) -> str:
+    if block.text:
+        return block.text
+    if block.url:
+        return f"- {block.title or block.url}: {block.url}"
+    return block.tool_name or ""

@@ -1,0 +1,225 @@
+"""How much to reason, and earlier reasoning on its way back: Messages → what the profile's server knows. Pure.
+
+Nothing is sent where nothing was asked: a server that does not reason refuses unknown members. Opaque state goes back
+only to the provider that made it; anybody else's thinking is left out and told as a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from ccrouter.dialects.base import Loss
+from ccrouter.dialects.profiles import EFFORTS, Profile
+from ccrouter.jsontypes import JsonObject
+from ccrouter.messages import carrier
+from ccrouter.messages.request import Block, MessagesRequest
+
+DIALECT = "openai_chat"
+
+#: Budgets in tokens → effort, for servers that know words only. Claude Code's own default budget is 31 999.
+_BUDGETS = ((1024, "low"), (8192, "medium"))
+#: The least budget that OpenRouter's Anthropic models take.
+_MIN_BUDGET = 1024
+
+Mode = Literal["unasked", "off", "adaptive", "on"]
+
+
+@dataclass(slots=True)
+class Replay:
+    """Earlier reasoning of one assistant turn: `members` for its message, `calls` by tool call id, and a `prefix` for
+    its text.
+    """
+
+    members: JsonObject = field(default_factory=dict)
+    calls: dict[str, JsonObject] = field(default_factory=dict)
+    prefix: str = ""
+
+
+def nearest_effort(asked: str, known: Sequence[str]) -> str:
+    """The word in `known` that is nearest to `asked`, the stronger one of two; "" if there is none to choose from or
+    `asked` is no known word.
+    """
+    if asked in known:
+        return asked
+    words = [word for word in known if word != "none"]
+    if not words or asked not in EFFORTS:
+        return ""
+    rank = EFFORTS.index(asked)
+    return min(words, key=lambda word: (abs(EFFORTS.index(word) - rank), -EFFORTS.index(word)))
+
+
+def reasoning_members(
+    request: MessagesRequest, profile: Profile, *, has_tools: bool
+) -> tuple[dict[str, Any], list[Loss]]:
+    """The members that ask for (or decline) reasoning, and what could not be asked."""
+    thinking = request.thinking
+    mode = _mode(thinking.type if thinking else None)
+    budget = thinking.budget_tokens if thinking and mode == "on" else None
+    effort = request.output_config.effort or ""
+    losses: list[Loss] = []
+    if effort and effort not in EFFORTS:
+        losses.append(Loss("output_config.effort", f"unknown effort {effort}: left to the provider"))
+        effort = ""
+    if not effort and budget is not None:
+        effort = next((word for limit, word in _BUDGETS if budget <= limit), "high")
+    if mode == "unasked":
+        return _always(request, profile, has_tools=has_tools), losses
+    members = _members(request, profile, mode, effort, budget)
+    if mode == "on" and not members and profile.reasoning_style == "none":
+        losses.append(Loss("thinking", "the model's reasoning cannot be controlled there"))
+    if mode == "off" and not members and profile.reasoning_style != "none":
+        losses.append(Loss("thinking", "reasoning cannot be switched off for this model"))
+    if has_tools and profile.effort_with_tools is not None and profile.reasoning_style == "effort":
+        if members.get("reasoning_effort") not in {None, profile.effort_with_tools}:
+            losses.append(Loss("thinking", "the provider takes no effort together with tools in this API"))
+        members = {"reasoning_effort": profile.effort_with_tools} if profile.effort_with_tools else {}
+    return members, losses
+
+
+def _mode(kind: str | None) -> Mode:
+    if kind is None:
+        return "unasked"
+    return {"disabled": "off", "adaptive": "adaptive"}.get(kind, "on")  # type: ignore[return-value]
+
+
+def _always(request: MessagesRequest, profile: Profile, *, has_tools: bool) -> dict[str, Any]:
+    """What has to be said even where the client said nothing."""
+    if has_tools and profile.effort_with_tools and profile.reasoning_style == "effort":
+        return {"reasoning_effort": profile.effort_with_tools}
+    if profile.reasoning_style == "qwen" and profile.thinks_only_streamed and not request.stream:
+        return {"enable_thinking": False}
+    return {}
+
+
+def _members(request: MessagesRequest, profile: Profile, mode: Mode, effort: str, budget: int | None) -> dict[str, Any]:
+    word = nearest_effort(effort, profile.efforts)
+    match profile.reasoning_style:
+        case "effort":
+            sent = profile.effort_off if mode == "off" else word
+            return {"reasoning_effort": sent} if sent else {}
+        case "openrouter":
+            return _openrouter(request, profile, mode, word, budget)
+        case "thinking":
+            return _thinking(profile, mode, word)
+        case "qwen":
+            return _qwen(request, profile, mode, budget)
+        case "template":
+            # Chat templates ignore variables they do not know: Qwen and GLM read the one, DeepSeek the other.
+            if mode == "adaptive":
+                return {}
+            return {"chat_template_kwargs": {"enable_thinking": mode == "on", "thinking": mode == "on"}}
+        case _:
+            return {}
+
+
+def _openrouter(
+    request: MessagesRequest, profile: Profile, mode: Mode, word: str, budget: int | None
+) -> dict[str, Any]:
+    """OpenRouter's `reasoning`: one of effort and max_tokens, never both (docs: reasoning tokens)."""
+    if mode == "off":
+        return {"reasoning": {"effort": profile.effort_off}} if profile.effort_off else {}
+    if budget is not None and request.output_config.effort is None and profile.accepts_budget:
+        limit = request.max_tokens
+        if limit is not None:
+            budget = min(budget, limit - 1)
+        if budget >= _MIN_BUDGET:
+            return {"reasoning": {"max_tokens": budget}}
+    return {"reasoning": {"effort": word} if word else {"enabled": True}}
+
+
+def _thinking(profile: Profile, mode: Mode, word: str) -> dict[str, Any]:
+    if mode == "off":
+        if profile.can_disable_thinking:
+            return {"thinking": {"type": "disabled"}}
+        return {"reasoning_effort": profile.efforts[0]} if profile.efforts else {}
+    members: dict[str, Any] = {}
+    if mode == "on" or profile.adaptive_is_on:
+        members["thinking"] = {"type": "enabled", **profile.thinking_extra}
+    if word:
+        members["reasoning_effort"] = word
+    return members
+
+
+def _qwen(request: MessagesRequest, profile: Profile, mode: Mode, budget: int | None) -> dict[str, Any]:
+    if mode == "off" or (profile.thinks_only_streamed and not request.stream):
+        return {"enable_thinking": False}
+    if mode == "adaptive":
+        return {}
+    members: dict[str, Any] = {"enable_thinking": True}
+    if budget is not None and profile.accepts_budget:
+        members["thinking_budget"] = budget
+    return members
+
+
+# -- earlier reasoning ---------------------------------------------------------------------------------------------
+
+
+def replay_of(
+    blocks: Sequence[tuple[str, Block]], profile: Profile, provider: str, losses: list[Loss], *, has_calls: bool
+) -> Replay:
+    """The thinking blocks of one assistant turn (each with its path) as `provider` wants them back."""
+    replay = Replay()
+    texts: list[str] = []
+    details: list[JsonObject] = []
+    for path, block in blocks:
+        state = carrier.unpack(block.signature or "", DIALECT, provider) if block.type == "thinking" else None
+        if state is None:
+            losses.append(Loss(path, f"{block.type} of another maker not sent"))
+            continue
+        text = block.thinking or ""
+        texts.append(text)
+        details += _unpack(state, text, replay)
+    _say(replay, "".join(texts), details, profile)
+    if texts and not replay.members and not replay.prefix and not replay.calls:
+        losses.append(Loss(blocks[0][0], "earlier thinking not sent: the provider takes none back"))
+    if has_calls and profile.must_replay_reasoning and profile.replays_reasoning in {"reasoning_content", "reasoning"}:
+        # The member has to be there and may not be empty; nothing truthful is left to put into it.
+        replay.members.setdefault(profile.replays_reasoning, " ")
+    return replay
+
+
+def _say(replay: Replay, text: str, details: list[JsonObject], profile: Profile) -> None:
+    match profile.replays_reasoning:
+        case "reasoning_details":
+            if details:
+                replay.members["reasoning_details"] = details
+            elif text:
+                replay.members["reasoning"] = text
+        case "think_tags":
+            if text:
+                replay.prefix = f"<think>\n{text}\n</think>\n\n"
+        case "reasoning_content" | "reasoning" as member if text:
+            replay.members[member] = text
+        case _:
+            pass
+
+
+def _unpack(state: bytes, text: str, replay: Replay) -> list[JsonObject]:
+    """The details in a block's state; what belongs to single calls goes into `replay`."""
+    if not state:
+        return []
+    try:
+        value = msgspec.json.decode(state, type=JsonObject)
+    except msgspec.DecodeError:
+        return []
+    calls = value.get("calls")
+    if isinstance(calls, dict):
+        replay.calls.update({key: extra for key, extra in calls.items() if isinstance(extra, dict)})
+    details = value.get("details")
+    found = [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    return [{**detail, "text": text} if detail.get("text", "") is None else detail for detail in found]
+
+
+def pack(provider: str, details: Sequence[JsonObject], calls: JsonObject, text: str) -> str:
+    """A signature that brings this reasoning back through the client. Text that the block itself holds is not
+    repeated in it.
+    """
+    if not details and not calls:
+        return carrier.pack(DIALECT, provider)
+    lean = [{**detail, "text": None} if text and detail.get("text") == text else detail for detail in details]
+    state = {"details": lean, "calls": calls} if calls else {"details": lean}
+    return carrier.pack(DIALECT, provider, msgspec.json.encode(state))

@@ -1,0 +1,194 @@
+"""A Messages request → a Chat Completions request. Pure.
+
+One decode of the conversation, one encode of the result. What is mapped to what, and what is lost on the way, is
+docs/reference/openai-chat.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ccrouter.config.schema import Target
+from ccrouter.dialects.base import Loss, UpstreamRequest
+from ccrouter.dialects.openai_chat.content import Content
+from ccrouter.dialects.openai_chat.conversation import Conversation
+from ccrouter.dialects.openai_chat.reasoning import reasoning_members
+from ccrouter.dialects.openai_chat.schema import is_closed, output_schema
+from ccrouter.dialects.openai_chat.tools import Toolset, choice_members, toolset_of
+from ccrouter.dialects.profiles import Profile, profile_of
+from ccrouter.jsontypes import JsonObject
+from ccrouter.messages.request import MessagesRequest
+
+#: Members that are mapped, or that mean nothing outside of Anthropic's service: no loss is told for them.
+#: `metadata` names the user's device and account and is nobody else's business; Claude Code makes its own safety check
+#: where `safeguards` brings no results.
+_KNOWN = frozenset(
+    {
+        "model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream", "temperature", "top_p", "top_k",
+        "stop_sequences", "thinking", "output_config", "metadata", "safeguards", "betas", "anthropic_version",
+        "anthropic_beta", "thread", "context_management",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest(UpstreamRequest):
+    """A Chat request, and what the reader of its answer has to know of it: the schemas of the functions sent, the call
+    ids that the client has seen, the stop sequences, and whether the client or we asked for a web search.
+    """
+
+    schemas: Mapping[str, JsonObject] = field(default_factory=dict)
+    ids: frozenset[str] = frozenset()
+    stops: tuple[str, ...] = ()
+    asks_web_search: bool = False
+
+
+def encode(request: MessagesRequest, target: Target) -> ChatRequest:
+    """The request for `target`. Raises UnsupportedContent for content that it cannot carry and must not lose, and
+    ClientError for members of the wrong type.
+    """
+    profile = profile_of(target)
+    content = Content(profile)
+    tools = toolset_of(request, profile)
+    losses = content.losses
+    losses += tools.losses
+    body: dict[str, Any] = {"model": target.model}
+    format_members, instruction = _format(request, profile, losses)
+    conversation = Conversation(content, target.provider.name)
+    conversation.write(request.system, request.turns, instruction)
+    body["messages"] = conversation.messages
+    if tools.encoded:
+        body["tools"] = msgspec.Raw(tools.encoded)
+    for members, lost in (
+        choice_members(request.tool_choice, tools, profile),
+        _limits(request, profile),
+        reasoning_members(request, profile, has_tools=bool(tools.schemas)),
+    ):
+        body.update(members)
+        losses += lost
+    body.update(format_members)
+    _stream(body, request, profile, has_tools=bool(tools.schemas))
+    losses += _unknown(request)
+    return ChatRequest(
+        body=msgspec.json.encode(_merged(body, target.provider.extra_body)),
+        losses=tuple(losses),
+        names={**conversation.names, **tools.names},
+        schemas=tools.schemas if profile.textual_tool_calls else {},
+        ids=frozenset(conversation.ids),
+        stops=tuple(request.stop_sequences),
+        asks_web_search=_asks(tools),
+    )
+
+
+def _asks(tools: Toolset) -> bool:
+    return tools.asks_web_search or tools.web_searches
+
+
+def _limits(request: MessagesRequest, profile: Profile) -> tuple[dict[str, Any], list[Loss]]:
+    """Length, sampling and stop sequences, within what the profile accepts."""
+    members: dict[str, Any] = {}
+    losses: list[Loss] = []
+    limit = request.max_tokens
+    if limit is not None:
+        fitting = max(limit, profile.min_max_tokens)
+        if profile.max_tokens_cap is not None:
+            fitting = min(fitting, profile.max_tokens_cap)
+        if fitting != limit:
+            losses.append(Loss("max_tokens", f"{limit} sent as {fitting}, the nearest that the model takes"))
+        members[profile.max_tokens_field] = fitting
+    for name, is_accepted in (
+        ("temperature", profile.accepts_sampling),
+        ("top_p", profile.accepts_sampling),
+        ("top_k", profile.accepts_sampling and profile.accepts_top_k),
+    ):
+        value = request.number(name)
+        if value is None:
+            continue
+        if is_accepted:
+            members[name] = value
+        elif value != 1 or name == "top_k":  # 1 is what the model does anyway
+            losses.append(Loss(name, "the model takes none"))
+    stops = [stop for stop in request.stop_sequences if stop]
+    if stops and profile.max_stops:
+        members["stop"] = stops[: profile.max_stops]
+    if len(stops) > profile.max_stops:
+        losses.append(Loss("stop_sequences", f"only the first {profile.max_stops} of {len(stops)} sent"))
+    return members, losses
+
+
+def _stream(body: dict[str, Any], request: MessagesRequest, profile: Profile, *, has_tools: bool) -> None:
+    body["stream"] = request.stream
+    if request.stream and profile.accepts_stream_usage:
+        body["stream_options"] = {"include_usage": True}
+    if profile.session_member and request.user_id:
+        # One pseudonym for a session, so that its turns meet the same prompt cache; nothing can be read from it.
+        body[profile.session_member] = hashlib.sha256(request.user_id.encode()).hexdigest()[:32]
+    body.update(profile.extra)
+    if has_tools and request.stream:
+        body.update(profile.extra_with_streamed_tools)
+
+
+def _format(request: MessagesRequest, profile: Profile, losses: list[Loss]) -> tuple[dict[str, Any], str]:
+    """The `response_format` member, and words for the system prompt where the server cannot be held to a schema."""
+    asked = request.output_config.format
+    if not asked:
+        return {}, ""
+    schema = asked.get("schema")
+    if asked.get("type") != "json_schema" or not isinstance(schema, dict):
+        losses.append(Loss("output_config.format", f"unknown format {asked.get('type')}"))
+        return {}, ""
+    if profile.accepts_response_format == "json_schema":
+        name = asked.get("name")
+        fitted = output_schema(schema, profile)
+        wanted: JsonObject = {"name": name if isinstance(name, str) and name else "answer", "schema": fitted}
+        if is_closed(fitted):
+            wanted["strict"] = True
+        return {"response_format": {"type": "json_schema", "json_schema": wanted}}, ""
+    losses.append(Loss("output_config.format", "the schema is asked for in words: the provider cannot enforce it"))
+    text = msgspec.json.encode(schema).decode()
+    words = f"Answer with one JSON object and nothing else. It must match this JSON schema: {text}"
+    if profile.accepts_response_format == "json_object":
+        return {"response_format": {"type": "json_object"}}, words
+    return {}, words
+
+
+def _unknown(request: MessagesRequest) -> list[Loss]:
+    losses = [
+        Loss(name, "not sent: the provider does not know it")
+        for name, raw in request.members.items()
+        if name not in _KNOWN and bytes(raw) != b"null"
+    ]
+    managed = request.members.get("context_management")
+    if managed is not None and not _keeps_everything(bytes(managed)):
+        losses.append(Loss("context_management", "not sent: only Anthropic edits the context by itself"))
+    return losses
+
+
+def _keeps_everything(raw: bytes) -> bool:
+    """True for edits that change nothing: Claude Code asks on every turn that all thinking be kept."""
+    value = msgspec.json.decode(raw)
+    edits = value.get("edits") if isinstance(value, dict) else None
+    if not isinstance(edits, list):
+        return value is None or value == {}
+    return all(isinstance(edit, dict) and edit.get("keep") == "all" for edit in edits)
+
+
+def _merged(body: dict[str, Any], extra: JsonObject) -> dict[str, Any]:
+    """`extra` over `body`: objects are merged, everything else replaced, and a null removes the member."""
+    if not extra:
+        return body
+    merged = dict(body)
+    for name, value in extra.items():
+        old = merged.get(name)
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict) and isinstance(old, dict):
+            merged[name] = {**old, **value}
+        else:
+            merged[name] = value
+    return merged

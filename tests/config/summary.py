@@ -1,0 +1,98 @@
+"""A configuration in a few lines that a reader can check: what differs from the defaults, and nothing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ccrouter.config.schema import DRY_RUN, Config, Provider, Router, TransformSpec
+
+DEFAULTS = Config()
+
+
+def summarize(config: Config) -> str:
+    return "\n".join([*_settings(config), *_providers(config), *_router(config.router), *_warnings(config)]) + "\n"
+
+
+def _settings(config: Config) -> Iterator[str]:
+    yield f"listen {config.host}:{config.port}" + (" with a key" if config.api_key else "")
+    if config.router_name != "default":
+        yield f"router {config.router_name}"
+    for name in (
+        "log",
+        "log_level",
+        "api_timeout",
+        "max_body",
+        "allowed_hosts",
+        "claudable",
+        "claude_path",
+        "is_non_interactive",
+        "small_fast_model",
+        "custom_router_path",
+        "rewrite_system_prompt",
+        "custom_transformers",
+        "plugins",
+        "status_line",
+    ):
+        value = getattr(config, name)
+        if value != getattr(DEFAULTS, name):
+            yield f"{name} {value}"
+
+
+def _providers(config: Config) -> Iterator[str]:
+    assert config.providers[-1].name == DRY_RUN
+    for provider in config.providers[:-1]:
+        yield f"provider {provider.name}"
+        yield from (f"  {line}" for line in _provider(provider, config))
+    for name, reason in config.unavailable.items():
+        yield f"unavailable {name}: {reason}"
+
+
+def _provider(provider: Provider, config: Config) -> Iterator[str]:
+    for endpoint in provider.endpoints:
+        yield f"{endpoint.dialect} {endpoint.url}"
+    yield f"key from {provider.key_source}" if provider.key else "no key"
+    if provider.models:
+        yield "models " + ", ".join(provider.models)
+    if provider.headers:
+        yield f"headers {dict(provider.headers)}"
+    if provider.extra_body:
+        yield f"extra_body {provider.extra_body}"
+    if provider.proxy is not None:
+        yield f"proxy {provider.proxy!r}"
+    limits = provider.timeouts
+    if (limits.connect, limits.first_byte, limits.idle) != (10, config.api_timeout, config.api_timeout):
+        yield f"timeouts connect {limits.connect:g} first_byte {limits.first_byte:g} idle {limits.idle:g}"
+    if provider.transforms:
+        yield "transforms " + _specs(provider.transforms)
+    for model, specs in provider.model_transforms.items():
+        yield f"transforms of {model}: " + _specs(specs)
+    if provider.profile:
+        yield f"profile {provider.profile}"
+    if provider.tokenizer:
+        yield f"tokenizer {provider.tokenizer}"
+
+
+def _specs(specs: tuple[TransformSpec, ...]) -> str:
+    return ", ".join(f"{spec.name} {spec.options}" if spec.options else spec.name for spec in specs)
+
+
+def _router(router: Router) -> Iterator[str]:
+    for name, target in router.routes.items():
+        yield f"route {name} = {target}"
+    for pattern, target in router.aliases:
+        yield f"alias {pattern} = {target}"
+    for name, targets in router.fallback.items():
+        yield f"fallback {name} = {' then '.join(map(str, targets))}"
+    others = [str(target) for target in router.listed if target not in router.routes.values()]
+    if others:
+        yield f"listed too: {' | '.join(others)}"
+    default = Router()
+    for name in ("long_context_threshold", "think_effort", "default_provider", "is_strict", "force_image_agent"):
+        value = getattr(router, name)
+        if value != getattr(default, name):
+            yield f"{name} {value!r}"
+
+
+def _warnings(config: Config) -> Iterator[str]:
+    for warning in config.warnings:
+        yield f"warning: {warning}"
