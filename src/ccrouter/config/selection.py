@@ -71,7 +71,8 @@ def pick_router(draft: Draft, top: Record, overrides: Overrides) -> tuple[str, R
     else:
         name = by_name.get("default") or (next(iter(draft.routers)) if len(draft.routers) == 1 else None)
         if name is None and draft.routers:
-            hint = f"choose one: ccr start --router {next(iter(draft.routers))}; the routers are: {', '.join(draft.routers)}"
+            names = list(draft.routers)
+            hint = f"choose one: ccr start --router {names[0]}; the routers are: {', '.join(names)}"
             top.at("routers").refuse('there are several routers, and none is called "default"', hint)
     for other, router in draft.routers.items():
         if other != name:

@@ -48,7 +48,7 @@ def encode(request: MessagesRequest, target: Target, client_headers: Mapping[str
         changes["system"] = _without_attribution(request)
     if carrier.MARK in _bytes_of(request, "messages"):
         changes["messages"] = _without_foreign_state(request, losses)
-    if "max_tokens" not in request.members and profile.default_max_tokens:
+    if request.max_tokens is None and profile.default_max_tokens:
         changes["max_tokens"] = profile.default_max_tokens
         losses.append(Loss("max_tokens", f"absent; {profile.default_max_tokens} sent, the API requires one"))
     for name, value in target.provider.extra_body.items():
