@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import measure, micro, processes, report, targets, workloads
+from bench import inprocess, measure, processes, report, targets, workloads
 from bench.contenders import Ccrouter, Contender, Nginx, NodeRouter, Ports, Skipped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,7 +127,7 @@ def measure_everything(bench: measure.Bench, only: list[str]) -> None:
     if is_wanted("micro"):
         say("in process")
         with bench.rig.cpus.pinned(bench.rig.cpus.contender):
-            figures, missing = micro.measure()
+            figures, missing = inprocess.measure()
         bench.figures["micro"] = {targets.OURS: figures}
         bench.failures |= missing
 

@@ -127,6 +127,8 @@ def _sections(figures: Table, present: Sequence[str]) -> Iterable[str]:
             ("start to first /health, s", "start", "start_s"),
             ("in process: estimate of the next turn at 1 MB, ms", "micro", "next_turn_ms"),
             ("in process: one chat chunk, µs", "micro", "chat_chunk_us"),
+            ("in process: encode 120 KB for chat, ms", "micro", "encode_120kb_ms"),
+            ("in process: encode 1 MB for chat, ms", "micro", "encode_1mb_ms"),
         ],
         present,
     )

@@ -1,7 +1,7 @@
 """Fit the weights of `ccrouter.messages.tokens` and print them as they stand in that module.
 
-Usage: `python fit.py DIR`, where DIR holds `pieces.jsonl` (samples.py) and `counts.jsonl` (truth.mjs); needs numpy, scipy
-and the router. Least squares of the *relative* error of each 2 KB piece, so that a dense text counts as much as a
+Usage: `python fit.py DIR`, where DIR holds `pieces.jsonl` (samples.py) and `counts.jsonl` (truth.mjs); needs numpy,
+scipy and the router. Least squares of the *relative* error of each 2 KB piece, so that a dense text counts as much as a
 sparse one; each piece is there twice, as text and as the inside of a JSON string. A weight lies between nothing and
 what one byte can hold, and is drawn weakly to how often o200k really begins a token at such a byte, so that rare
 pairs get something sensible.
@@ -23,12 +23,13 @@ from ccrouter.messages import tokens
 SHARE = {"prose": 2, "python": 2, "js": 2, "json": 2, "agent": 2, "chinese": 2, "scripts": 0.3, "noise": 0.3}
 AS_JSON = 0.5
 RIDGE = 0.03
-GREATEST = tokens._GREATEST / tokens._UNIT
+UNIT, GREATEST = tokens._UNIT, tokens._GREATEST  # noqa: SLF001  this script is the other half of that module
 CLASS = np.arange(256) % 32
+FAMILIES = ["a blank", "a line end", "lower case", "upper case", "a digit", "a sign", "a backslash", "a continuation"]
 
 
 def codes(text: str) -> np.ndarray:
-    return np.frombuffer(tokens._pair_codes(text.encode()), np.uint8)
+    return np.frombuffer(tokens._pair_codes(text.encode()), np.uint8)  # noqa: SLF001  as above
 
 
 def histogram(codes: np.ndarray) -> np.ndarray:
@@ -58,9 +59,11 @@ def main(folder: Path) -> None:
         begun += histogram(plain[np.cumsum([0, *lengths[:-1]])]) * share**2
         seen += histogram(plain) * share**2
     held, aim = np.vstack([*rows, np.eye(256) * RIDGE]), np.append(goal, rates(begun, seen) * RIDGE)
-    weights = np.rint(lsq_linear(held, aim, bounds=(0, GREATEST)).x * tokens._UNIT).astype(int)
-    for row in weights.reshape(8, 32).tolist():
-        print("    " + " ".join(f"{n}," for n in row))
+    weights = np.rint(lsq_linear(held, aim, bounds=(0, GREATEST / UNIT)).x * UNIT).astype(int)
+    for family, row in zip(FAMILIES, weights.reshape(8, 2, 16).tolist(), strict=True):
+        print(f"    # after {family}")
+        for half in row:
+            print("    " + " ".join(f"{n}," for n in half))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Cut pieces of many kinds of text from files that lie on this machine.  It never writes inside the repository.
+"""Cut pieces of many kinds of text from files that lie on this machine; write them outside of the repository.
 
-Usage: ``python samples.py OUT NODE_MODULES``; writes ``OUT/pieces.jsonl``, one ``{"genre", "half", "text"}`` a line.  ``half`` is
-``fit`` or ``test``; all pieces of one file are in the same half.  A genre without files on this machine is left out.
+Usage: `python samples.py OUT NODE_MODULES`; writes `OUT/pieces.jsonl`, a `{"genre", "half", "text"}` a line. `half` is
+`fit` (2 KB pieces) or `test` (20 KB); all pieces of one file are in the same half. What a machine has not is left out.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ RUST = next(iter(Path.home().glob(".rustup/toolchains/stable*/share/doc/rust/htm
 
 
 def files(root: str | Path, *suffixes: str) -> list[str]:
-    """Paths below root that end in one of the suffixes and are neither empty nor huge."""
-    found = (os.path.join(at, name) for at, _, names in os.walk(root) for name in names if name.endswith(suffixes))
-    kept = (path for path in found if os.path.isfile(path) and not NO_TEXT.search(path))
-    return sorted(path for path in kept if 2_000 < os.path.getsize(path) < 3_000_000)
+    """Paths below root that end in one of the suffixes and are neither nearly empty nor huge."""
+    found = (Path(at, name) for at, _, names in os.walk(root) for name in names if name.endswith(suffixes))
+    kept = (path for path in found if path.is_file() and not NO_TEXT.search(str(path)))
+    return sorted(str(path) for path in kept if 2_000 < path.stat().st_size < 3_000_000)
 
 
 def read_plain(path: str) -> str:
@@ -43,7 +43,8 @@ def read_plain(path: str) -> str:
 
 def read_manual(path: str) -> str:
     """A manual page without its roff requests."""
-    raw = gzip.open(path).read() if path.endswith(".gz") else Path(path).read_bytes()
+    raw = Path(path).read_bytes()
+    raw = gzip.decompress(raw) if path.endswith(".gz") else raw
     lines = [line for line in raw.decode("utf-8", "ignore").splitlines() if not line.startswith(("'", '.\\"'))]
     text = re.sub(r"(?m)^\.(\w+ ?)", "", "\n".join(lines))
     return re.sub(r"\\f[BIRP]|\\&|\\\(\w\w", "", text).replace("\\-", "-")
@@ -91,18 +92,42 @@ def read_command(line: str) -> str:
 
 
 COMMANDS = [
-    "ls -laR /usr/share | head -3000", "find /usr/lib -name '*.py' | head -4000", "ps auxww", "env -i sh -c set; mount",
-    f"grep -rn 'import' {STDLIB}/json {STDLIB}/email {STDLIB}/http", "dpkg -l | head -500", "df -h; cat /proc/meminfo",
-    f"wc -l {STDLIB}/*.py", "cat /proc/cpuinfo | head -200", "ls -la /usr/bin /etc", "npm ls -g --all", "pip list -v",
-    "npm --help; git --help; git help -a", f"{sys.executable} -m unittest -v test.test_json.test_decode 2>&1",
-    f"grep -n 'def ' {STDLIB}/*.py | head -3000", f"du -a {STDLIB} | head -2500", "apt-cache show bash coreutils git",
-    "git --version; for c in log diff rebase commit; do git $c -h; done 2>&1", "npm help npm; node --help; tar --help",
-    "objdump -p /usr/lib/*/libc.so.6", "readelf -sW /usr/lib/*/libm.so.6 | head -800", "env -i ls -lR /etc | head -2500",
-    "cksum /usr/bin/* | head -1500", "pip freeze; pip debug", "find /etc -ls | head -1500", "uname -a; id; lscpu; free",
-    f"grep -rnE 'raise|except' {STDLIB}/asyncio {STDLIB}/unittest", f"{sys.executable} -X importtime -c 'import asyncio' 2>&1",
-    f"{sys.executable} -m dis {STDLIB}/bisect.py", f"diff -ru {STDLIB}/json {STDLIB}/wsgiref", "ls /usr/share/doc | head -900",
-    "cat /etc/services /etc/protocols", "stat /usr/bin/*", "cat /var/log/dpkg.log | head -600", "getconf -a; locale -a",
-]  # fmt: skip
+    "ls -laR /usr/share | head -3000",
+    "find /usr/lib -name '*.py' | head -4000",
+    "ps auxww",
+    "env -i sh -c set; mount",
+    f"grep -rn 'import' {STDLIB}/json {STDLIB}/email {STDLIB}/http",
+    "dpkg -l | head -500",
+    "df -h; cat /proc/meminfo",
+    f"wc -l {STDLIB}/*.py",
+    "cat /proc/cpuinfo | head -200",
+    "ls -la /usr/bin /etc",
+    "npm ls -g --all",
+    "pip list -v",
+    "npm --help; git --help; git help -a",
+    f"{sys.executable} -m unittest -v test.test_json.test_decode 2>&1",
+    f"grep -n 'def ' {STDLIB}/*.py | head -3000",
+    f"du -a {STDLIB} | head -2500",
+    "apt-cache show bash coreutils git",
+    "git --version; for c in log diff rebase commit; do git $c -h; done 2>&1",
+    "npm help npm; node --help; tar --help",
+    "objdump -p /usr/lib/*/libc.so.6",
+    "readelf -sW /usr/lib/*/libm.so.6 | head -800",
+    "env -i ls -lR /etc | head -2500",
+    "cksum /usr/bin/* | head -1500",
+    "pip freeze; pip debug",
+    "find /etc -ls | head -1500",
+    "uname -a; id; lscpu; free",
+    f"grep -rnE 'raise|except' {STDLIB}/asyncio {STDLIB}/unittest",
+    f"{sys.executable} -X importtime -c 'import asyncio' 2>&1",
+    f"{sys.executable} -m dis {STDLIB}/bisect.py",
+    f"diff -ru {STDLIB}/json {STDLIB}/wsgiref",
+    "ls /usr/share/doc | head -900",
+    "cat /etc/services /etc/protocols",
+    "stat /usr/bin/*",
+    "cat /var/log/dpkg.log | head -600",
+    "getconf -a; locale -a",
+]
 
 LANGUAGES = [("chinese", "zh", "zh_CN"), ("japanese", "ja", "ja"), ("korean", "ko", "ko"), ("russian", "ru", "ru")]
 NOISE = {
@@ -116,7 +141,7 @@ NOISE = {
 def read_noise(kind_and_seed: str) -> str:
     """Lines of characters drawn from one of NOISE."""
     dice = random.Random(kind_and_seed)
-    letters = NOISE[kind_and_seed.split()[0]]
+    letters = NOISE[kind_and_seed.split(maxsplit=1)[0]]
     return "\n".join("".join(dice.choices(letters, k=dice.randint(20, 80))) for _ in range(300))
 
 
@@ -130,20 +155,30 @@ def sources(node: str) -> dict[str, list[tuple[list[str], Reader]]]:
     json_files = [*files(node, ".json"), *files(site, ".json"), *files("/usr/share", ".json")]
     found: dict[str, list[tuple[list[str], Reader]]] = {
         "prose": [
-            (files(RUST / "book", ".html"), read_html), (files(RUST / "rustc", ".html"), read_html),
-            (files("/usr/share/man/man1", ".gz"), read_manual), (files("/usr/share/man/man7", ".gz"), read_manual),
-            (files("/usr/share/doc", "README", ".txt", ".rst"), read_plain), (files(node, "README.md"), read_plain),
+            (files(RUST / "book", ".html"), read_html),
+            (files(RUST / "rustc", ".html"), read_html),
+            (files("/usr/share/man/man1", ".gz"), read_manual),
+            (files("/usr/share/man/man7", ".gz"), read_manual),
+            (files("/usr/share/doc", "README", ".txt", ".rst"), read_plain),
+            (files(node, "README.md"), read_plain),
         ],
         "python": [(stdlib, read_plain), (files(site, ".py"), read_plain)],
         "js": [(js, read_plain), (files(node, ".ts"), read_plain)],
         "code": [
-            (files("/usr/include", ".h", ".hpp"), read_plain), (files(RUST / "src", ".rs.html"), read_html),
-            (files("/usr/share", ".pl", ".pm"), read_plain), (files("/usr/lib", ".sh", ".cmake"), read_plain),
+            (files("/usr/include", ".h", ".hpp"), read_plain),
+            (files(RUST / "src", ".rs.html"), read_html),
+            (files("/usr/share", ".pl", ".pm"), read_plain),
+            (files("/usr/lib", ".sh", ".cmake"), read_plain),
             (files("/usr/share", ".css", ".xml"), read_plain),
         ],
         "json": [(json_files, read_plain), (json_files, read_packed_json)],
         "shell": [(COMMANDS, read_command)],
-        "agent": [(stdlib, read_numbered), (js, read_numbered), (stdlib, read_diff), (files(node, ".md"), read_numbered)],
+        "agent": [
+            (stdlib, read_numbered),
+            (js, read_numbered),
+            (stdlib, read_diff),
+            (files(node, ".md"), read_numbered),
+        ],
     }
     for genre, code, locale in LANGUAGES:
         found[genre] = [

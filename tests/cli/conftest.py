@@ -154,7 +154,7 @@ def port() -> int:
 def free_port() -> int:
     """A port that nobody listens on, below those that systems give to outgoing connections: it stays free."""
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))

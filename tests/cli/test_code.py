@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -346,6 +346,33 @@ def test_two_at_once(ccr: Ccr, claude: FakeClaude, port: int) -> None:
     both = [ccr.spawn("code"), ccr.spawn("code")]
     done = [(*child.communicate(timeout=LIMIT), child.returncode) for child in both]
     assert [code for _, _, code in done] == [0, 0], done
-    listed = subprocess.run(["pgrep", "-f", "ccrouter start"], capture_output=True, text=True, check=False).stdout
-    ours = [pid for pid in listed.split() if f"HOME={ccr.home}\0" in Path(f"/proc/{pid}/environ").read_text()]
-    assert len(ours) == 1
+    recorded = int((ccr.folder / ".claude-code-router.pid").read_text())
+    for pid in _services_of(ccr):
+        if pid != recorded:  # the start that came second: it finds the first and ends by itself
+            _wait_until_gone(pid)
+    assert _services_of(ccr) == [recorded]
+
+
+def _services_of(ccr: Ccr) -> list[int]:
+    """The processes `ccr start` in this home."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            is_ours = f"HOME={ccr.home}\0".encode() in (folder / "environ").read_bytes()
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # ended meanwhile
+            continue
+        if is_ours and b"ccrouter" in words and b"start" in words:
+            found.append(int(folder.name))
+    return found
+
+
+def _wait_until_gone(pid: int) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([handle], [], [], LIMIT)[0], f"process {pid} does not end"
+    finally:
+        os.close(handle)

@@ -122,7 +122,9 @@ def test_no_secret_is_in_any_problem(tmp_path):
         "Providers": [
             {"name": "p", "api_base_url": "$X_KEY", "api_key": "$P_KEY with a blank", "proxy": "socks://$PROXY_KEY"},
             {"name": "q", "api_base_url": "literal-password", "api_key": ["literal-key-in-the-file"]},
+            {"name": "r", "api_base_url": "http://localhost:1/v1", "api_key": "$P_KEY"},
         ],
+        "Router": {"default": "$P_KEY,x", "think": "r,$P_KEY"},
     }
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, tree), SECRETS)

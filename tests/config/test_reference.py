@@ -62,7 +62,7 @@ def test_the_schema_accepts_the_starter():
         {"LOG_LEVEL": "loud"},
         {"Providers": "x"},
         {"Providers": [{"name": "p", "protocol": "smtp"}]},
-        {"Router": {"default": 5}},
+        {"Router": {"default": ["a,b"]}},
         {"clients": {"claudable": "perhaps"}},
     ],
 )

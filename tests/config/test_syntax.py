@@ -49,7 +49,7 @@ def test_not_text(tmp_path):
         ('{\n  "a": 1\n  "b": 2}', "line 3, column 3"),
         ('{"a": tru}', "line 1, column 10"),
         ("{a: 'x\n'}", "line 1, column"),
-        ("{\n// only\n", "line 2"),
+        ("{\n// only\n", "line 3"),
         ("[1,", "line 1"),
     ],
 )

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from ccrouter.errors import RemoteProtocolError
 from tests.dialects.casefile import Case, cases, read_answer, told
 from tests.dialects.chat_law import check_events, folded
 
@@ -55,6 +56,8 @@ def test_folded(path):
     if not end.startswith("usage"):
         return
     if "folds: no" in case.upper:
+        with pytest.raises(RemoteProtocolError):
+            folded(events)
         return
     message = folded(events)
     assert message["role"] == "assistant"

@@ -89,9 +89,7 @@ def edit_file(scene: Scene) -> Say:
     """Read, then Edit, then a word."""
     match scene.calls:
         case []:
-            return Say(
-                "I shall read it first.", tools=(("toolu_read", "Read", {"file_path": scene.argument}),)
-            )
+            return Say("I shall read it first.", tools=(("toolu_read", "Read", {"file_path": scene.argument}),))
         case [reading]:
             shown = scene.result(reading.ident)
             expect("colour = red" in shown.text, f"Read showed {shown.text!r}")
@@ -118,9 +116,7 @@ def parallel(scene: Scene) -> Say:
                 ("toolu_file", "Read", {"file_path": scene.argument}),
             )
         )
-    expect(
-        [call.name for call in scene.calls] == ["Bash", "Bash", "Read"], f"calls came back as {scene.calls}"
-    )
+    expect([call.name for call in scene.calls] == ["Bash", "Bash", "Read"], f"calls came back as {scene.calls}")
     slow, fast, reading = scene.calls
     expect("one" in scene.result(slow.ident).text, f"slow: {scene.result(slow.ident)}")
     expect("two" in scene.result(fast.ident).text, f"fast: {scene.result(fast.ident)}")
@@ -222,9 +218,7 @@ def refuse_credit(scene: Scene) -> Say:
 
 def break_off(scene: Scene) -> Say:
     """Half an answer, then the connection ends."""
-    wire = (
-        anthropic_wire.message_stream if scene.conversation.dialect == "anthropic" else chat_wire.chat_stream
-    )
+    wire = anthropic_wire.message_stream if scene.conversation.dialect == "anthropic" else chat_wire.chat_stream
     return Say(refuse=sse_reply(wire("Half of an answer that"), cut_at=b"nswer"))
 
 

@@ -60,9 +60,7 @@ class Conversation:
             more = [part for part in (turn.ident, turn.name, turn.signature[:40]) if part]
             said = turn.text if turn.input is None else json.dumps(turn.input)
             short = said if len(said) < 200 else f"{said[:90]} … {said[-90:]}"
-            lines.append(
-                f"    {turn.kind} {' '.join(more)} {short!r}{f' {len(turn.data)} bytes' if turn.data else ''}"
-            )
+            lines.append(f"    {turn.kind} {' '.join(more)} {short!r}{f' {len(turn.data)} bytes' if turn.data else ''}")
         return "\n".join(lines)
 
     def objections(self) -> list[str]:
@@ -130,9 +128,7 @@ def chat_turns(body: dict[str, Any]) -> Iterator[Turn]:
                 yield Turn(role, part["text"])
         for call in message.get("tool_calls") or []:
             function = call["function"]
-            yield Turn(
-                "call", ident=call["id"], name=function["name"], input=json.loads(function["arguments"])
-            )
+            yield Turn("call", ident=call["id"], name=function["name"], input=json.loads(function["arguments"]))
 
 
 def strict_anthropic(body: dict[str, Any]) -> Iterator[str]:

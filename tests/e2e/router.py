@@ -30,9 +30,7 @@ def free_port() -> int:
 class Router:
     """`with Router(config_text, home, variables)`: `url` answers /health from then on."""
 
-    def __init__(
-        self, config: str, home: Path, variables: dict[str, str], more: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, config: str, home: Path, variables: dict[str, str], more: tuple[str, ...] = ()) -> None:
         self.home = home
         self.config = home / "router-config.json"
         self.config.write_text(config, encoding="utf-8")

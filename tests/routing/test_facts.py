@@ -157,7 +157,7 @@ def test_effort_of_a_system_turn():
 def test_a_system_turn_that_cannot_be_read_is_named():
     """An effort of the wrong shape is the client's error, and says where."""
     facts = read({"messages": [user("x"), {"role": "system", "output_config": 5}]})
-    with pytest.raises(ClientError, match=r"^messages\[1\]: "):
+    with pytest.raises(ClientError, match=r"^messages\[1\]\.output_config: "):
         facts.current_effort()
 
 
@@ -191,9 +191,9 @@ def test_media_are_counted():
 @pytest.mark.parametrize(
     ("body", "place"),
     [
-        ({"messages": [user([{"type": "image"}, 5])]}, "messages[0].content"),
+        ({"messages": [user([{"type": "image"}, 5])]}, "messages[0].content[1]"),
         ({"messages": [{"content": "x"}]}, "messages[0]"),
-        ({"messages": [user([{"type": 5, "x": {"type": "image"}}])]}, "messages[0].content"),
+        ({"messages": [user([{"type": 5, "x": {"type": "image"}}])]}, "messages[0].content[0].type"),
         ({"messages": [user("x")], "metadata": {"user_id": 5}}, "metadata.user_id"),
         ({"messages": 5}, "messages"),
     ],

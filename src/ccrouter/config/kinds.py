@@ -60,7 +60,7 @@ class Text:
         return str(value).strip() if _is_filled_in(value, place) else None
 
     def schema(self) -> JsonObject:
-        return {"type": "string"}
+        return {"type": ["string", "number"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,9 @@ class Key:
             place.refuse("holds white space or characters that a key cannot have", hint)
             return None
         names = value.names if isinstance(value, Filled) else ()
-        return KeyText(Secret(text), " and ".join(f"${{{name}}}" for name in names) or "the config file")
+        secret = Secret(text)
+        place.report.secrets.append(secret)
+        return KeyText(secret, " and ".join(f"${{{name}}}" for name in names) or "the config file")
 
     def schema(self) -> JsonObject:
         return {"type": "string"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ccrouter.config.kinds import Number
 from ccrouter.config.providers import is_local
 from ccrouter.config.record import Record
-from ccrouter.config.report import Place, Report, quoted
+from ccrouter.config.report import Place, Report
 from ccrouter.config.schema import DEFAULT_PORT
 
 DEFAULT_HOST = "127.0.0.1"
@@ -68,7 +68,7 @@ def settle_host(top: Record, server: Record | None, overrides: Overrides, *, has
         return DEFAULT_HOST
     host = host.strip().removeprefix("[").removesuffix("]")
     if not _is_address(host):
-        place.refuse(f"must be an address or a host name, not {quoted(host)}", f'write "{DEFAULT_HOST}"')
+        place.refuse("must be an address or a host name", f'write "{DEFAULT_HOST}"')
     elif not is_local(host) and not has_key:
         place.refuse(
             f"{host} can be reached by others, and there is no APIKEY",
@@ -92,4 +92,4 @@ def command_line(report: Report, flag: str) -> Place:
 
 def aside(report: Report, source: str) -> Report:
     """A report on another source that adds to the same lists."""
-    return Report(source, report.problems, report.warnings, report.blanks)
+    return Report(source, report.problems, report.warnings, report.blanks, report.secrets)

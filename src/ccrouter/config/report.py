@@ -11,7 +11,7 @@ from typing import Literal
 
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.jsontypes import Json
-from ccrouter.secret import redact
+from ccrouter.secret import Secret, redact
 
 #: What an unset variable means where it stands: the start fails; the default is taken with a warning; nothing.
 Need = Literal["must", "may", "no"]
@@ -42,12 +42,15 @@ class Blank:
 
 @dataclass(slots=True)
 class Report:
-    """Everything found while one file is read. `blanks` are not yet judged: what needs them decides."""
+    """Everything found while one file is read. `blanks` are not yet judged: what needs them decides. `secrets` are in
+    no text that leaves, wherever else the file repeats them.
+    """
 
     file: str
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     blanks: list[Blank] = field(default_factory=list)
+    secrets: list[Secret] = field(default_factory=list, repr=False)
 
     def take_blanks(self, path: str = "") -> list[Blank]:
         """The blanks under `path` (all without one); they are then no longer in the report."""
@@ -78,7 +81,11 @@ class Report:
             index = re.match(r"\w+\[(\d+)\]", problem.path)
             return problem.file != self.file, order.get(top, len(order)), int(index[1]) if index else 0
 
-        return sorted(found, key=position)
+        return [self._without_secrets(problem) for problem in sorted(found, key=position)]
+
+    def _without_secrets(self, problem: Problem) -> Problem:
+        message, hint = (redact(text, self.secrets) for text in (problem.message, problem.hint))
+        return replace(problem, message=message, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,12 +144,9 @@ def explain_error(
 def explain_error_object(error: object, provider_name: str) -> UpstreamStatus:
     """As `explain_error`, for an error object that came inside a 200: its own code stands for the status."""
     found = _read({"error": error} if not isinstance(error, dict) or "error" not in error else error)
-    status = found.status
-    if not status:
-        kind = _type_of_names(found.names) or "api_error"
-        status = STATUS_BY_TYPE[kind]
+    status = found.status or STATUS_BY_TYPE[_type_of_names(found.names) or "api_error"]
     wait = retry_after(status, {}, found.limits, found.words, None)
-    return _error(status, found, provider_name, wait)
+    return _error(status, found, provider_name, wait, verb="failed in its answer")
 
 
 def html_title(body: bytes) -> str | None:
@@ -164,7 +161,9 @@ def html_title(body: bytes) -> str | None:
 # -- the answer ----------------------------------------------------------------------------------------------------
 
 
-def _error(status: int, found: _Found, provider: str, wait: float | None) -> UpstreamStatus:
+def _error(
+    status: int, found: _Found, provider: str, wait: float | None, verb: str = ""
+) -> UpstreamStatus:
     words = _shorten(redact(found.words))
     name = f"provider '{provider}'" if provider else "the provider"
     overflow = overflow_message(status, found.words, found.names, found.limits)
@@ -176,7 +175,7 @@ def _error(status: int, found: _Found, provider: str, wait: float | None) -> Ups
     kind = _type(status, found)
     if kind in _SURER_THAN_STATUS:
         status = STATUS_BY_TYPE[kind]
-    message = _message(status, kind, name, words, provider)
+    message = _message(kind, f"{name[0].upper()}{name[1:]} {verb or f'answered {status}'}", words, provider)
     return UpstreamStatus(message, status=status, type=kind, retry_after=wait, provider=provider)
 
 
@@ -200,12 +199,12 @@ def _type_of_names(names: list[str]) -> ErrorType | None:
     return next((_TYPES[name] for name in names if name in _TYPES), None)
 
 
-def _message(status: int, kind: ErrorType, name: str, words: str, provider: str) -> str:
+def _message(kind: ErrorType, event: str, words: str, provider: str) -> str:
     said = words or "no message"
+    name = f"provider '{provider}'" if provider else "the provider"
     if kind == "authentication_error":
-        whose = f"provider '{provider}'" if provider else "the provider"
         return (
-            f"Invalid API key for {whose}. Check its key in the router's configuration or environment "
+            f"Invalid API key for {name}. Check its key in the router's configuration or environment "
             f"(not the client's), and that it is one for this URL. Upstream said: {said}"
         )
     if kind == "billing_error":
@@ -213,9 +212,7 @@ def _message(status: int, kind: ErrorType, name: str, words: str, provider: str)
             f"Out of credits or quota at {name}: add credits or raise the limit of its API key. Upstream said: {said}"
         )
     advice = next((advice for pattern, advice in _ADVICE if pattern.search(words)), "")
-    if advice:
-        return f"{advice} {name[0].upper()}{name[1:]} answered {status}: {said}"
-    return f"{name[0].upper()}{name[1:]} answered {status}: {said}"
+    return f"{advice} {event}: {said}" if advice else f"{event}: {said}"
 
 
 def _shorten(words: str) -> str:
@@ -272,7 +269,7 @@ def _read(parsed: Any) -> _Found:
     metadata = inner.get("metadata")
     if isinstance(metadata, dict):
         _read_metadata(found, metadata)
-    base = parsed.get("base_resp")
+    base = inner.get("base_resp")
     if isinstance(base, dict):  # MiniMax
         found.words = found.words or str(base.get("status_msg", ""))
         _take_name(found, {1004: 401, 1008: 402, 1002: 429, 1039: 429}.get(base.get("status_code", 0)))

@@ -37,15 +37,15 @@ _MAX_ANSWER_BODY = 256 * 1024 * 1024
 class Question:
     """What is asked of a target, whichever it will be.
 
-    `headers` are the client's, `told` what it is told of the decision; `estimate` the input tokens that `message_start`
-    reports; `make_filter` makes the client profile's filter, anew for each attempt.
+    `headers` are the client's, `told` what it is told of the decision; `estimate` gives the input tokens that a
+    translated `message_start` reports; `make_filter` makes the client profile's filter, anew for each attempt.
     """
 
     request: MessagesRequest
     headers: Mapping[str, str]
     asked: str
     told: Mapping[str, str]
-    estimate: int = 0
+    estimate: Callable[[], int]
     make_filter: Callable[[], EventFilter] | None = None
 
 
@@ -157,7 +157,9 @@ class _Answer:
 
     def _reader(self) -> Reader:
         writer = MessageWriter(
-            id=f"msg_{secrets.token_hex(12)}", model=self.question.asked, input_tokens=self.question.estimate
+            id=f"msg_{secrets.token_hex(12)}",
+            model=self.question.asked,
+            input_tokens=self.question.estimate() if self.question.request.stream else 0,
         )
         return self.dialect.reader(self.sent, self.target, writer)
 
@@ -166,7 +168,11 @@ class _Answer:
         if self.dialect.name == "anthropic" and _is_json(body):
             tap = Tap()
             tap.note_body(body)
-            exchange.usage, exchange.answered, exchange.stop_reason = tap.usage, tap.answered_model, tap.stop_reason or ""
+            exchange.usage, exchange.answered, exchange.stop_reason = (
+                tap.usage,
+                tap.answered_model,
+                tap.stop_reason or "",
+            )
             return body if self.question.asked == self.target.model else renamed_body(body, self.question.asked)
         reader, fold, sse = self._reader(), Fold(), SseReader()
         if _is_json(body):

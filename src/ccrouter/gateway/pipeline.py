@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config, Router, Target
 from ccrouter.errors import ClientError, UnsupportedContent, UpstreamError
@@ -38,7 +40,11 @@ class _Estimate:
 
     def __call__(self) -> int:
         if self.tokens is None:
-            self.tokens = estimate_request(self.request.members, self.memo)
+            try:
+                self.tokens = estimate_request(self.request.members, self.memo)
+            except msgspec.DecodeError:
+                # Blocks of a shape that we do not know are between the client and its provider; bytes are known.
+                self.tokens = sum(map(len, self.request.members.values())) // 4
         return self.tokens
 
 
@@ -74,7 +80,7 @@ class Gateway:
             headers=headers,
             asked=facts.asked or str(route.target),
             told=told,
-            estimate=self._sessions.corrected(facts.thread, estimate()) if request.stream else 0,
+            estimate=lambda: self._sessions.corrected(facts.thread, estimate()),
             make_filter=make_filter,
         )
         if request.stream:
@@ -93,7 +99,7 @@ class Gateway:
                 if position + 1 == len(targets) or not should_fall_back(error):
                     raise first_error from None
             else:
-                self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens or 0)
+                self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
                 return
 
     def count_tokens(self, body: bytes, headers: Mapping[str, str], exchange: Exchange) -> int:

@@ -20,34 +20,40 @@ import msgspec
 # ── text ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # The classes of a byte: 8 families of 4. The byte before counts by its family only. A lead byte of UTF-8 is only ever
-# followed by a continuation byte, so leads fill the free places of families where ASCII leaves some.
+# followed by a continuation byte, so leads fill the places that ASCII leaves free, wherever they are.
 _CLASSES: dict[int, bytes] = {
     0: b" ",
     1: b"\t",
+    2: b"\xe4",  # to 7: CJK; Chinese characters lie between E4 and E9
+    3: b"\xe9",
     4: b"\n\r",
+    5: b"\xe6",
+    6: b"\xe7",
+    7: b"\xe8",
     8: b"aeiou",
     9: b"nrstl",
     10: b"bcdfghmpwy",
     11: b"jkqvxz",
     12: b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    13: bytes(range(0xC0, 0xC4)),  # accented Latin
-    14: bytes(range(0xC4, 0xCA)),  # Latin of Central Europe
-    15: bytes(range(0xCA, 0xE0)),  # Greek, Cyrillic, Hebrew, Arabic
+    13: bytes(range(0xC0, 0xCA)),  # Latin beyond ASCII
+    14: bytes(range(0xCA, 0xE0)),  # Greek, Cyrillic, Hebrew, Arabic
+    15: b"\xe0\xe1",  # Thai, the scripts of India, Georgian
     16: b"0123456789",
     17: b"\xe2",  # typographic signs, boxes, arrows
     18: b"\xe3",  # kana, CJK punctuation
-    19: b"\xe4\xe5\xe6",  # CJK, the commoner half
+    19: b"\xee\xef",  # full-width forms
     20: b"\"'`",
     21: b".,:;!?",
     22: b"(){}[]<>",
     # 23: every other sign
     24: b"\\",
-    25: b"\xe7\xe8\xe9",  # CJK, the rest
+    25: b"\xe5",  # CJK
     26: b"\xea\xeb\xec\xed",  # Hangul
-    27: b"\xe0\xe1",  # Thai, the scripts of India, Georgian
-    28: bytes(range(0x80, 0xC0)),  # continuation bytes
-    29: b"\xee\xef",  # full-width forms
-    30: bytes(range(0xF0, 0x100)),  # emoji
+    27: bytes(range(0xF0, 0x100)),  # emoji
+    28: b"\x80\x81",  # continuation bytes
+    29: b"\x82\x83",
+    30: bytes(range(0x84, 0xA0)),
+    31: bytes(range(0xA0, 0xC0)),
 }
 _OTHER_SIGN = 23
 
@@ -56,14 +62,30 @@ _UNIT = 128
 _GREATEST = 127
 # fmt: off
 _WEIGHTS = bytes((
-    5, 22, 0, 0, 115, 0, 0, 0, 0, 0, 19, 95, 59, 21, 75, 0, 127, 13, 59, 97, 79, 49, 68, 72, 102, 70, 3, 0, 1, 40, 110, 0,  # blank
-    127, 118, 0, 0, 4, 0, 0, 0, 89, 122, 78, 98, 127, 95, 79, 127, 61, 125, 101, 104, 124, 127, 86, 99, 115, 123, 127, 84, 1, 125, 126, 0,  # line end
-    105, 117, 0, 0, 127, 0, 0, 0, 3, 0, 22, 35, 103, 115, 127, 88, 127, 113, 102, 111, 127, 100, 61, 94, 47, 111, 109, 44, 1, 119, 125, 0,  # lower case
-    118, 127, 0, 0, 127, 0, 0, 0, 1, 11, 0, 49, 7, 84, 120, 26, 127, 119, 114, 116, 127, 127, 127, 84, 127, 110, 93, 41, 27, 127, 125, 0,  # upper case
-    127, 127, 0, 0, 127, 0, 0, 0, 127, 127, 127, 127, 127, 68, 66, 24, 44, 114, 120, 101, 100, 115, 127, 127, 88, 97, 119, 41, 0, 127, 125, 0,  # digit
-    73, 115, 0, 0, 29, 0, 0, 0, 82, 64, 107, 92, 106, 73, 79, 127, 127, 112, 101, 121, 23, 16, 48, 14, 61, 127, 127, 75, 1, 86, 127, 0,  # sign
-    114, 95, 0, 0, 5, 0, 0, 0, 73, 2, 113, 78, 104, 55, 66, 21, 110, 107, 83, 85, 17, 113, 127, 127, 62, 91, 54, 41, 11, 122, 125, 0,  # backslash
-    53, 127, 0, 0, 127, 0, 0, 0, 122, 65, 127, 87, 127, 84, 94, 0, 127, 127, 64, 51, 96, 98, 127, 127, 127, 76, 60, 14, 21, 116, 127, 0,  # beyond ASCII
+    # after a blank
+    5, 22, 62, 73, 111, 62, 37, 71, 0, 0, 17, 85, 58, 42, 0, 0,
+    127, 9, 53, 44, 78, 46, 65, 71, 100, 79, 0, 110, 16, 0, 0, 0,
+    # after a line end
+    127, 119, 117, 123, 4, 81, 118, 115, 89, 124, 77, 98, 127, 102, 127, 82,
+    60, 126, 98, 125, 126, 127, 88, 102, 116, 109, 127, 126, 4, 0, 0, 0,
+    # after lower case
+    106, 117, 92, 106, 127, 94, 102, 99, 3, 0, 22, 29, 104, 127, 85, 43,
+    127, 103, 107, 119, 127, 100, 61, 94, 48, 107, 111, 125, 1, 0, 1, 1,
+    # after upper case
+    117, 127, 95, 106, 127, 106, 98, 104, 2, 11, 0, 49, 7, 117, 26, 41,
+    127, 119, 115, 127, 127, 127, 127, 86, 127, 108, 93, 125, 25, 8, 88, 16,
+    # after a digit
+    127, 127, 85, 104, 127, 93, 91, 90, 127, 127, 127, 127, 127, 71, 23, 41,
+    45, 114, 122, 127, 98, 116, 127, 127, 86, 95, 118, 125, 0, 11, 7, 0,
+    # after a sign
+    76, 115, 115, 125, 29, 127, 120, 125, 83, 65, 107, 92, 105, 80, 127, 75,
+    127, 110, 104, 89, 22, 17, 49, 14, 60, 127, 127, 127, 1, 0, 1, 1,
+    # after a backslash
+    114, 95, 79, 102, 6, 86, 88, 87, 73, 2, 113, 79, 104, 59, 21, 41,
+    110, 107, 83, 122, 17, 113, 127, 127, 62, 87, 54, 125, 28, 16, 0, 40,
+    # after a continuation
+    58, 127, 36, 115, 126, 40, 62, 78, 110, 54, 127, 84, 127, 96, 0, 11,
+    127, 127, 56, 125, 97, 96, 127, 127, 127, 68, 53, 127, 5, 0, 25, 19,
 ))
 # fmt: on
 
@@ -83,10 +105,10 @@ def _pair_codes(piece: bytes) -> bytes:
 
 
 def estimate_text(raw: bytes) -> float:
-    """The tokens of a text in UTF-8, or of the inside of a JSON string or value (`\\n` weighs like a line feed).
+    """The tokens of a text in UTF-8, or of the inside of a JSON string (an escaped line feed weighs like a plain one).
 
     Never negative, at most one a byte, and never less when bytes are appended. Special-token text such as
-    `<|endoftext|>` is text like any other. `\\uXXXX` escapes weigh as the six characters they are.
+    `<|endoftext|>` is text like any other. An escape of four hex digits weighs as the six characters it is.
     """
     total = 0
     for start in range(0, len(raw), _PIECE):
@@ -237,7 +259,7 @@ _fragments: msgspec.json.Decoder[list[msgspec.Raw] | None] = msgspec.json.Decode
 
 
 def _compact(raw: msgspec.Raw) -> bytes:
-    """The JSON without blanks, and with letters in place of `\\uXXXX` escapes: clients differ in both."""
+    """The JSON without blanks, and with letters in place of numbered escapes: clients differ in both."""
     return msgspec.json.encode(_any_json.decode(raw))
 
 

@@ -1,7 +1,7 @@
 """What routing may know about a request: read once, without decoding the conversation. Decides nothing.
 
-Bodies are mostly history. Only the turns after the last answer, the heads of the others and the opening turn are
-looked into; a base64 image is never decoded.
+Bodies are mostly history. Only the first two user turns and those after the last answer are looked into, the others
+where a rule asks; a base64 image is never decoded.
 """
 
 from __future__ import annotations
@@ -263,13 +263,12 @@ def _has_new_image(request: MessagesRequest) -> bool:
     A prefilled answer at the very end is not an answer yet. Turns of role system between them count for nothing.
     """
     turns = request.raw_turns
-    is_past_prefill = False
-    for index in range(len(turns) - 1, -1, -1):
+    last = len(turns) - 1
+    for index in range(last, -1, -1):
         place = f"messages[{index}]"
         role = _decode(_head, turns[index], place).role
-        if role == "assistant" and is_past_prefill:
+        if role == "assistant" and index != last:
             return False
-        is_past_prefill = is_past_prefill or role != "assistant"
         if role == "user" and _IMAGE.search(turns[index]):
             content = _decode(_content, turns[index], place).content
             if _holds_image(content, place + ".content"):

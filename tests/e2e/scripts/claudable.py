@@ -62,9 +62,7 @@ class Adapter:
     async def instruct(self, instruction: str, *, first: bool) -> None:
         text = instruction
         if first:
-            names = sorted(
-                str(path.relative_to(self.project)) for path in self.project.rglob("*") if path.is_file()
-            )
+            names = sorted(str(path.relative_to(self.project)) for path in self.project.rglob("*") if path.is_file())
             text += "\n\n<initial_context>\n" + "\n".join(names[:200]) + "\n</initial_context>"
         self.messages.append({"role": "user", "content": [{"type": "text", "text": text}]})
         async with httpx.AsyncClient() as client:
@@ -88,9 +86,7 @@ class Adapter:
                 calls = [block for block in content if block["type"] == "tool_use"]
                 for call in calls:
                     said, failed = self.execute(call["name"], call["input"])
-                    self.ran.append(
-                        {"name": call["name"], "input": call["input"], "result": said, "error": failed}
-                    )
+                    self.ran.append({"name": call["name"], "input": call["input"], "result": said, "error": failed})
                     result = {
                         "type": "tool_result",
                         "tool_use_id": call["id"],
@@ -114,9 +110,7 @@ class Adapter:
             body |= {"max_tokens": 4096, "tools": CORRECTED_TOOLS}
         blocks: dict[int, dict[str, Any]] = {}
         usage: dict[str, Any] = {}
-        request = client.stream(
-            "POST", f"{self.base}/v1/messages", json=body, headers=self.headers, timeout=None
-        )
+        request = client.stream("POST", f"{self.base}/v1/messages", json=body, headers=self.headers, timeout=None)
         async with request as answer:
             if answer.status_code >= 400:
                 shown = (await answer.aread()).decode(errors="replace")[:500]
@@ -128,9 +122,7 @@ class Adapter:
         self.texts += [block["text"] for block in finished if "text" in block]
         return finished
 
-    def take(
-        self, event: str, data: dict[str, Any], blocks: dict[int, dict[str, Any]], usage: dict[str, Any]
-    ) -> None:
+    def take(self, event: str, data: dict[str, Any], blocks: dict[int, dict[str, Any]], usage: dict[str, Any]) -> None:
         names = ("output_text", "text") if self.corrected else ("output_text",)
         deltas = ("output_text_delta", "text_delta") if self.corrected else ("output_text_delta",)
         if event == "content_block_start":

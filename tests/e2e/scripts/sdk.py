@@ -114,9 +114,7 @@ def tool_runner() -> dict[str, Any]:
         """
         return weather(city, days)
 
-    runner = sync_client().beta.messages.tool_runner(
-        **ASKED, messages=prompt("[[WEATHER]]"), tools=[get_weather]
-    )
+    runner = sync_client().beta.messages.tool_runner(**ASKED, messages=prompt("[[WEATHER]]"), tools=[get_weather])
     return {"answers": [facts(message) for message in runner]}
 
 
@@ -145,9 +143,7 @@ def broken_stream() -> dict[str, Any]:
 
 
 def count_tokens() -> dict[str, Any]:
-    counted = sync_client().messages.count_tokens(
-        model=MODEL, messages=prompt("Hello there"), tools=[WEATHER]
-    )
+    counted = sync_client().messages.count_tokens(model=MODEL, messages=prompt("Hello there"), tools=[WEATHER])
     return facts(counted)
 
 

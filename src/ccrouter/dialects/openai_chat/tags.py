@@ -22,7 +22,7 @@ class ThinkTags:
     """Takes text in any cut and says what of it is thinking. `close` gives what was held back."""
 
     def __init__(self) -> None:
-        self._state: Literal["start", "inside", "after", "text"] = "start"
+        self._state: Literal["start", "before", "inside", "after", "text"] = "start"
         self._held = ""
 
     @property
@@ -36,9 +36,13 @@ class ThinkTags:
         self._held += text
         if self._state == "start":
             self._start()
+        if self._state == "before":
+            self._held = self._held.lstrip("\r\n")
+            if self._held:
+                self._state = "inside"
         pieces = self._inside() if self._state == "inside" else []
         if self._state == "after":
-            # The line breaks between tag and answer belong to the tag.
+            # The line breaks around the tags belong to the tags.
             self._held = self._held.lstrip("\r\n")
             if self._held:
                 self._state = "text"
@@ -54,7 +58,7 @@ class ThinkTags:
     def _start(self) -> None:
         begun = self._held.lstrip()
         if begun.startswith(_OPEN):
-            self._state = "inside"
+            self._state = "before"
             self._held = begun[len(_OPEN) :]
         elif not _OPEN.startswith(begun):
             self._state = "text"
