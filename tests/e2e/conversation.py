@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+MAX_TOKENS_MISSING = "max_tokens: Field required"
 TOOL_NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 
 
@@ -134,7 +135,7 @@ def chat_turns(body: dict[str, Any]) -> Iterator[Turn]:
 def strict_anthropic(body: dict[str, Any]) -> Iterator[str]:
     """What the Messages API refuses."""
     if not isinstance(body.get("max_tokens"), int):
-        yield "max_tokens: Field required"
+        yield MAX_TOKENS_MISSING
     if not body["messages"] or body["messages"][0]["role"] != "user":
         yield "messages: first message must use the user role"
     waiting: set[str] = set()

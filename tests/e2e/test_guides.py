@@ -28,7 +28,7 @@ LOCAL_KEY = "a-local-secret-of-sixteen"
 def serving(guide: str, dialect: str, home: Path, more: tuple[str, ...] = ()) -> Iterator[Road]:
     """The router on that guide's config, in front of an upstream that speaks only this dialect."""
     home.mkdir()
-    brain = Brain(dialect)
+    brain = Brain(dialect, max_tokens_required=guide != "guide-claudable")
     variables = {
         "OPENROUTER_API_KEY": OPENROUTER_KEY,
         "ANTHROPIC_API_KEY": ANTHROPIC_KEY,
@@ -153,6 +153,13 @@ def test_claudable_with_an_unknown_model_name(claudable_guide: Road, tmp_path: P
     assert outcome["error"] is None, claudable_guide.told()
     assert outcome["texts"] == [GREETING]
     assert claudable_guide.brain.seen[-1].model == "qwen/qwen3-coder"
+
+
+def test_claudable_on_another_provider(routed: Road, tmp_path: Path):
+    """Its requests name no max_tokens; a provider that insists gets one."""
+    outcome = instruct(routed, tmp_path, "--model", "claude-sonnet-4", routed.url, str(tmp_path), "Hi [[GREET]]")
+    assert outcome["error"] is None, routed.told()
+    assert outcome["texts"] == [GREETING]
 
 
 def test_corrected_claudable_works(claudable_guide: Road, tmp_path: Path):

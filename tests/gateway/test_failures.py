@@ -8,8 +8,19 @@ import json
 import pytest
 
 from tests.gateway.conftest import events_of, provider, running, text_of
-from tests.upstream import Cut, Gate, Reply, Reset, Stall, Upstream, json_reply, raw_reply, sse_reply
-from tests.upstream import anthropic_wire, chat_wire
+from tests.upstream import (
+    Cut,
+    Gate,
+    Reply,
+    Reset,
+    Stall,
+    Upstream,
+    anthropic_wire,
+    chat_wire,
+    json_reply,
+    raw_reply,
+    sse_reply,
+)
 
 MODELS = {"anthropic": "anthropic,m1", "openai": "openai,m1"}
 
@@ -164,7 +175,7 @@ async def test_error_in_mid_stream(router, upstream: Upstream, dialect):
 async def test_corrupt_data_line(router, upstream: Upstream, dialect):
     """A data line that is not JSON among good ones is an error: what it held is lost, and nobody may pretend otherwise."""
     whole = frames(dialect)
-    upstream.reply(sse_reply([*whole[:4], b"data: {\"half\n\n", *whole[4:]]))
+    upstream.reply(sse_reply([*whole[:4], b'data: {"half\n\n', *whole[4:]]))
     events = await router.stream(model=MODELS[dialect])
     assert events[-1]["type"] == "error"
 

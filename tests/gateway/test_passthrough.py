@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.gateway.conftest import events_of, running, text_of
-from tests.upstream import Upstream, json_reply, sse_reply
+from tests.upstream import Upstream, chat_wire, json_reply, sse_reply
 from tests.upstream import anthropic_wire as wire
 
 UNTOUCHED = (
@@ -127,8 +127,6 @@ async def test_headers(router, upstream: Upstream):
 
 async def test_endpoint_falls_back_once_and_is_remembered(upstream: Upstream, tmp_path):
     """A provider that may speak either: 404 at the Messages path means chat, and is not asked for again."""
-    from tests.upstream import chat_wire
-
     def brain(received):
         if received.path.endswith("/messages"):
             return json_reply({"detail": "Not Found"}, status=404)

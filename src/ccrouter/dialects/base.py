@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,3 +75,9 @@ class Dialect(Protocol):
 
     def explain(self, status: int, headers: Mapping[str, str], body: bytes, provider: str) -> UpstreamStatus:
         """The provider's error in Messages terms. `headers` are lower-case."""
+
+    def refused_member(self, error: UpstreamStatus, sent: UpstreamRequest) -> str:
+        """The member of `sent` that `error` says the provider does not take, where the request can do without; else ""."""
+
+    def without(self, sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
+        """`sent` without the members that `refused_member` named."""

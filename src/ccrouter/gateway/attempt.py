@@ -50,12 +50,15 @@ class Question:
 
 
 class Attempter:
-    """Carries out attempts. It remembers which endpoint of a provider answered, for those that have two."""
+    """Carries out attempts. It remembers which endpoint of a provider answered, for those that have two, and which
+    members of a request a provider's model was found not to take.
+    """
 
     def __init__(self, client: UpstreamClient, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
         self._endpoints: dict[str, Endpoint] = {}  # by provider name
+        self._refused: dict[tuple[str, str], tuple[str, ...]] = {}  # by provider and model
 
     async def attempt(self, question: Question, target: Target, reply: Reply, exchange: Exchange) -> None:
         """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
@@ -76,24 +79,49 @@ class Attempter:
         provider = target.provider
         known = self._endpoints.get(provider.name)
         endpoints = (known,) if known else provider.endpoints
-        for position, endpoint in enumerate(endpoints):
-            dialect = DIALECTS[endpoint.dialect]
-            sent = dialect.encode(question.request, target, question.headers)
+        for endpoint in endpoints:
+            try:
+                answer = await self._ask(question, target, endpoint, exchange)
+            except _EndpointMissing as missing:
+                if endpoint is endpoints[-1]:
+                    raise missing.error from None
+            else:
+                if len(provider.endpoints) > 1:
+                    self._endpoints[provider.name] = endpoint
+                return answer
+        raise RemoteProtocolError(f"{provider.name} has no endpoint", provider=provider.name)
+
+    async def _ask(self, question: Question, target: Target, endpoint: Endpoint, exchange: Exchange) -> _Answer:
+        """An answer with a good status from one endpoint: again without what the server says that it does not take."""
+        provider, dialect = target.provider, DIALECTS[endpoint.dialect]
+        refused = self._refused.get((provider.name, target.model), ())
+        sent = dialect.without(dialect.encode(question.request, target, question.headers), refused)
+        while True:
             exchange.sent, exchange.provider, exchange.losses = target.model, provider.name, sent.losses
             response = await self._client.send(provider, endpoint, sent.headers, sent.body)
             if response.status < 300:
-                if len(provider.endpoints) > 1:
-                    self._endpoints[provider.name] = endpoint
                 return _Answer(question, target, dialect, sent, response)
             if response.status < 400:
                 response.close()
                 raise _redirected(response, provider)
             body = await _read_error(response)
-            is_last = position == len(endpoints) - 1
-            if response.status in {404, 405} and not is_last and not _is_messages_error(body):
-                continue
-            raise dialect.explain(response.status, response.headers, body, provider.name)
-        raise RemoteProtocolError(f"{provider.name} has no endpoint", provider=provider.name)
+            error = dialect.explain(response.status, response.headers, body, provider.name)
+            if response.status in {404, 405} and not _is_messages_error(body):
+                raise _EndpointMissing(error)
+            name = dialect.refused_member(error, sent)
+            if not name or name in refused:
+                raise error
+            refused = (*refused, name)
+            self._refused[provider.name, target.model] = refused
+            sent = dialect.without(sent, (name,))
+
+
+class _EndpointMissing(Exception):
+    """The server knows no such path; `error` is what it said."""
+
+    def __init__(self, error: UpstreamStatus) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -56,6 +56,13 @@ class Anthropic:
         if own.type == "error" and says_no_more and explained.status == status:
             explained.body = body
         return explained
+
+    def refused_member(self, error: UpstreamStatus, sent: UpstreamRequest) -> str:  # noqa: ARG002 - see below
+        """None: Messages clients negotiate by such errors themselves, so they must see them."""
+        return ""
+
+    def without(self, sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:  # noqa: ARG002 - as above
+        return sent
 
 
 DIALECT = Anthropic()

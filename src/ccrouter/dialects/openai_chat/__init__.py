@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Reader, UpstreamRequest
+from ccrouter.dialects.openai_chat.amend import refused_member, without
 from ccrouter.dialects.openai_chat.request import encode
 from ccrouter.dialects.openai_chat.stream import ChatReader, random_id
 from ccrouter.dialects.upstream_error import explain_error
@@ -38,6 +39,14 @@ class OpenAIChat:
     def explain(self, status: int, headers: Mapping[str, str], body: bytes, provider: str) -> UpstreamStatus:
         """As `dialects.base.Dialect.explain`."""
         return explain_error(status, headers, body, provider)
+
+    def refused_member(self, error: UpstreamStatus, sent: UpstreamRequest) -> str:
+        """As `dialects.base.Dialect.refused_member`."""
+        return refused_member(error, sent)
+
+    def without(self, sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
+        """As `dialects.base.Dialect.without`."""
+        return without(sent, refused)
 
 
 DIALECT = OpenAIChat()

@@ -153,12 +153,11 @@ class Conversation:
                 for path, block in _blocks(turns[place], place):
                     if block.type == "tool_result":
                         results.setdefault(block.tool_use_id or "", (path, block))
-        if not self._write_assistant_message(blocks, calls):
-            return {}
-        return self._write_results(calls, results)
+        self._write_assistant_message(blocks, calls)
+        return self._write_results(calls, results) if calls else {}
 
-    def _write_assistant_message(self, blocks: list[_Placed], calls: list[_Placed]) -> bool:
-        """One message of all `blocks`; false if there was nothing to write."""
+    def _write_assistant_message(self, blocks: list[_Placed], calls: list[_Placed]) -> None:
+        """One message of all `blocks`; none if there is nothing to say."""
         thoughts = [placed for placed in blocks if placed[1].type in {"thinking", "redacted_thinking"}]
         replay = Replay()
         if thoughts or (calls and self._profile.must_replay_reasoning):
@@ -168,7 +167,7 @@ class Conversation:
             if block.type not in {"thinking", "redacted_thinking", "tool_use"}:
                 parts += self._content.parts(block, path)
         if not parts and not calls:
-            return False
+            return
         content = self._content.join(parts) if parts else None
         if replay.prefix:
             content = replay.prefix + (content if isinstance(content, str) else "")
@@ -180,7 +179,6 @@ class Conversation:
             self._merge_into(self.messages[-1], message)
         else:
             self.messages.append(message)
-        return True
 
     def _merge_into(self, last: JsonObject, message: JsonObject) -> None:
         """Two assistant messages with nothing between them (an empty user turn was dropped) become one."""
