@@ -126,7 +126,7 @@ class UpstreamStatus(UpstreamError):
     error body, to be passed on as it is, or None.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - six facts, all but the message by name
         self,
         message: str,
         *,

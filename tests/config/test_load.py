@@ -39,8 +39,15 @@ WITH_SECRETS = {
         {"name": "r", "api_base_url": "https://r.example/v1", "api_key": "${UNSET:-literal-default-key}"},
     ],
     "Router": {"default": "p,m"},
+    "StatusLine": {"text": "sk-or-v1-literal-in-an-odd-place-0123456789"},
 }
-LITERALS = ("literal-password", "literal-header-token", "literal-key-in-the-file", "literal-default-key")
+LITERALS = (
+    "literal-password",
+    "literal-header-token",
+    "literal-key-in-the-file",
+    "literal-default-key",
+    "literal-in-an-odd",
+)
 
 
 def write(folder: Path, tree: object) -> Path:

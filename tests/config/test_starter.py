@@ -31,8 +31,9 @@ def test_folder_and_file_are_private(tmp_path):
     assert modes == {"config.json": 0o600, "config.schema.json": 0o600}
 
 
-def test_nothing_is_overwritten(tmp_path):
-    """A file that is there stays as it is, and so does its folder."""
+def test_nothing_is_overwritten(tmp_path, monkeypatch):
+    """A file that is there stays as it is, and its folder need not be writable."""
+    monkeypatch.setattr(starter.tempfile, "mkstemp", lambda **_: pytest.fail("tried to write"))
     path = tmp_path / "config.json"
     path.write_text("{}")
     assert not create_starter(path)

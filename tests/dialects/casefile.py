@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ccrouter.config.schema import Endpoint, Provider, Target
 from ccrouter.dialects.openai_chat import OpenAIChat
 from ccrouter.errors import ClientError, RemoteProtocolError, UnsupportedContent, UpstreamStatus
@@ -105,7 +107,7 @@ def cases(kind: str) -> list[Any]:
 
 
 def request_outcome(case: Case) -> str:
-    request = MessagesRequest.read(case.body.encode())
+    request = MessagesRequest.read(msgspec.json.format(case.body.encode(), indent=-1))
     try:
         sent = OpenAIChat().encode(request, case.target, {})
     except UnsupportedContent as error:

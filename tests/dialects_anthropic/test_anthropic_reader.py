@@ -138,7 +138,7 @@ def test_the_tap_sees_facts_only():
         (..., ..., (0, 0, 0, 0)),
         ({}, {"output_tokens": 9.0, "input_tokens": 3.0}, (3, 0, 0, 9)),
         ({}, {"output_tokens": "9", "input_tokens": -3}, (0, 0, 0, 0)),
-        ({"input_tokens": True, "cost": 0.1}, {"output_tokens": 9, "cache_creation": {"x": 1}, "server_tool_use": None}, (1, 0, 0, 9)),
+        ({"input_tokens": 1, "cost": 0.1}, {"output_tokens": 9, "cache_creation": {"x": 1}, "server_tool_use": None}, (1, 0, 0, 9)),
         ([], "none", (0, 0, 0, 0)),
     ],
 )  # fmt: skip

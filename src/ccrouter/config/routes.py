@@ -62,15 +62,15 @@ class Directory:
         return ModelRef(provider, listed or model)
 
     def _resolve_bare(self, ref: Ref, model: str, default_provider: str | None) -> ModelRef | None:
-        """A model without its provider: the default provider's if listed there, else the only provider's that lists it,
-        else the default provider's all the same.
+        """A model without its provider: the only provider's that lists it, else the default provider's, listed there
+        or not.
         """
         provider = self.find(model)
         if provider is not None:
             ref.place.refuse("names a provider and no model", self._model_hint(provider))
             return None
         listing = [name for name in self.models if self.find_model(name, model)]
-        if default_provider in listing or (default_provider and len(listing) != 1):
+        if default_provider and len(listing) != 1:
             listing = [default_provider]
         if len(listing) == 1:
             self.needed.add(listing[0])

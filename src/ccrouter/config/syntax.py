@@ -92,7 +92,6 @@ def parse(text: str, file: str) -> Source:
     except RecursionError:
         raise ConfigError([Problem(file, "", "is nested too deeply")]) from None
     except ValueError:
-        twice.clear()
         tree = _parse_json5(text, file, collect)
     if not isinstance(tree, dict):
         raise ConfigError([Problem(file, "", "must be an object", 'write { "Providers": [...], "Router": {...} }')])

@@ -275,7 +275,7 @@ def _redirected(response: UpstreamResponse, provider: Provider) -> UpstreamStatu
 
 
 def _is_messages_error(body: bytes) -> bool:
-    """True for an error that only a Messages endpoint makes: then the endpoint exists, and it is the model that does not."""
+    """True for an error that only a Messages endpoint makes: it exists, and it is the model that does not."""
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):

@@ -10,7 +10,7 @@ from ccrouter.messages.events import WireUsage
 
 @dataclass(slots=True)
 class Attempt:
-    """One request to one target. `failure` is "" for the one that answered; times in seconds since the exchange began."""
+    """One request to one target. `failure` is "" for the one that answered; `began` in seconds after the exchange."""
 
     target: str
     began: float
@@ -19,7 +19,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Exchange:
-    """One client request and all its attempts. Times in seconds; `status` is what the client got, 499 if it left first."""
+    """One client request and all its attempts. Times in seconds; `status` is what the client got, 499 if it left."""
 
     id: str
     path: str

@@ -9,8 +9,8 @@ from typing import Protocol
 class Reply(Protocol):
     """The client's side of one exchange.
 
-    `is_committed` is true once content has gone out; `has_begun` once anything has, be it only headers and a keep-alive:
-    then an error can no longer be a status.
+    `is_committed` is true once content has gone out; `has_begun` once anything has, be it only headers and a
+    keep-alive: then an error can no longer be a status.
     """
 
     is_committed: bool

@@ -1,8 +1,8 @@
 """From an upstream's bytes to the client's: the two ways a streamed answer can take.
 
-`Relay` is identity: the upstream speaks Messages and so does the client; frames pass, a tap looks on. `Translation` reads
-events with a dialect's reader and renders them. Both have one shape: `feed(bytes) -> bytes`, `close() -> bytes`, and both
-give whole frames only, so that a keep-alive may be put between any two writes.
+`Relay` is identity: the upstream speaks Messages and so does the client; frames pass, a tap looks on. `Translation`
+reads events with a dialect's reader and renders them. Both have one shape: `feed(bytes) -> bytes`, `close() -> bytes`, and
+both give whole frames only, so that a keep-alive may be put between any two writes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Pipe(Protocol):
 
 
 class Relay:
-    """Messages to Messages. Only the model's name in `message_start` changes, and only if another one was sent than asked."""
+    """Messages to Messages. Only the model in `message_start` changes, and only if another was sent than asked."""
 
     def __init__(self, *, asked: str, sent: str) -> None:
         self._sse = SseReader()

@@ -1,4 +1,4 @@
-"""The log: JSON lines, one an exchange, facts only. No content, no key; nothing is formatted for a level that is off."""
+"""The log: JSON lines, one an exchange, facts only. No content, no key; nothing is formatted that is not written."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class HttpReply:
         self._pulse.forget(self)
 
     async def keep_alive(self, now: float) -> None:
-        """A ping, if nothing has gone out for SILENCE_LIMIT. While a write waits for a slow client, it is not silent."""
+        """A ping, if nothing has gone out for SILENCE_LIMIT. A write that waits for a slow client is not silence."""
         if not self._is_writing and not self.has_ended and now - self._last_write >= SILENCE_LIMIT:
             await self._put(_PING)
 
@@ -112,7 +112,7 @@ class Pulse:
         self._replies.pop(id(reply), None)
 
     def beat(self) -> None:
-        """Start a keep-alive for every stream that is due one. Each in its own task: a stuck client holds up only itself."""
+        """Start a keep-alive for every stream that is due one, each in a task: a stuck client holds up only itself."""
         now = self._clock()
         for reply in list(self._replies.values()):
             if now - reply._last_write >= SILENCE_LIMIT:  # noqa: SLF001 - two halves of one mechanism

@@ -26,7 +26,7 @@ DRAIN_SECONDS = 4
 def listen(config: Config) -> list[socket.socket]:
     """Listening sockets for the configured address. Raises OSError if the port is taken.
 
-    Where the user named no address, both loopbacks are served: "localhost" is ::1 for some clients, 127.0.0.1 for others.
+    Where the user named no address, both loopbacks are served: for some clients "localhost" is ::1.
     """
     hosts = [config.host]
     if config.host == "localhost" or "HOST" not in config.raw:
@@ -65,8 +65,8 @@ def _bind(host: str, port: int) -> socket.socket:
 def serve(config: Config, *, on_ready: Callable[[], None], log: Path | None = None) -> int:
     """Serve until SIGTERM or SIGINT; streams under way get DRAIN_SECONDS, a second signal ends them at once.
 
-    `on_ready` is called once requests are being answered; exchanges are logged to the file `log`. Returns the exit code,
-    after the sockets are closed. Raises OSError if the port is taken.
+    `on_ready` is called once requests are being answered; exchanges are logged to the file `log`. Returns the exit
+    code, after the sockets are closed. Raises OSError if the port is taken.
     """
     sockets = listen(config)
     exchanges = ExchangeLog(log, config.log_level) if log is not None else None
@@ -131,7 +131,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _tune_allocator() -> None:
-    """Keep megabyte buffers: glibc gives each back to the system and fetches it anew, which costs more than our own work."""
+    """Keep megabyte buffers: glibc gives each back to the system and fetches it anew, at a higher cost than ours."""
     if not sys.platform.startswith("linux"):
         return
     try:

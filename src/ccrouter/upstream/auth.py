@@ -9,8 +9,8 @@ from ccrouter.dialects.profiles import profile_of
 def auth_headers(provider: Provider, endpoint: Endpoint) -> dict[str, str]:
     """Authentication for one request: none without a key (local servers), else in the form that the profile names.
 
-    OpenRouter's Messages endpoint prefers x-api-key over Authorization when both are there, and its documentation asks for
-    the latter: it gets both, with the same key. api.anthropic.com gets x-api-key only: a Bearer there means OAuth.
+    OpenRouter's Messages endpoint prefers x-api-key over Authorization when both are there, and its documentation asks
+    for the latter: it gets both, with the same key. api.anthropic.com gets x-api-key only: a Bearer there means OAuth.
     """
     if not provider.key:
         return {}

@@ -1,7 +1,7 @@
 """Sending one request to a provider, and mapping every way in which that can fail to our own errors.
 
-The only module that knows the HTTP client library (aiohttp). Redirects are never followed: a provider that redirects would
-take the key and the conversation to a place that nobody approved.
+The only module that knows the HTTP client library (aiohttp). Redirects are never followed: a provider that redirects
+would take the key and the conversation to a place that nobody approved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ccrouter.errors import RemoteProtocolError, UpstreamUnreachable
 from ccrouter.upstream.auth import auth_headers
 from ccrouter.upstream.dryrun import DryRunResponse
 
-#: Never sent upstream, whoever set them: hop-by-hop (RFC 9110 §7.6.1), forwarding traces, and what the client library sets.
+#: Never sent upstream, whoever set them: hop-by-hop (RFC 9110 §7.6.1), forwarding traces, and what the client library
+#: sets.
 NEVER_SENT = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade", "host", "content-length", "forwarded", "via", "cookie", "x-real-ip",
@@ -64,7 +65,9 @@ class HttpResponse:
 
 
 class UpstreamClient:
-    """One connection pool for the life of the process. Build it inside the running event loop; `close` it at the end."""
+    """One connection pool for the life of the process. Build it inside the running event loop; `close` it at the
+    end.
+    """
 
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(

@@ -1,7 +1,8 @@
-"""The built-in provider `dry-run`: a scripted Messages answer, so that the whole path can be seen before paying anybody.
+"""The built-in provider `dry-run`: a scripted Messages answer, so that the whole path can be seen before paying
+anybody.
 
-It never leaves the process. What it says is labelled as scripted; when tools are offered it calls one that only reads, once,
-and ends the turn when the result comes back.
+It never leaves the process. What it says is labelled as scripted; when tools are offered it calls one that only reads,
+once, and ends the turn when the result comes back.
 """
 
 from __future__ import annotations

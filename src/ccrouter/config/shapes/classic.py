@@ -33,7 +33,7 @@ def _last_of_each(drafts: list[ProviderDraft]) -> list[ProviderDraft]:
     """Of providers with the same name the last one, as the classic router has it."""
     by_name: dict[str, ProviderDraft] = {}
     for draft in drafts:
-        earlier = by_name.pop(draft.name.casefold(), None)
+        earlier = by_name.get(draft.name.casefold())
         if earlier:
             earlier.record.place.warn(
                 f'provider "{earlier.name}" is defined again at {draft.record.place.path}, which counts',
