@@ -50,8 +50,10 @@ class Cpus:
 def _prepare_child() -> None:
     """The child dies with the benchmark, and goes before whatever else this machine does, where that is allowed."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    with contextlib.suppress(PermissionError):
+    with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+        # Where sessions are scheduled as groups (sched(7), autogroup), only the group's priority counts among others.
+        Path("/proc/self/autogroup").write_text(str(PRIORITY))
 
 
 class Child:

@@ -105,10 +105,9 @@ def test_model_by_provider_and_name(claude: ClaudeCode, road: Road, tmp_path: Pa
         assert all(OTHER_KEY in repr(each.headers) for each in mine)
 
 
+@pytest.mark.parametrize("claude", ["2.1"], indirect=True)  # 2.0.77 does not compact on this error, whoever sends it
 def test_overflow_makes_the_client_compact(claude: ClaudeCode, road: Road, tmp_path: Path):
     """The provider's words for a full context reach Claude Code in a form that makes it compact and go on."""
-    if claude.version == "2.0":
-        pytest.skip("2.0.77 does not compact on this error, whoever it comes from")
 
     def fill(scene: Scene) -> Say:
         """Two calls, then the context is full; whatever Claude Code kept of it is summed up and gone on from."""

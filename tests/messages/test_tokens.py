@@ -281,7 +281,7 @@ def test_a_large_image_counts_as_scaled_down(width, height, count):
         image(png(0, 0)),
         image(png(10, 10)[:20]),
         image(b"\xff\xd8\xff"),
-        image(b"\xff\xd8" + struct.pack(">HH", 0xFFE1, 65535) + bytes(70_000)),
+        image(b"\xff\xd8" + struct.pack(">HH", 0xFFE1, 65002) + bytes(65_000) + jpeg(100, 100, exif=65_000)[2:]),
     ],
     ids=["url", "file", "nothing", "short", "no base64", "bmp", "no size", "cut png", "cut jpeg", "far frame header"],
 )
@@ -410,6 +410,14 @@ def test_spelling_of_the_json_does_not_matter():
     assert len(set(counts)) == 1
 
 
+def test_a_number_counts_as_it_is_written():
+    """Numbers that no float holds are counted like any others, by their digits."""
+    short, long = (
+        TokenMemo().count(b'{"type":"tool_use","input":{"n":%s}}' % number) for number in (b"1e9", b"1e999" + b"9" * 99)
+    )
+    assert short + 20 < long
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -533,5 +541,5 @@ def test_the_bound_spares_short_requests_the_counting():
     """A request of text below as many bytes as the threshold has tokens needs no count; one image moves that little."""
     assert upper_bound(59_000) < 60_000
     assert upper_bound(59_000, media=1) < 62_000
-    assert count_media(members_of({"messages": [user(image(b"a"), image(b"b"))]})) == 2
+    assert count_media(members_of({"system": [image(b"a")], "messages": [user(image(b"a"), image(b"b"))]})) == 3
     assert count_media({}) == 0

@@ -137,6 +137,8 @@ def explain_error(
     """
     parsed = _parse(body)
     found = _read(parsed) if parsed is not None else _read_text(body)
+    if status < 400:
+        status = _status_of(found)
     wait = retry_after(status, headers, found.limits, found.words, now)
     return _error(status, found, provider_name, wait)
 
@@ -144,9 +146,14 @@ def explain_error(
 def explain_error_object(error: object, provider_name: str) -> UpstreamStatus:
     """As `explain_error`, for an error object that came inside a 200: its own code stands for the status."""
     found = _read({"error": error} if not isinstance(error, dict) or "error" not in error else error)
-    status = found.status or STATUS_BY_TYPE[_type_of_names(found.names) or "api_error"]
+    status = _status_of(found)
     wait = retry_after(status, {}, found.limits, found.words, None)
     return _error(status, found, provider_name, wait, verb="failed in its answer")
+
+
+def _status_of(found: _Found) -> int:
+    """The status that an error means by itself, where it came with a good one."""
+    return found.status or STATUS_BY_TYPE[_type_of_names(found.names) or "api_error"]
 
 
 def html_title(body: bytes) -> str | None:
@@ -172,19 +179,20 @@ def _error(
             f"{overflow} ({name} said: {words})" if words else overflow,
             status=400, type="invalid_request_error", provider=provider,
         )  # fmt: skip
-    kind = _type(status, found)
+    kind = _type(status, found, wait)
     if kind in _SURER_THAN_STATUS:
         status = STATUS_BY_TYPE[kind]
     message = _message(kind, f"{name[0].upper()}{name[1:]} {verb or f'answered {status}'}", words, provider)
     return UpstreamStatus(message, status=status, type=kind, retry_after=wait, provider=provider)
 
 
-def _type(status: int, found: _Found) -> ErrorType:
+def _type(status: int, found: _Found, wait: float | None) -> ErrorType:
     words = found.words
     named = _type_of_names(found.names)
     if status == 401 or (status == 403 and named != "permission_error" and _KEY.search(words)):
         return "authentication_error"
-    if status in {400, 403, 429} and _QUOTA.search(words):
+    # Gemini says "quota" to a limit per minute, and in how many seconds to come back: then it is a limit.
+    if status in {400, 403, 429} and wait is None and _QUOTA.search(words):
         return "billing_error"
     if status == 400 and _WRONG_KEY.search(words):
         return "authentication_error"

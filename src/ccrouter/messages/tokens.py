@@ -359,11 +359,11 @@ def estimate_request(members: Mapping[str, msgspec.Raw], memo: TokenMemo) -> int
 
 
 def count_media(members: Mapping[str, msgspec.Raw]) -> int:
-    """At most how many images and documents the messages hold (each has a `source`), found without decoding them.
+    """At most how many images and documents the request holds (each has a `source`), found without decoding it.
 
     A member name spelled with JSON escapes is not seen.
     """
-    return bytes(members.get("messages", b"")).count(b'"source"')
+    return sum(bytes(members.get(name, b"")).count(b'"source"') for name in ("system", "messages"))
 
 
 def upper_bound(size_in_bytes: int, media: int = 0) -> int:
