@@ -23,9 +23,10 @@ _CHUNK = (
 
 
 def chunk_cost_us(chunks: int = 2000, rounds: int = 15) -> float:
-    """Microseconds for one text chunk, each arriving alone: parsed from SSE, read, written, rendered; the best round."""
+    """Microseconds for one text chunk, each arriving alone: from SSE bytes to rendered bytes; the best round."""
     wire = [_CHUNK % number for number in range(chunks)]
-    request = DIALECT.encode(MessagesRequest.read(b'{"model":"m","messages":[{"role":"user","content":"x"}]}'), _TARGET, {})
+    asked = MessagesRequest.read(b'{"model":"m","messages":[{"role":"user","content":"x"}]}')
+    request = DIALECT.encode(asked, _TARGET, {})
     best = float("inf")
     for _ in range(rounds):
         reader = DIALECT.reader(request, _TARGET, MessageWriter(id="msg_bench", model="m"))

@@ -29,15 +29,12 @@ def test_no_way_of_printing_shows_it(caplog, capsys):
         key: Secret
 
     secret = Secret(KEY)
-    print(secret, repr(secret), [secret], {"key": secret}, Holder(secret), f"{secret} {secret!r} {secret:>40}", "%s %r" % (secret, secret))
+    print(secret, repr(secret), [secret], {"key": secret}, Holder(secret), f"{secret} {secret!r} {secret:>40}")
     logging.getLogger("test").warning("%s %r", secret, secret)
-    try:
-        raise ValueError(secret)
-    except ValueError:
-        traceback.print_exc()
+    traceback.print_exception(ValueError(secret))
     out = capsys.readouterr()
     assert KEY not in out.out + out.err + caplog.text
-    assert out.out.count(MASK) >= 8
+    assert out.out.count(MASK) == 8
     assert f"{secret:>5}" == "  ***"
 
 
@@ -59,7 +56,7 @@ def test_matches_is_equality_of_texts(one, other):
     assert Secret(one).matches(other) is (one == other)
 
 
-@pytest.mark.parametrize("odd", ["\udce9", "\ud800", "é", "\0", "a" * 100_000])
+@pytest.mark.parametrize("odd", ["\udce9", chr(0xD800), "é", "\0", "a" * 100_000])
 def test_matches_never_raises(odd):
     """Neither a damaged environment variable nor a strange header makes the comparison fail."""
     assert not Secret("key").matches(odd)
@@ -120,9 +117,11 @@ def test_words_are_not_secrets():
 )  # fmt: skip
 def test_keys_that_providers_print_back_go(key):
     """What has the shape of a key, whole or half masked, does not reach the client, in prose or in JSON."""
-    assert redact(f"Incorrect API key provided: {key}. You can find") .startswith(f"Incorrect API key provided: {MASK}")
+    assert redact(f"Incorrect API key provided: {key}. You can find").startswith(f"Incorrect API key provided: {MASK}")
     assert key not in redact(json.dumps({"error": {"message": key}}))
-    assert json.loads(redact(json.dumps({"error": {"message": f"bad '{key}'"}}))) == {"error": {"message": f"bad '{MASK}'"}}
+    assert json.loads(redact(json.dumps({"error": {"message": f"bad '{key}'"}}))) == {
+        "error": {"message": f"bad '{MASK}'"}
+    }
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ def deeds(names: list[str], path: Path) -> dict[str, list[str]]:
 def loaded_by(statement: str) -> set[str]:
     """The modules that a new interpreter has loaded after `statement`."""
     code = f"import sys; {statement}; print('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+    )
     return set(done.stdout.split())
 
 
@@ -67,7 +69,20 @@ def test_deeds_are_found(tmp_path, code, deed):
 def test_the_command_starts_light():
     """`import ccrouter.cli`, which is all that `ccr -v` pays for, loads nothing but the standard library's least."""
     loaded = loaded_by("import ccrouter.cli")
-    heavy = {"aiohttp", "msgspec", "rich", "click", "uvicorn", "uvloop", "starlette", "httptools", "json5", "asyncio", "ssl", "socket"}
+    heavy = {
+        "aiohttp",
+        "msgspec",
+        "rich",
+        "click",
+        "uvicorn",
+        "uvloop",
+        "starlette",
+        "httptools",
+        "json5",
+        "asyncio",
+        "ssl",
+        "socket",
+    }
     assert loaded & heavy == set()
     assert {name for name in loaded if name.startswith("ccrouter")} == {"ccrouter", "ccrouter.cli"}
 
@@ -79,4 +94,6 @@ def test_what_is_loaded_is_seen():
 
 def test_every_module_is_asked():
     """The list of modules holds packages, modules within them and the leaves."""
-    assert {"ccrouter", "ccrouter.errors", "ccrouter.messages.writer", "ccrouter.server.app", "ccrouter.cli"} <= set(modules())
+    assert {"ccrouter", "ccrouter.errors", "ccrouter.messages.writer", "ccrouter.server.app", "ccrouter.cli"} <= set(
+        modules()
+    )

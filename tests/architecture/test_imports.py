@@ -16,7 +16,9 @@ RUN = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_impo
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     """The outcome of import-linter on the project in `folder`."""
-    return subprocess.run([sys.executable, "-c", RUN], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", RUN], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def contract(name: str) -> dict:
@@ -59,7 +61,9 @@ def parts_of_the_package() -> set[str]:
 
 def test_every_package_has_its_layer():
     """No package or module right below ccrouter is outside the layers, and no layer names one that is gone."""
-    assert layered(contract("Imports point down only")["layers"]) == {f"ccrouter.{name}" for name in parts_of_the_package()}
+    assert layered(contract("Imports point down only")["layers"]) == {
+        f"ccrouter.{name}" for name in parts_of_the_package()
+    }
 
 
 def test_layers_are_read_apart():
@@ -77,4 +81,6 @@ def test_the_core_is_the_core():
     """The packages that may do no I/O are those the architecture calls pure, and what is I/O is named."""
     core = contract("The core does no I/O")
     assert {"ccrouter.messages", "ccrouter.routing", "ccrouter.dialects", "ccrouter.sse"} <= set(core["source_modules"])
-    assert {"aiohttp", "uvicorn", "starlette", "sqlite3", "asyncio", "socket", "logging"} <= set(core["forbidden_modules"])
+    assert {"aiohttp", "uvicorn", "starlette", "sqlite3", "asyncio", "socket", "logging"} <= set(
+        core["forbidden_modules"]
+    )

@@ -36,7 +36,11 @@ def start(**message):
 BLOCK = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
 TEXT = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
 STOP = {"type": "content_block_stop", "index": 0}
-END = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 9}}
+END = {
+    "type": "message_delta",
+    "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+    "usage": {"output_tokens": 9},
+}
 DONE = {"type": "message_stop"}
 WHOLE = [start(), BLOCK, TEXT, STOP, END, DONE]
 
@@ -121,7 +125,12 @@ def test_the_tap_sees_facts_only():
         ("message_delta", True, True, False),
         ("message_stop", True, True, True),
     ]
-    assert (tap.answered_model, tap.stop_reason, tap.usage.input_tokens, tap.usage.output_tokens) == ("answered", "end_turn", 3, 9)
+    assert (tap.answered_model, tap.stop_reason, tap.usage.input_tokens, tap.usage.output_tokens) == (
+        "answered",
+        "end_turn",
+        3,
+        9,
+    )
 
 
 # -- usage -------------------------------------------------------------------------------------------------------------
@@ -149,7 +158,13 @@ def test_usage_wherever_and_however_it_comes(first, last, usage):
     head = {name: value for name, value in start(usage=first)["message"].items() if value is not ...}
     end = {name: value for name, value in {**END, "usage": last}.items() if value is not ...}
     events = [{"type": "message_start", "message": head}, BLOCK, TEXT, STOP, end, DONE]
-    expected = dict(zip(["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"], usage, strict=True))
+    expected = dict(
+        zip(
+            ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"],
+            usage,
+            strict=True,
+        )
+    )
     assert msgspec.to_builtins(tapped(*events).usage) == expected
     assert message(*events)["usage"] == expected
 
@@ -165,7 +180,12 @@ def test_message_start_reports_the_cache_too():
 
 def test_done_and_blank_data_are_nothing():
     """`[DONE]`, and events whose data is blank, are no events of Messages."""
-    done = [ServerSentEvent(b"", b"[DONE]"), ServerSentEvent(b"data", b"[DONE]"), ServerSentEvent(b"", b" "), ServerSentEvent(b"ping", b"")]
+    done = [
+        ServerSentEvent(b"", b"[DONE]"),
+        ServerSentEvent(b"data", b"[DONE]"),
+        ServerSentEvent(b"", b" "),
+        ServerSentEvent(b"ping", b""),
+    ]
     assert read(*WHOLE, *done)[0] == read(*WHOLE)[0]
 
 
@@ -173,7 +193,17 @@ def test_done_and_blank_data_are_nothing():
     "novelty",
     [
         event({"type": "novelty", "x": 1}),
-        event({"type": "novelty", "message": "words", "delta": "more", "index": "one", "content_block": 7, "error": {}, "usage": []}),
+        event(
+            {
+                "type": "novelty",
+                "message": "words",
+                "delta": "more",
+                "index": "one",
+                "content_block": 7,
+                "error": {},
+                "usage": [],
+            }
+        ),
         event({"type": "novelty", "message": "words"}, ""),
         event({"type": "novelty", "delta": []}, "message"),
         event({"message": {"model": "other"}}, "novelty"),
@@ -202,7 +232,9 @@ def test_the_name_of_an_unknown_event_is_known():
 def test_names_and_types_stand_for_each_other():
     """Events without an event line are known by their type, events without a type by their event line."""
     without_lines = [event(one, "") for one in WHOLE]
-    without_types = [event({name: value for name, value in one.items() if name != "type"}, one["type"]) for one in WHOLE]
+    without_types = [
+        event({name: value for name, value in one.items() if name != "type"}, one["type"]) for one in WHOLE
+    ]
     under_message = [event(one, "message") for one in WHOLE]
     for events in (without_lines, without_types, under_message):
         assert read(*events)[0] == read(*WHOLE)[0]
@@ -344,7 +376,13 @@ def test_a_body_tells_its_facts():
     """A tap reads model, usage and reason off a body; odd usage does no harm; the body is finished by being whole."""
     tap = Tap()
     tap.note_body(b'{"model":"m","content":[],"stop_reason":null,"usage":{"input_tokens":null,"output_tokens":"x"}}')
-    assert (tap.answered_model, tap.stop_reason, tap.is_finished, tap.is_done, tap.has_content) == ("m", None, True, True, True)
+    assert (tap.answered_model, tap.stop_reason, tap.is_finished, tap.is_done, tap.has_content) == (
+        "m",
+        None,
+        True,
+        True,
+        True,
+    )
     reader = MessagesReader("asked")
     events = reader.feed_body(b'{"content":[]}')
     assert [type(one).__name__ for one in events] == ["MessageStart", "MessageDelta", "MessageStop"]

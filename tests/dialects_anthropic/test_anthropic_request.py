@@ -15,7 +15,9 @@ from ccrouter.messages import carrier
 from ccrouter.messages.request import MessagesRequest
 
 FIRST = Target(Provider("anthropic", (Endpoint("anthropic", "https://api.anthropic.com/v1/messages"),)), "claude-sent")
-THIRD = Target(Provider("openrouter", (Endpoint("anthropic", "https://openrouter.ai/api/v1/messages"),)), "qwen/sent:free")
+THIRD = Target(
+    Provider("openrouter", (Endpoint("anthropic", "https://openrouter.ai/api/v1/messages"),)), "qwen/sent:free"
+)
 RELAY = Target(Provider("relay", (Endpoint("anthropic", "https://relay.example/v1/messages"),)), "m1")
 TARGETS = [FIRST, THIRD, RELAY]
 
@@ -38,11 +40,11 @@ def sent(body, target=FIRST, headers=None) -> dict:
 def test_bytes_are_untouched_but_the_model(target):
     """Unknown members and blocks, number formats, escapes and order reach the provider as the client wrote them."""
     body = (
-        '{"model":%s,"max_tokens":1e2,"temperature":1.0,"stream":true,'
+        '{"model":%s,"max_tokens":100,"temperature":1.0,"stream":true,'
         '"messages":[ {"role":"user", "content":[{"type":"hologram","n":1.50,"t":"\\u00e9 \\/"}]} ],'
         '"tools":[{"name":"T","input_schema":{"$schema":"x","minimum":-0.0}}],"surprise":{"b":[1,2.0,1e3],"a":null},'
         '"thinking":{"type":"adaptive","display":"updates"},"context_management":{"edits":[]},"metadata":{"user_id":"{}"}}'
-    ).replace("1e2", "100")
+    )
     encoded = encode(body % '"asked"', target)
     assert encoded.body.decode() == body % json.dumps(target.model)
     assert encoded.losses == ()
@@ -120,24 +122,24 @@ def test_attribution_is_dropped_for_others(system, left, target):
 
 def test_other_system_blocks_keep_their_bytes():
     """Taking the attribution out leaves the blocks beside it as they were written."""
-    system = '[{"type":"text","text":"%s"}, {"type":"text","text":"\\u00e9" , "n":1.0}]' % BILLING
-    encoded = encode('{"model":"a","max_tokens":1,"system":%s,"messages":[]}' % system, RELAY)
+    system = '[{"type":"text","text":"' + BILLING + '"}, {"type":"text","text":"\\u00e9" , "n":1.0}]'
+    encoded = encode('{"model":"a","max_tokens":1,"messages":[],"system":' + system + "}", RELAY)
     assert b'"system":[{"type":"text","text":"\\u00e9" , "n":1.0}]' in encoded.body
 
 
 # -- foreign state -----------------------------------------------------------------------------------------------------
 
 OWN = '{"type":"thinking","thinking":"t" ,"signature":"EqQBCkYIARgC"}'
-FOREIGN = '{"type":"thinking","thinking":"f","signature":"%s"}' % carrier.pack("openai_chat", "deepseek", b"state")
+FOREIGN = '{"type":"thinking","thinking":"f","signature":"' + carrier.pack("openai_chat", "deepseek", b"state") + '"}'
 CALL = '{"type":"tool_use","id":"t1","name":"T","input":{"n":1.0, "big":123456789012345678901234567890}}'
 
 
 def with_turns(*turns: str) -> str:
-    return '{"model":"a","max_tokens":1,"messages":[%s]}' % ",".join(turns)
+    return '{"model":"a","max_tokens":1,"messages":[' + ",".join(turns) + "]}"
 
 
 def assistant(*blocks: str) -> str:
-    return '{"role":"assistant","content":[%s],"novel":1.0}' % ",".join(blocks)
+    return '{"role":"assistant","content":[' + ",".join(blocks) + '],"novel":1.0}'
 
 
 USER = '{"role":"user", "content":"x"}'
@@ -147,7 +149,9 @@ USER = '{"role":"user", "content":"x"}'
 def test_foreign_thinking_is_removed_and_counted(target):
     """Thinking that another dialect's provider sealed is gone and told as a loss; own thinking and all other bytes stay."""
     encoded = encode(with_turns(USER, assistant(FOREIGN, OWN, CALL), USER), target)
-    assert encoded.body.decode() == with_turns(USER, assistant(OWN, CALL), USER).replace('"a"', json.dumps(target.model))
+    assert encoded.body.decode() == with_turns(USER, assistant(OWN, CALL), USER).replace(
+        '"a"', json.dumps(target.model)
+    )
     assert [loss.path for loss in encoded.losses] == ["messages[1].content[0]"]
 
 
@@ -237,7 +241,10 @@ PRIVATE = [
 ]  # fmt: skip
 
 
-@given(st.dictionaries(st.sampled_from(PRIVATE) | st.text(alphabet="abx-", min_size=1, max_size=8), st.just("v")), st.sampled_from(TARGETS))
+@given(
+    st.dictionaries(st.sampled_from(PRIVATE) | st.text(alphabet="abx-", min_size=1, max_size=8), st.just("v")),
+    st.sampled_from(TARGETS),
+)
 def test_what_is_not_listed_never_passes(headers, target):
     """Keys, cookies, tracks and whatever else is not on the list do not pass, to nobody."""
     passed = encode({"model": "a", "messages": []}, target, headers).headers

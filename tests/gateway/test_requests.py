@@ -204,8 +204,8 @@ async def test_models(router):
 
 
 async def test_count_tokens(router, upstream: Upstream):
-    """count_tokens estimates here, asks nobody, and refuses what the Messages endpoint would refuse."""
-    status, _, raw = await post(router, json.dumps(GOOD), path="/v1/messages/count_tokens?beta=true")
+    """For a chat provider count_tokens estimates here, asks nobody, and refuses what the Messages endpoint would refuse."""
+    status, _, raw = await post(router, json.dumps({**GOOD, "model": "openai,m1"}), path="/v1/messages/count_tokens?beta=true")
     assert status == 200
     assert json.loads(raw)["input_tokens"] > 0
     status, _, raw = await post(router, b'{"model":"m","messages":[]}', path="/v1/messages/count_tokens")

@@ -167,7 +167,10 @@ def test_kept_blocks_keep_their_bytes():
         b'{"role":"user","content":[{"type":"hologram","x": 99999999999999999999999999999999999999e0}]}]}'
     )
     sent = prepare(MessagesRequest.read(body)).encode()
-    assert b'[{"type":"text","text":"\\u00e9", "n":1.50},{"type":"hologram","x": 99999999999999999999999999999999999999e0}]' in sent
+    assert (
+        b'[{"type":"text","text":"\\u00e9", "n":1.50},{"type":"hologram","x": 99999999999999999999999999999999999999e0}]'
+        in sent
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,11 @@ def adapter(frames: bytes) -> dict[str, Any]:
 def take(seen, blocks, event, data):
     if event == "content_block_start" and data["content_block"]["type"] in {"output_text", "tool_use"}:
         block = data["content_block"]
-        kept = {"type": "text", "text": ""} if block["type"] == "output_text" else {"type": "tool_use", "id": block["id"], "name": block["name"], "json": ""}
+        kept = (
+            {"type": "text", "text": ""}
+            if block["type"] == "output_text"
+            else {"type": "tool_use", "id": block["id"], "name": block["name"], "json": ""}
+        )
         blocks[data["index"]] = kept
         seen["blocks"].append(kept)
     elif event == "content_block_delta" and data["index"] in blocks:
@@ -230,7 +237,11 @@ END = (MessageDelta(Ending("end_turn"), WireUsage(5, 0, 0, 9)), MessageStop())
 
 
 def text(index, *pieces):
-    return (BlockStart(index, TextBlock()), *(BlockDelta(index, TextDelta(piece)) for piece in pieces), BlockStop(index))
+    return (
+        BlockStart(index, TextBlock()),
+        *(BlockDelta(index, TextDelta(piece)) for piece in pieces),
+        BlockStop(index),
+    )
 
 
 def call(index, *pieces, name="Read", id_="toolu_1"):
@@ -239,7 +250,12 @@ def call(index, *pieces, name="Read", id_="toolu_1"):
 
 
 def thinking(index):
-    return (BlockStart(index, ThinkingBlock()), BlockDelta(index, ThinkingDelta("hm")), BlockDelta(index, SignatureDelta("s")), BlockStop(index))
+    return (
+        BlockStart(index, ThinkingBlock()),
+        BlockDelta(index, ThinkingDelta("hm")),
+        BlockDelta(index, SignatureDelta("s")),
+        BlockStop(index),
+    )
 
 
 def filtered(*events, one_by_one=True):
@@ -290,7 +306,12 @@ def test_the_adapter_sees_all_of_it():
             {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "a"}},
             {"type": "tool_use", "id": "toolu_2", "name": "LS", "input": {}},
         ],
-        "usage": {"input_tokens": 5, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 9},
+        "usage": {
+            "input_tokens": 5,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "output_tokens": 9,
+        },
         "error": None,
     }
 
@@ -327,7 +348,10 @@ def test_what_blocks_begin_with_is_kept():
         START, BlockStart(0, {"type": "text", "text": "a"}), BlockDelta(0, TextDelta("b")), BlockStop(0),
         BlockStart(1, {"type": "tool_use", "id": "t", "name": "LS", "input": {"path": "."}}), BlockStop(1), *END,
     )  # fmt: skip
-    assert seen["blocks"] == [{"type": "text", "text": "ab"}, {"type": "tool_use", "id": "t", "name": "LS", "input": {"path": "."}}]
+    assert seen["blocks"] == [
+        {"type": "text", "text": "ab"},
+        {"type": "tool_use", "id": "t", "name": "LS", "input": {"path": "."}},
+    ]
 
 
 def test_interleaved_blocks_come_one_by_one():
@@ -394,10 +418,18 @@ PIECES = st.lists(
 def test_any_standard_stream_is_read_by_the_adapter(blocks):
     """Of any standard stream the adapter reads all text and every call, in order, whether it comes whole or piecewise."""
     make = {"text": text, "call": call, "thinking": thinking}
-    events = [START, *(event for index, (kind, pieces) in enumerate(blocks) for event in make[kind](index, *pieces)), *END]
+    events = [
+        START,
+        *(event for index, (kind, pieces) in enumerate(blocks) for event in make[kind](index, *pieces)),
+        *END,
+    ]
     seen = adapter(b"".join(map(render, filtered(*events))))
-    assert "".join(block.get("text", "") for block in seen["blocks"]) == "".join("".join(p) for kind, p in blocks if kind == "text")
-    assert [block["input"] for block in seen["blocks"] if "input" in block] == [json.loads(p[0]) for kind, p in blocks if kind == "call"]
+    assert "".join(block.get("text", "") for block in seen["blocks"]) == "".join(
+        "".join(p) for kind, p in blocks if kind == "text"
+    )
+    assert [block["input"] for block in seen["blocks"] if "input" in block] == [
+        json.loads(p[0]) for kind, p in blocks if kind == "call"
+    ]
     assert adapter(b"".join(map(render, filtered(*events, one_by_one=False)))) == seen
 
 

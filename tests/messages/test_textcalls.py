@@ -77,7 +77,7 @@ CALL = ("Read", {"file_path": "a.py"})
         ("<function=Bash><parameter=command>a\n\nb </parameter></function>", [("Bash", {"command": "a\n\nb "})]),
         ("<function=Bash><parameter=c>\n\nx\n\n</parameter></function>", [("Bash", {"c": "\nx\n"})]),
         ("<function=Bash><parameter=c></parameter></function>", [("Bash", {"c": ""})]),
-        ("<function=Bash><parameter=c><b>&amp;\"</b></parameter></function>", [("Bash", {"c": '<b>&amp;"</b>'})]),
+        ('<function=Bash><parameter=c><b>&amp;"</b></parameter></function>', [("Bash", {"c": '<b>&amp;"</b>'})]),
         ("<function=Bash><parameter=c>echo '</function></tool_call>'</parameter></function>", [("Bash", {"c": "echo '</function></tool_call>'"})]),
         ("<function=Bash><parameter=c><function=Bash></parameter></function>", [("Bash", {"c": "<function=Bash>"})]),
     ],

@@ -15,6 +15,7 @@ import msgspec
 from ccrouter.config.schema import Endpoint, Provider, Target
 from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
+from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
 from ccrouter.gateway.record import Exchange
@@ -29,8 +30,12 @@ from ccrouter.sse import SseReader
 from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
 
 #: No error body needs more; a provider that sends gigabytes of it is not indulged.
-_MAX_ERROR_BODY = 256 * 1024
+_MAX_SHORT_BODY = 256 * 1024
 _MAX_ANSWER_BODY = 256 * 1024 * 1024
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,22 @@ class Attempter:
         finally:
             answer.response.close()
 
+    async def count_tokens(self, request: MessagesRequest, headers: Mapping[str, str], target: Target) -> int | None:
+        """The provider's own count, None where it has none to give. Counting is never worth an error."""
+        endpoint = target.provider.endpoints[0]
+        if not profile_of(target).is_first_party or endpoint.dialect != "anthropic":
+            return None
+        asked = request.replace(**dict.fromkeys(("max_tokens", "stream", "temperature", "metadata"), msgspec.UNSET))
+        sent = DIALECTS[endpoint.dialect].encode(asked, target, headers)
+        body = MessagesRequest.read(sent.body).replace(max_tokens=msgspec.UNSET).encode()
+        counting = Endpoint(endpoint.dialect, endpoint.url + "/count_tokens")
+        try:
+            response = await self._client.send(target.provider, counting, sent.headers, body)
+            answer = await _read_short(response)
+            return msgspec.json.decode(answer, type=_Count).input_tokens if response.status == 200 else None
+        except (UpstreamError, msgspec.DecodeError):
+            return None
+
     async def _open(self, question: Question, target: Target, exchange: Exchange) -> _Answer:
         """An answer with a good status. The provider's second endpoint is asked where the first does not exist."""
         provider = target.provider
@@ -104,7 +125,7 @@ class Attempter:
             if response.status < 400:
                 response.close()
                 raise _redirected(response, provider)
-            body = await _read_error(response)
+            body = await _read_short(response)
             error = dialect.explain(response.status, response.headers, body, provider.name)
             if response.status in {404, 405} and not _is_messages_error(body):
                 raise _EndpointMissing(error)
@@ -249,11 +270,11 @@ async def _read_all(response: UpstreamResponse, first: bytes) -> bytes:
     return b"".join(chunks)
 
 
-async def _read_error(response: UpstreamResponse) -> bytes:
-    """The body of an error, as far as it is of use; a connection that breaks in the middle of it changes nothing."""
+async def _read_short(response: UpstreamResponse) -> bytes:
+    """The body of an error or of a small answer; a connection that breaks in the middle of it changes nothing."""
     body = b""
     try:
-        while len(body) < _MAX_ERROR_BODY and (chunk := await response.read()):
+        while len(body) < _MAX_SHORT_BODY and (chunk := await response.read()):
             body += chunk
     except UpstreamError:
         pass  # the status is the error; its text is a courtesy

@@ -102,12 +102,15 @@ class Gateway:
                 self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
                 return
 
-    def count_tokens(self, body: bytes, headers: Mapping[str, str], exchange: Exchange) -> int:
-        """The estimated input tokens of a request, the route's checks applied as for a request that is sent."""
+    async def count_tokens(self, body: bytes, headers: Mapping[str, str], exchange: Exchange) -> int:
+        """The input tokens of a request, routed as one that is sent: counted by Anthropic's own API where it would go
+        there, else, and if that cannot count, estimated here.
+        """
         request, facts, _ = self._read(body, headers, exchange)
         estimate = _Estimate(request, self._memo)
-        self._decide(facts, estimate, exchange)
-        return estimate()
+        _, targets = self._decide(facts, estimate, exchange)
+        counted = await self._attempter.count_tokens(request, headers, targets[0])
+        return estimate() if counted is None else counted
 
     def _read(
         self, body: bytes, headers: Mapping[str, str], exchange: Exchange

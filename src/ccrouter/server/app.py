@@ -177,7 +177,7 @@ class App:
         headers = request.scope["ccr.headers"]
         body = await read_body(request.receive, headers, self._config.max_body)
         exchange = Exchange(request.scope["ccr.request_id"], "/v1/messages/count_tokens", self._clock())
-        return JSONResponse({"input_tokens": self._running.count_tokens(body, headers, exchange)})
+        return JSONResponse({"input_tokens": await self._running.count_tokens(body, headers, exchange)})
 
     async def _models(self, _request: Request) -> Response:
         data = [_model_entry(name) for name in self._running.catalog.models(self._config.router)]
