@@ -10,7 +10,7 @@ from ccrouter.errors import RemoteProtocolError
 from ccrouter.sse import MAX_EVENT_BYTES, ServerSentEvent, SseReader, frame
 
 STREAM = (
-    "event: message_start\ndata: {\"a\":1}\n\n"
+    'event: message_start\ndata: {"a":1}\n\n'
     ": a comment\n\n"
     "data:no space\n\n"
     "data: two\ndata: lines\nid: 7\nretry: 3\n\n\n"

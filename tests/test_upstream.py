@@ -404,9 +404,7 @@ def test_message_stream_is_the_message():
     tools = [("toolu_1", "Read", {"file_path": "/a"}), ("toolu_2", "Now", {})]
     frames = message_stream("Some text to cut.", "Some thought.", tools)
     events = [json.loads(each.split(b"data: ", 1)[1]) for each in frames]
-    assert [each.split(b"\n")[0].decode() for each in frames] == [
-        f"event: {event['type']}" for event in events
-    ]
+    assert [each.split(b"\n")[0].decode() for each in frames] == [f"event: {event['type']}" for event in events]
     starts = [event for event in events if event["type"] == "content_block_start"]
     assert [start["content_block"]["type"] for start in starts] == [
         "thinking",

@@ -52,8 +52,9 @@ class SseReader:
         if len(self._buffer) > MAX_EVENT_BYTES:
             raise RemoteProtocolError(f"one event of the stream is larger than {MAX_EVENT_BYTES} bytes")
         for frame in frames:
-            event = _parse(frame)
-            if event is not None:
+            if frame[:6] == b"data: " and b"\n" not in frame:  # the shape of nearly every chat chunk
+                yield ServerSentEvent(b"", frame[6:])
+            elif (event := _parse(frame)) is not None:
                 yield event
 
     def close(self) -> Iterator[ServerSentEvent]:
@@ -73,8 +74,6 @@ class SseReader:
 
 
 def _parse(frame: bytes) -> ServerSentEvent | None:
-    if frame.startswith(b"data: ") and b"\n" not in frame:  # the shape of nearly every chat chunk
-        return ServerSentEvent(b"", frame[6:])
     event, data = b"", []
     for line in frame.split(b"\n"):
         name, _, value = line.partition(b":")

@@ -12,6 +12,7 @@ from ccrouter.dialects.base import UpstreamRequest
 from ccrouter.dialects.openai_chat import DIALECT
 from ccrouter.dialects.openai_chat.reasoning import nearest_effort
 from ccrouter.dialects.openai_chat.schema import is_closed, tool_parameters
+from ccrouter.dialects.openai_chat.stream import random_id
 from ccrouter.dialects.openai_chat.tags import ThinkTags
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.retry_after import MAX_RETRY_AFTER, retry_after
@@ -98,8 +99,18 @@ def test_schema_without_type():
 
 def test_closed_schemas():
     """Strict is only what lists all of its properties and forbids others, at every depth."""
-    inner = {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"], "additionalProperties": False}
-    closed = {"type": "object", "properties": {"a": {"type": "array", "items": inner}}, "required": ["a"], "additionalProperties": False}
+    inner = {
+        "type": "object",
+        "properties": {"b": {"type": "string"}},
+        "required": ["b"],
+        "additionalProperties": False,
+    }
+    closed = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": inner}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
     assert is_closed(closed)
     assert not is_closed({**closed, "properties": {"a": {**inner, "additionalProperties": True}}})
     assert not is_closed({**closed, "required": []})
@@ -139,7 +150,9 @@ def test_any_error_body_is_explained(body, status):
     assert error.provider == "acme"
 
 
-@pytest.mark.parametrize("error", [None, 5, "x", [], [1], {}, {"message": None}, {"error": {"error": "x"}}, {"metadata": {"raw": 5}}])
+@pytest.mark.parametrize(
+    "error", [None, 5, "x", [], [1], {}, {"message": None}, {"error": {"error": "x"}}, {"metadata": {"raw": 5}}]
+)
 def test_any_error_object_is_explained(error):
     """Nor does an error object of any shape."""
     assert explain_error_object(error, "acme").status >= 400
@@ -157,8 +170,6 @@ def test_a_plain_request_is_enough_for_a_reader():
 
 def test_generated_ids_differ():
     """Ids that the router makes up are of Anthropic's form, and never the same twice."""
-    from ccrouter.dialects.openai_chat.stream import random_id
-
     assert random_id().startswith("toolu_")
     assert len({random_id() for _ in range(100)}) == 100
 
@@ -172,9 +183,12 @@ def test_explain_names_the_provider():
 
 def test_tools_are_remembered_by_their_bytes():
     """The same tools in another request of the session are not made anew; other tools are."""
+
     def encode(tools):
         body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": tools}
-        return json.loads(DIALECT.encode(MessagesRequest.read(json.dumps(body).encode()), make_target(), {}).body)["tools"]
+        return json.loads(DIALECT.encode(MessagesRequest.read(json.dumps(body).encode()), make_target(), {}).body)[
+            "tools"
+        ]
 
     one = [{"name": "A", "input_schema": {"type": "object", "properties": {}}}]
     assert encode(one) == encode(one)

@@ -16,9 +16,7 @@ def test_case(path):
     case = Case(path)
     headers = {name: value for name, value in case.head.items() if name not in _OWN}
     now = float(case.head["now"]) if "now" in case.head else None
-    error = explain_error(
-        int(case.head["status"]), headers, case.body.encode(), case.head.get("provider", "acme"), now
-    )
+    error = explain_error(int(case.head["status"]), headers, case.body.encode(), case.head.get("provider", "acme"), now)
     case.check(f"{error.status} {error.type}\nretry after {error.retry_after}\n{error}\n")
     assert error.body is None
     assert "<html" not in str(error).lower()

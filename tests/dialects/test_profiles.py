@@ -102,7 +102,9 @@ def test_who_sees(model, sees):
     assert at("relay", model).accepts_images is sees
 
 
-@pytest.mark.parametrize("model", ["deepseek-reasoner", "deepseek/deepseek-v3.2", "deepseek-v4-pro", "kimi-k2-thinking"])
+@pytest.mark.parametrize(
+    "model", ["deepseek-reasoner", "deepseek/deepseek-v3.2", "deepseek-v4-pro", "kimi-k2-thinking"]
+)
 def test_who_wants_reasoning_back(model):
     """Those that refuse a turn with calls without its reasoning, wherever they run; OpenRouter sees to it itself."""
     assert at("relay", model).must_replay_reasoning

@@ -101,7 +101,11 @@ def test_arguments_survive_any_interleaving(case, text_between):
 
 
 @SETTINGS
-@given(st.lists(st.tuples(st.sampled_from(["content", "reasoning_content"]), st.text(min_size=1, max_size=12)), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["content", "reasoning_content"]), st.text(min_size=1, max_size=12)), max_size=12
+    )
+)
 def test_text_and_thinking_lose_nothing(pieces):
     """Text and thinking come out as they went in, to the character, apart from white space that led to nothing."""
     finish = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
@@ -164,7 +168,9 @@ any_chunk = st.fixed_dictionaries(
         "model": odd,
     },
 )
-targets = st.sampled_from(["local m1", "openrouter x/y", "gemini gemini-3-pro", "minimax MiniMax-M2", "deepseek deepseek-chat"])
+targets = st.sampled_from(
+    ["local m1", "openrouter x/y", "gemini gemini-3-pro", "minimax MiniMax-M2", "deepseek deepseek-chat"]
+)
 
 
 @SETTINGS
@@ -198,7 +204,11 @@ def test_any_bytes_are_read_or_refused(data):
 
 
 @SETTINGS
-@given(st.recursive(values, lambda inner: st.dictionaries(st.sampled_from(["error", "choices", "message"]), inner), max_leaves=6))
+@given(
+    st.recursive(
+        values, lambda inner: st.dictionaries(st.sampled_from(["error", "choices", "message"]), inner), max_leaves=6
+    )
+)
 def test_any_json_is_read_or_refused(value):
     """JSON of any shape too."""
     reader = make_reader(make_target())

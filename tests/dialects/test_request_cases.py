@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from ccrouter.dialects.openai_chat import DIALECT
 from ccrouter.messages.request import MessagesRequest
 from tests.dialects.casefile import Case, cases, make_target, request_outcome
 from tests.dialects.chat_law import check_request
@@ -42,8 +43,6 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_is_never_altered(text):
     """User text, system prompt and tool results, as string and as blocks, arrive to the character as they came."""
-    from ccrouter.dialects.openai_chat import DIALECT
-
     call = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {}}
     for written in (text, [{"type": "text", "text": text}]):
         request = {

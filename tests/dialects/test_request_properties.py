@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrouter.dialects.openai_chat import DIALECT
+from ccrouter.dialects.openai_chat.tools import sent_name
 from ccrouter.errors import ClientError
 from ccrouter.messages.request import MessagesRequest
 from tests.dialects.casefile import make_target
@@ -17,7 +18,9 @@ SETTINGS = settings(max_examples=400, deadline=None, derandomize=True)
 
 ids = st.sampled_from(["t1", "t2", "t3", "functions.Read:0", "toolu_" + "x" * 50])
 texts = st.sampled_from(["", " ", "a", "b\n", "<system-reminder>r</system-reminder>"])
-text = st.fixed_dictionaries({"type": st.just("text"), "text": texts}, optional={"cache_control": st.just({"type": "ephemeral"})})
+text = st.fixed_dictionaries(
+    {"type": st.just("text"), "text": texts}, optional={"cache_control": st.just({"type": "ephemeral"})}
+)
 image = st.just({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}})
 document = st.just({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "doc"}})
 reference = st.just({"type": "tool_reference", "tool_name": "WebFetch"})
@@ -30,10 +33,19 @@ result = st.fixed_dictionaries(
     },
 )
 call = st.fixed_dictionaries(
-    {"type": st.just("tool_use"), "id": ids, "name": st.sampled_from(["Read", "mcp.a/b", "n" * 90]), "input": st.just({"a": 1})}
+    {
+        "type": st.just("tool_use"),
+        "id": ids,
+        "name": st.sampled_from(["Read", "mcp.a/b", "n" * 90]),
+        "input": st.just({"a": 1}),
+    }
 )
 thinking = st.fixed_dictionaries(
-    {"type": st.just("thinking"), "thinking": texts, "signature": st.sampled_from(["", "c2ln", "ccr1:openai_chat:bG9jYWw:"])}
+    {
+        "type": st.just("thinking"),
+        "thinking": texts,
+        "signature": st.sampled_from(["", "c2ln", "ccr1:openai_chat:bG9jYWw:"]),
+    }
 )
 user = st.fixed_dictionaries(
     {"role": st.just("user"), "content": texts | st.lists(text | image | document | result, max_size=5)}
@@ -44,7 +56,14 @@ assistant = st.fixed_dictionaries(
 system = st.fixed_dictionaries({"role": st.just("system"), "content": texts | st.lists(text, max_size=2)})
 turns = st.lists(st.one_of(user, assistant, system), max_size=10)
 targets = st.sampled_from(
-    ["local m1", "openai gpt-5", "openrouter anthropic/claude-sonnet-5", "mistral devstral", "deepseek deepseek-chat", "gemini gemini-3-pro"]
+    [
+        "local m1",
+        "openai gpt-5",
+        "openrouter anthropic/claude-sonnet-5",
+        "mistral devstral",
+        "deepseek deepseek-chat",
+        "gemini gemini-3-pro",
+    ]
 )
 tool = st.fixed_dictionaries({"name": st.sampled_from(["Read", "mcp.a/b", "n" * 90, "n" * 91])})
 choices = st.sampled_from([None, {"type": "auto"}, {"type": "any"}, {"type": "none"}, {"type": "tool", "name": "Read"}])
@@ -59,12 +78,20 @@ def test_any_conversation_is_lawful_chat(messages, target, tools, choice):
     try:
         sent = DIALECT.encode(read, make_target(target), {})
     except ClientError as error:
-        assert "nothing in them to answer" in str(error)
+        refusal = str(error)
+    else:
+        refusal = ""
+    if refusal:
+        assert "nothing in them to answer" in refusal
         return
     body = json.loads(sent.body)
     check_request(body)
     asked = {one["name"] for one in tools} | {
-        block["name"] for turn in messages if isinstance(turn["content"], list) for block in turn["content"] if block["type"] == "tool_use"
+        block["name"]
+        for turn in messages
+        if isinstance(turn["content"], list)
+        for block in turn["content"]
+        if block["type"] == "tool_use"
     }
     assert set(sent.names.values()) <= asked
 
@@ -87,8 +114,6 @@ def test_encoding_is_a_function(messages, target):
 @given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200), st.integers(20, 64))
 def test_names_are_legal_stable_and_apart(one, other, limit):
     """A sent name is legal and short enough, the same each time, and two names never become one."""
-    from ccrouter.dialects.openai_chat.tools import sent_name
-
     first, second = sent_name(one, limit), sent_name(other, limit)
     assert 0 < len(first) <= limit
     assert all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in first)

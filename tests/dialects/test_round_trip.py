@@ -24,7 +24,9 @@ def answer(target, message, finish="tool_calls"):
 def next_turn(target, content):
     """The assistant message that is sent on the turn after, every call answered, and the losses."""
     results = [
-        {"type": "tool_result", "tool_use_id": block["id"], "content": "ok"} for block in content if block["type"] == "tool_use"
+        {"type": "tool_result", "tool_use_id": block["id"], "content": "ok"}
+        for block in content
+        if block["type"] == "tool_use"
     ]
     request = {
         **BASE,
@@ -49,7 +51,9 @@ DETAILS = [
 def test_openrouter_details_come_back_unmodified():
     """reasoning_details come back in order and unmodified; calls with the ids that their maker gave."""
     target = make_target("openrouter anthropic/claude-sonnet-5")
-    message = answer(target, {"content": None, "reasoning": "Plan.let me", "reasoning_details": DETAILS, "tool_calls": [CALL]})
+    message = answer(
+        target, {"content": None, "reasoning": "Plan.let me", "reasoning_details": DETAILS, "tool_calls": [CALL]}
+    )
     sent, losses = next_turn(target, message["content"])
     assert sent["reasoning_details"] == DETAILS
     assert sent["tool_calls"] == [CALL]
@@ -69,7 +73,10 @@ def test_text_of_thinking_is_carried_once():
 @pytest.mark.parametrize("other", ["openrouter x/y", "local m1", "openai gpt-5", "gemini gemini-3-pro"])
 def test_state_goes_to_its_maker_only(other):
     """DeepSeek's thinking is not shown to another provider: it is left out, and told as a loss."""
-    message = answer(make_target("deepseek deepseek-reasoner"), {"content": None, "reasoning_content": "secret plan", "tool_calls": [CALL]})
+    message = answer(
+        make_target("deepseek deepseek-reasoner"),
+        {"content": None, "reasoning_content": "secret plan", "tool_calls": [CALL]},
+    )
     sent, losses = next_turn(make_target(other), message["content"])
     assert "secret plan" not in json.dumps(sent)
     assert [loss.path for loss in losses] == ["messages[1].content[0]"]
@@ -86,7 +93,9 @@ def test_deepseek_gets_its_reasoning_over_three_turns():
             {"role": "assistant", "content": got["content"]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": f"call_{number}", "content": "ok"}]},
         ]
-        sent = json.loads(DIALECT.encode(MessagesRequest.read(json.dumps({**BASE, "messages": messages}).encode()), target, {}).body)
+        sent = json.loads(
+            DIALECT.encode(MessagesRequest.read(json.dumps({**BASE, "messages": messages}).encode()), target, {}).body
+        )
         replayed = [message.get("reasoning_content") for message in sent["messages"] if message["role"] == "assistant"]
         assert replayed == [f"thought {turn}" for turn in range(number + 1)]
 
@@ -101,7 +110,9 @@ def test_gemini_signatures_stay_on_their_calls():
     assert sent["tool_calls"] == [first, second]
 
 
-@pytest.mark.parametrize("id", ["call_1", "functions.Read:0", "chatcmpl-tool-" + "a" * 32, "日本", "x" * 300, "ccrid_!!"])
+@pytest.mark.parametrize(
+    "id", ["call_1", "functions.Read:0", "chatcmpl-tool-" + "a" * 32, "日本", "x" * 300, "ccrid_!!"]
+)
 def test_ids_come_back_to_their_maker(id):  # noqa: A002 - the protocol's own word
     """Any id of a provider is fit for Anthropic on the way out and itself again on the way back."""
     target = make_target()
@@ -119,7 +130,10 @@ def test_ids_come_back_to_their_maker(id):  # noqa: A002 - the protocol's own wo
 def test_foreign_arguments_of_ours_are_refused_quietly():
     """A damaged signature is nobody's: the thinking is a loss, not an error."""
     target = make_target()
-    content = [{"type": "thinking", "thinking": "x", "signature": "ccr1:openai_chat:bG9jYWw:!!!"}, {"type": "text", "text": "y"}]
+    content = [
+        {"type": "thinking", "thinking": "x", "signature": "ccr1:openai_chat:bG9jYWw:!!!"},
+        {"type": "text", "text": "y"},
+    ]
     sent, losses = next_turn(target, content)
     assert sent == {"role": "assistant", "content": "y"}
     assert len(losses) == 1

@@ -62,7 +62,9 @@ def test_folded(path):
     message = folded(events)
     assert message["role"] == "assistant"
     assert [block["type"] for block in message["content"]] == [
-        event.content_block["type"] if isinstance(event.content_block, dict) else event.content_block.__struct_config__.tag
+        event.content_block["type"]
+        if isinstance(event.content_block, dict)
+        else event.content_block.__struct_config__.tag
         for event in events
         if type(event).__name__ == "BlockStart"
     ]

@@ -69,13 +69,24 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def running(config: dict | str, tmp_path: Path, environ: dict[str, str] | None = None, **options) -> AsyncIterator[Router]:
+async def running(
+    config: dict | str, tmp_path: Path, environ: dict[str, str] | None = None, **options
+) -> AsyncIterator[Router]:
     """Start a router with this configuration on a free port of the loopback."""
     path = tmp_path / "config.json"
     path.write_text(config if isinstance(config, str) else json.dumps(config))
     app = App(load(path, environ or {}), environ=environ or {}, **options)
     server = _Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
     )
     task = asyncio.create_task(server.serve())
     while not server.started:

@@ -9,6 +9,7 @@ import pytest
 from tests.gateway.conftest import provider, running, text_of
 from tests.upstream import Upstream, chat_wire, json_reply, sse_reply
 
+
 @pytest.fixture
 async def router(upstream: Upstream, tmp_path):
     """A chat server that no profile describes."""

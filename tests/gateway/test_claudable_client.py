@@ -37,7 +37,9 @@ def stream_of(dialect, text, **more):
 async def test_it_gets_output_text_and_tools(router, upstream: Upstream, dialect):
     """Text comes as output_text, thinking not at all, calls as ever; the provider was offered the adapter's tools."""
     more = {"thinking": "hm"} if dialect == "anthropic" else {"reasoning": "hm"}
-    upstream.reply(sse_reply(stream_of(dialect, "Hi", tools=[("t1", "Write", {"file_path": "a", "content": "b"})], **more)))
+    upstream.reply(
+        sse_reply(stream_of(dialect, "Hi", tools=[("t1", "Write", {"file_path": "a", "content": "b"})], **more))
+    )
     events = await ask(router, body(f"{dialect},m1"))
     starts = [event["content_block"]["type"] for event in events if event["type"] == "content_block_start"]
     assert starts == ["output_text", "tool_use"]
@@ -64,7 +66,9 @@ async def test_its_history_is_repaired(router, upstream: Upstream, dialect):
     upstream.reply(sse_reply(stream_of(dialect, "Hi")))
     await ask(router, body(f"{dialect},m1", history))
     roles = [message["role"] for message in upstream.requests[0].json()["messages"]]
-    expected = ["user", "assistant", "user"] if dialect == "anthropic" else ["system", "user", "assistant", "tool", "tool"]
+    expected = (
+        ["user", "assistant", "user"] if dialect == "anthropic" else ["system", "user", "assistant", "tool", "tool"]
+    )
     assert roles == expected
 
 
@@ -73,7 +77,11 @@ async def test_leaked_calls_become_calls(router, upstream: Upstream, dialect):
     leaked = "I will look.\n<tool_call>\n<function=Read>\n<parameter=file_path>\nsrc/a.py\n</parameter>\n</function>\n</tool_call>"
     upstream.reply(sse_reply(stream_of(dialect, leaked)))
     events = await ask(router, body(f"{dialect},m1"))
-    call = next(e["content_block"] for e in events if e["type"] == "content_block_start" and e["content_block"]["type"] == "tool_use")
+    call = next(
+        e["content_block"]
+        for e in events
+        if e["type"] == "content_block_start" and e["content_block"]["type"] == "tool_use"
+    )
     assert call["name"] == "Read"
     arguments = "".join(e["delta"].get("partial_json", "") for e in events if e["type"] == "content_block_delta")
     assert json.loads(arguments) == {"file_path": "src/a.py"}

@@ -45,7 +45,9 @@ async def test_client_leaving_cancels_upstream(router, upstream: Upstream, diale
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
     await asyncio.wait_for(upstream.requests[0].closed.wait(), 1)
-    upstream.reply(json_reply(anthropic_wire.message_json("next") if dialect == "anthropic" else chat_wire.chat_json("next")))
+    upstream.reply(
+        json_reply(anthropic_wire.message_json("next") if dialect == "anthropic" else chat_wire.chat_json("next"))
+    )
     status, _, _ = await router.ask(model=MODELS[dialect])
     assert status == 200
 

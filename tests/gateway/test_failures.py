@@ -74,7 +74,11 @@ async def test_key_in_an_error_is_redacted(router, upstream: Upstream, dialect):
     """An upstream that quotes the key in its error does not get it past us."""
     key = f"sk-{dialect}-upstream-secret-0123456789"
     words = f"Incorrect API key provided: {key}."
-    error = anthropic_wire.error_json("authentication_error", words) if dialect == "anthropic" else chat_wire.error_json(words)
+    error = (
+        anthropic_wire.error_json("authentication_error", words)
+        if dialect == "anthropic"
+        else chat_wire.error_json(words)
+    )
     upstream.reply(json_reply(error, status=401))
     status, _, raw = await router.ask(model=MODELS[dialect])
     assert status == 401
@@ -120,7 +124,11 @@ async def test_empty_200(router, upstream: Upstream, dialect, streamed):
 
 async def test_error_object_in_a_200(router, upstream: Upstream, dialect):
     """An error object under a 200 is the error that it says it is, streamed or not."""
-    error = anthropic_wire.error_json("overloaded_error", "busy") if dialect == "anthropic" else chat_wire.error_json("busy", code=429)
+    error = (
+        anthropic_wire.error_json("overloaded_error", "busy")
+        if dialect == "anthropic"
+        else chat_wire.error_json("busy", code=429)
+    )
     for streamed in (True, False):
         upstream.reply(json_reply(error))
         status, _, raw = await router.ask(model=MODELS[dialect], stream=streamed)
@@ -130,7 +138,11 @@ async def test_error_object_in_a_200(router, upstream: Upstream, dialect):
 
 async def test_error_first_in_the_stream_is_a_status(router, upstream: Upstream, dialect):
     """An error before any content becomes a real HTTP error: nothing had been sent yet."""
-    error = anthropic_wire.error_frame("overloaded_error", "busy") if dialect == "anthropic" else chat_wire.error_frame("busy", 529)
+    error = (
+        anthropic_wire.error_frame("overloaded_error", "busy")
+        if dialect == "anthropic"
+        else chat_wire.error_frame("busy", 529)
+    )
     upstream.reply(sse_reply([error]))
     status, _, raw = await router.ask(model=MODELS[dialect], stream=True)
     assert status >= 500
@@ -163,7 +175,11 @@ async def test_cut_at_every_frame(router, upstream: Upstream, dialect, ending):
 async def test_error_in_mid_stream(router, upstream: Upstream, dialect):
     """An error event after content: the text so far stands, then an `error` event of the mapped type, and no ending."""
     whole = frames(dialect)
-    error = anthropic_wire.error_frame("overloaded_error", "busy") if dialect == "anthropic" else chat_wire.error_frame("busy", 529)
+    error = (
+        anthropic_wire.error_frame("overloaded_error", "busy")
+        if dialect == "anthropic"
+        else chat_wire.error_frame("busy", 529)
+    )
     upstream.reply(sse_reply([*whole[:4], error]))
     events = await router.stream(model=MODELS[dialect])
     assert text_of(events)
@@ -221,7 +237,11 @@ async def test_not_http_at_all(router, upstream: Upstream, dialect):
 
 async def test_silence_is_a_timeout(tmp_path, upstream: Upstream, dialect):
     """An upstream that says nothing for longer than API_TIMEOUT_MS: 504 before content, an error event after it."""
-    config = {"Providers": [provider(upstream, dialect)], "Router": {"default": f"{dialect},m1"}, "API_TIMEOUT_MS": "200"}
+    config = {
+        "Providers": [provider(upstream, dialect)],
+        "Router": {"default": f"{dialect},m1"},
+        "API_TIMEOUT_MS": "200",
+    }
     upstream.reply(Reply(200, {"content-type": "text/event-stream"}, (Stall(),)))
     upstream.reply(Reply(200, {"content-type": "text/event-stream"}, (*frames(dialect)[:4], Stall())))
     async with running(config, tmp_path) as router:
@@ -241,7 +261,11 @@ async def test_gzip_answer_is_decoded(router, upstream: Upstream, dialect):
 async def test_context_overflow_makes_claude_code_compact(router, upstream: Upstream, dialect):
     """A provider's overflow error arrives in the one wording that every Claude Code version acts on."""
     words = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9001 tokens."
-    error = anthropic_wire.error_json("invalid_request_error", words) if dialect == "anthropic" else chat_wire.error_json(words)
+    error = (
+        anthropic_wire.error_json("invalid_request_error", words)
+        if dialect == "anthropic"
+        else chat_wire.error_json(words)
+    )
     upstream.reply(json_reply(error, status=400))
     status, _, raw = await router.ask(model=MODELS[dialect])
     assert status == 400

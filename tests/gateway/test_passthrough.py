@@ -20,9 +20,9 @@ async def test_request_bytes_are_untouched_but_model(router, upstream: Upstream)
     body = UNTOUCHED % ('"anthropic,m1"', "false")
     async with router.client.post(f"{router.url}/v1/messages?beta=true", data=body.encode()) as response:
         assert response.status == 200
-    assert upstream.requests[0].body.decode() == (UNTOUCHED % ('"m1"', "false")).replace('"model": ', '"model":').replace(
-        ', "max_tokens"', ',"max_tokens"'
-    )
+    assert upstream.requests[0].body.decode() == (UNTOUCHED % ('"m1"', "false")).replace(
+        '"model": ', '"model":'
+    ).replace(', "max_tokens"', ',"max_tokens"')
     assert upstream.requests[0].path == "/v1/messages"
 
 
@@ -80,7 +80,10 @@ async def test_json_where_a_stream_was_asked(router, upstream: Upstream):
     upstream.reply(json_reply(wire.message_json("Hi", thinking="hm", tools=[("t1", "Read", {"p": 1})])))
     events = await router.stream()
     assert text_of(events) == "Hi"
-    assert [e["type"] for e in events if e["type"] in {"message_start", "message_stop"}] == ["message_start", "message_stop"]
+    assert [e["type"] for e in events if e["type"] in {"message_start", "message_stop"}] == [
+        "message_start",
+        "message_stop",
+    ]
     assert any(e["type"] == "content_block_delta" and e["delta"].get("partial_json") == '{"p":1}' for e in events)
 
 
@@ -127,6 +130,7 @@ async def test_headers(router, upstream: Upstream):
 
 async def test_endpoint_falls_back_once_and_is_remembered(upstream: Upstream, tmp_path):
     """A provider that may speak either: 404 at the Messages path means chat, and is not asked for again."""
+
     def brain(received):
         if received.path.endswith("/messages"):
             return json_reply({"detail": "Not Found"}, status=404)

@@ -31,7 +31,10 @@ BAD = [
     (b'{"model":"m","max_tokens":"many","messages":[{"role":"user","content":"x"}]}', "max_tokens"),
     (b'{"model":"m","max_tokens":0,"messages":[{"role":"user","content":"x"}]}', "max_tokens"),
     (b'{"model":"m","stream":"yes","messages":[{"role":"user","content":"x"}]}', "stream"),
-    (b'{"model":"openai,m1","messages":[{"role":"user","content":[{"type":"text","text":5}]}]}', "messages[0].content[0].text"),
+    (
+        b'{"model":"openai,m1","messages":[{"role":"user","content":[{"type":"text","text":5}]}]}',
+        "messages[0].content[0].text",
+    ),
     (b'{"model":"openai,m1","messages":[{"role":5,"content":"x"}]}', "messages[0].role"),
     (b'{"model":"m","messages":' + b"[" * 100_000, "JSON"),
     (b'{"model":"\xff","messages":[{"role":"user","content":"x"}]}', ""),
@@ -64,7 +67,11 @@ async def test_message_threads_are_refused_recoverably(router):
 
 async def test_body_limit(tmp_path, upstream: Upstream):
     """A body above the limit is a 413 in the Messages form: by its declared length before it is read, and as it is read."""
-    config = {"Providers": [provider(upstream, "anthropic")], "Router": {"default": "anthropic,m1"}, "maxBodyBytes": 2000}
+    config = {
+        "Providers": [provider(upstream, "anthropic")],
+        "Router": {"default": "anthropic,m1"},
+        "maxBodyBytes": 2000,
+    }
     upstream.always(json_reply(anthropic_wire.message_json("ok")))
     async with running(config, tmp_path) as router:
         big = json.dumps({**GOOD, "padding": "x" * 3000}).encode()
@@ -205,7 +212,9 @@ async def test_models(router):
 
 async def test_count_tokens(router, upstream: Upstream):
     """For a chat provider count_tokens estimates here, asks nobody, and refuses what the Messages endpoint would refuse."""
-    status, _, raw = await post(router, json.dumps({**GOOD, "model": "openai,m1"}), path="/v1/messages/count_tokens?beta=true")
+    status, _, raw = await post(
+        router, json.dumps({**GOOD, "model": "openai,m1"}), path="/v1/messages/count_tokens?beta=true"
+    )
     assert status == 200
     assert json.loads(raw)["input_tokens"] > 0
     status, _, raw = await post(router, b'{"model":"m","messages":[]}', path="/v1/messages/count_tokens")

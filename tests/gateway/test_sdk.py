@@ -8,7 +8,11 @@ import pytest
 from tests.upstream import Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
 
 MODELS = {"anthropic": "anthropic,m1", "openai": "openai,m1"}
-TOOL = {"name": "Read", "description": "d", "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}}}
+TOOL = {
+    "name": "Read",
+    "description": "d",
+    "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}},
+}
 CALLS = [("t1", "Read", {"path": "ä 中"}), ("t2", "Read", {"path": "b"})]
 
 
@@ -85,6 +89,8 @@ async def test_error_event_raises(client, upstream: Upstream, dialect):
 
 async def test_count_tokens_and_models(client):
     """The SDK's count_tokens and models.list work."""
-    counted = await client.messages.count_tokens(model="openai,m1", messages=[{"role": "user", "content": "Hello " * 100}])
+    counted = await client.messages.count_tokens(
+        model="openai,m1", messages=[{"role": "user", "content": "Hello " * 100}]
+    )
     assert 80 < counted.input_tokens < 250
     assert "anthropic,m1" in [model.id async for model in client.models.list()]

@@ -33,6 +33,7 @@ from ccrouter.messages.events import (
     WireUsage,
     render,
 )
+from ccrouter.sse import SseReader, frame
 
 USAGE = {"input_tokens": 1, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 3, "output_tokens": 4}
 
@@ -126,3 +127,11 @@ def test_heads_do_not_share_their_content():
 def test_context_is_all_that_was_read():
     """What fills a model's window is input, whether a cache had it or not."""
     assert WireUsage(1, 2, 3, 100).context == 6
+
+
+def test_data_of_several_lines_reads_back():
+    """Data that came in several data lines, as pretty-printed JSON does, goes on in several, and reads back the same."""
+    data = b'{\n  "type": "ping"\n}'
+    written = frame(b"ping", data)
+    assert all(line.startswith((b"event: ", b"data: ")) for line in written.rstrip(b"\n").split(b"\n"))
+    assert [tuple(event) for event in SseReader().feed(written)] == [(b"ping", data)]

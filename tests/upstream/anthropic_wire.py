@@ -42,9 +42,7 @@ def blocks(
         content.append({"type": "redacted_thinking", "data": redacted})
     if text is not None:
         content.append({"type": "text", "text": "".join(text)})
-    content += [
-        {"type": "tool_use", "id": ident, "name": name, "input": dict(args)} for ident, name, args in tools
-    ]
+    content += [{"type": "tool_use", "id": ident, "name": name, "input": dict(args)} for ident, name, args in tools]
     return content
 
 
@@ -133,19 +131,14 @@ def block_frames(
             parts = [{"type": "text_delta", "text": part} for part in deltas or pieces(block["text"], size)]
         case "thinking":
             start = {"type": "thinking", "thinking": "", "signature": ""}
-            parts = [
-                {"type": "thinking_delta", "thinking": part}
-                for part in deltas or pieces(block["thinking"], size)
-            ]
+            parts = [{"type": "thinking_delta", "thinking": part} for part in deltas or pieces(block["thinking"], size)]
             if block.get("signature"):
                 parts.append({"type": "signature_delta", "signature": block["signature"]})
         case "tool_use":
             start = {"type": "tool_use", "id": block["id"], "name": block["name"], "input": {}}
             written = dumps(block["input"]) if block["input"] else ""
             # The API opens with an empty part, and sends nothing else for an input without keys.
-            parts = [
-                {"type": "input_json_delta", "partial_json": part} for part in ["", *pieces(written, size)]
-            ]
+            parts = [{"type": "input_json_delta", "partial_json": part} for part in ["", *pieces(written, size)]]
         case _:
             start, parts = dict(block), []
     return [

@@ -64,9 +64,7 @@ def call_deltas(
         }
         kept = {"id": ident, "type": "function"} if repeat_ids else {}
         written = pieces(dumps(dict(args)), size)
-        streams.append(
-            [opening, *({"index": index, **kept, "function": {"arguments": part}} for part in written)]
-        )
+        streams.append([opening, *({"index": index, **kept, "function": {"arguments": part}} for part in written)])
     if not interleaved:
         return [{"tool_calls": [call]} for stream in streams for call in stream]
     longest = max((len(stream) for stream in streams), default=0)
@@ -112,9 +110,7 @@ def chat_stream(
     return [*frames, DONE] if done else frames
 
 
-def _finish_chunk(
-    reason: str, counts: Mapping[str, Any], usage_in: UsagePlace, named: Mapping[str, Any]
-) -> bytes:
+def _finish_chunk(reason: str, counts: Mapping[str, Any], usage_in: UsagePlace, named: Mapping[str, Any]) -> bytes:
     if usage_in != "choice":
         return chunk({}, reason, counts if usage_in in ("finish", "every") else None, **named)
     choice = {"index": 0, "delta": {}, "finish_reason": reason, "usage": dict(counts)}

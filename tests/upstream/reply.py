@@ -136,9 +136,7 @@ def sse_reply(
     named = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
     if gzip:
         named["content-encoding"] = "gzip"
-    return Reply(
-        status, {**named, **(headers or {})}, (*writes, *((last,) if last is not None else ())), framing
-    )
+    return Reply(status, {**named, **(headers or {})}, (*writes, *((last,) if last is not None else ())), framing)
 
 
 def raw_reply(*steps: Step) -> Reply:

@@ -90,9 +90,7 @@ class Received:
 class _Connection(asyncio.Protocol):
     """One TCP connection: bytes in, bytes out, and the moment the other side leaves."""
 
-    def __init__(
-        self, serve: Callable[[_Connection], Awaitable[None]], tasks: set[asyncio.Task[None]]
-    ) -> None:
+    def __init__(self, serve: Callable[[_Connection], Awaitable[None]], tasks: set[asyncio.Task[None]]) -> None:
         self._serve = serve
         self._tasks = tasks
         self._buffer = bytearray()
@@ -221,9 +219,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Connection(self._serve, self._tasks), "127.0.0.1", self._port
-        )
+        self._server = await loop.create_server(lambda: _Connection(self._serve, self._tasks), "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 

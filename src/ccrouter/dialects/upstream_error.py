@@ -168,9 +168,7 @@ def html_title(body: bytes) -> str | None:
 # -- the answer ----------------------------------------------------------------------------------------------------
 
 
-def _error(
-    status: int, found: _Found, provider: str, wait: float | None, verb: str = ""
-) -> UpstreamStatus:
+def _error(status: int, found: _Found, provider: str, wait: float | None, verb: str = "") -> UpstreamStatus:
     words = _shorten(redact(found.words))
     name = f"provider '{provider}'" if provider else "the provider"
     overflow = overflow_message(status, found.words, found.names, found.limits)

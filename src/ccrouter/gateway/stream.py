@@ -150,10 +150,11 @@ class Translation:
         if not events:
             return []
         for event in events:
-            if isinstance(event, BlockStart):
+            kind = type(event)
+            if kind is BlockStart:
                 self.has_content = True
-            elif isinstance(event, MessageDelta):
-                self.stop_reason = event.delta.stop_reason or ""
+            elif kind is MessageDelta:
+                self.stop_reason = event.delta.stop_reason or ""  # type: ignore[union-attr] # mypy sees no identity of types
         if self._filter is not None:
             events = self._filter(events)
         return [render(event) for event in events]

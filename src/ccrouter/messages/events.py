@@ -80,11 +80,11 @@ class ToolUseBlock(msgspec.Struct, tag="tool_use"):
 StartBlock: TypeAlias = TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock | JsonObject
 
 
-class TextDelta(msgspec.Struct, tag="text_delta"):
+class TextDelta(msgspec.Struct, tag="text_delta", gc=False):
     text: str
 
 
-class ThinkingDelta(msgspec.Struct, tag="thinking_delta"):
+class ThinkingDelta(msgspec.Struct, tag="thinking_delta", gc=False):
     thinking: str
 
 
@@ -92,7 +92,7 @@ class SignatureDelta(msgspec.Struct, tag="signature_delta"):
     signature: str
 
 
-class InputJsonDelta(msgspec.Struct, tag="input_json_delta"):
+class InputJsonDelta(msgspec.Struct, tag="input_json_delta", gc=False):
     partial_json: str
 
 
@@ -108,7 +108,7 @@ class BlockStart(msgspec.Struct, tag="content_block_start"):
     content_block: StartBlock
 
 
-class BlockDelta(msgspec.Struct, tag="content_block_delta"):
+class BlockDelta(msgspec.Struct, tag="content_block_delta", gc=False):  # gc=False here and above: no cycles
     index: int
     delta: Delta
 
@@ -166,12 +166,15 @@ _PREFIX: dict[type, bytes] = {
         (ErrorEvent, b"error"),
     )
 }
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 
 
 def render(event: MessageEvent) -> bytes:
     """The event as one server-sent event, line separators in its text escaped."""
-    return _PREFIX[type(event)] + escape_separators(_encoder.encode(event)) + b"\n\n"
+    data = _encode(event)
+    if b"\xe2\x80" in data or b"\xc2\x85" in data:
+        data = escape_separators(data)
+    return b"%b%b\n\n" % (_PREFIX[type(event)], data)
 
 
 class Message(msgspec.Struct):

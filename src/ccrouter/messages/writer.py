@@ -18,6 +18,7 @@ from ccrouter.messages.events import (
     BlockDelta,
     BlockStart,
     BlockStop,
+    Delta,
     Ending,
     ErrorBody,
     ErrorEvent,
@@ -105,7 +106,7 @@ class MessageWriter:
             return
         if self._open != "text":
             self._begin("text", TextBlock())
-        self._put("content_block_delta", BlockDelta(self._index, TextDelta(piece)))
+        self._delta(TextDelta(piece))
 
     def thinking(self, piece: str) -> None:
         """A piece of the model's thinking. After a `signature` it begins a new thinking block."""
@@ -115,7 +116,7 @@ class MessageWriter:
             return
         if self._open != "thinking" or self._signed:
             self._begin("thinking", ThinkingBlock())
-        self._put("content_block_delta", BlockDelta(self._index, ThinkingDelta(piece)))
+        self._delta(ThinkingDelta(piece))
 
     def signature(self, signature: str) -> None:
         """The seal of the thinking just written; with no thinking open, of an empty thinking block of its own."""
@@ -126,7 +127,7 @@ class MessageWriter:
         if self._open != "thinking" or self._signed:
             self._begin("thinking", ThinkingBlock())
         self._signed = True
-        self._put("content_block_delta", BlockDelta(self._index, SignatureDelta(signature)))
+        self._delta(SignatureDelta(signature))
 
     def block(self, block: RedactedThinkingBlock | JsonObject) -> None:
         """A block that comes whole (redacted thinking, a server tool's result): begun and ended at once."""
@@ -160,7 +161,7 @@ class MessageWriter:
             raise LocalProtocolError(f"arguments for tool call {key}, which never began")
         if call is self._call:
             call.pieces.append(piece)
-            self._put("content_block_delta", BlockDelta(self._index, InputJsonDelta(piece)))
+            self._delta(InputJsonDelta(piece))
         elif not call.written:
             call.pieces.append(piece)
         elif piece.strip():
@@ -197,13 +198,15 @@ class MessageWriter:
 
     # -- the mechanism -------------------------------------------------------------------------------------------
 
-    def _put(self, name: str, event: MessageEvent) -> None:
-        index = event.index if isinstance(event, (BlockDelta, BlockStart, BlockStop)) else None
+    def _put(self, name: str, event: MessageEvent, index: int | None = None) -> None:
         try:
             self._grammar.step(name, index)
         except GrammarBreach as breach:
             raise LocalProtocolError(str(breach)) from breach
         self._events.append(event)
+
+    def _delta(self, delta: Delta) -> None:
+        self._put("content_block_delta", BlockDelta(self._index, delta), self._index)
 
     def _start(self) -> None:
         if self._grammar.state == "idle":
@@ -216,11 +219,11 @@ class MessageWriter:
         self._open = kind
         self._signed = False
         self.has_content = True
-        self._put("content_block_start", BlockStart(self._index, block))
+        self._put("content_block_start", BlockStart(self._index, block), self._index)
 
     def _close_block(self) -> None:
         if self._open:
-            self._put("content_block_stop", BlockStop(self._index))
+            self._put("content_block_stop", BlockStop(self._index), self._index)
             self._open = ""
             self._call = None
 
@@ -239,7 +242,7 @@ class MessageWriter:
         self._call = call
         call.written = True
         if call.pieces:
-            self._put("content_block_delta", BlockDelta(self._index, InputJsonDelta("".join(call.pieces))))
+            self._delta(InputJsonDelta("".join(call.pieces)))
 
     def _release(self) -> None:
         """Write the calls and then the content that waited, as far as nothing unfinished stands in the way."""
