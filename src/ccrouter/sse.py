@@ -7,8 +7,7 @@ and `id:`/`retry:` lines are dropped (they carry nothing of a message).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import msgspec
 
 from ccrouter.errors import RemoteProtocolError
 
@@ -16,7 +15,7 @@ from ccrouter.errors import RemoteProtocolError
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 
 
-class ServerSentEvent(NamedTuple):
+class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `event` is b"" where the server named none; `data` is its data lines joined by newlines."""
 
     event: bytes
@@ -33,7 +32,7 @@ class SseReader:
         self._held_cr = False
         self._started = False
 
-    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that `chunk` completes, in order.
 
         Raises RemoteProtocolError when one event grows beyond MAX_EVENT_BYTES.
@@ -45,24 +44,25 @@ class SseReader:
             # A byte order mark may precede the stream; it can be cut like anything else.
             if len(buffer) < 3 and b"\xef\xbb\xbf".startswith(buffer):
                 self._buffer = buffer
-                return
+                return []
             self._started = True
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
         *frames, self._buffer = buffer.split(b"\n\n")
         if len(self._buffer) > MAX_EVENT_BYTES:
             raise RemoteProtocolError(f"one event of the stream is larger than {MAX_EVENT_BYTES} bytes")
+        events: list[ServerSentEvent] = []
         for frame in frames:
             if frame[:6] == b"data: " and b"\n" not in frame:  # the shape of nearly every chat chunk
-                yield ServerSentEvent(b"", frame[6:])
+                events.append(ServerSentEvent(b"", frame[6:]))
             elif (event := _parse(frame)) is not None:
-                yield event
+                events.append(event)
+        return events
 
-    def close(self) -> Iterator[ServerSentEvent]:
+    def close(self) -> list[ServerSentEvent]:
         """The event that the end of the stream cut short of its blank line, if there is one."""
         frame, self._buffer = self._buffer, b""
         event = _parse(frame)
-        if event is not None:
-            yield event
+        return [event] if event is not None else []
 
     def _normalise(self, chunk: bytes) -> bytes:
         if self._held_cr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import socket
 import stat
 import subprocess
@@ -110,7 +111,10 @@ class Ccr:
     def close(self) -> None:
         for child in self.children:
             child.kill()
-            child.communicate()
+            child.wait()
+            for pipe in (child.stdin, child.stdout, child.stderr):
+                if pipe is not None:
+                    pipe.close()
         for state in read_live(self.folder):
             end(state.process)
 
@@ -175,13 +179,25 @@ class FakeClaude:
         told: dict[str, Any] = json.loads(self.out.read_text())
         return told
 
+    def close(self) -> None:
+        """End a claude that still waits, if it is one of this test's."""
+        if not self.out.exists():
+            return
+        pid = int(self.told["pid"])
+        try:
+            is_ours = str(self.path).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except FileNotFoundError:
+            return
+        if is_ours:
+            os.kill(pid, signal.SIGKILL)
+
     @property
     def was_called(self) -> bool:
         return self.out.exists()
 
 
 @pytest.fixture
-def claude(ccr: Ccr, tmp_path: Path) -> FakeClaude:
+def claude(ccr: Ccr, tmp_path: Path) -> Iterator[FakeClaude]:
     folder = tmp_path / "bin"
     folder.mkdir()
     path = folder / "claude"
@@ -190,7 +206,8 @@ def claude(ccr: Ccr, tmp_path: Path) -> FakeClaude:
     fake = FakeClaude(path, tmp_path / "claude.json")
     ccr.environ["PATH"] = f"{folder}{os.pathsep}{ccr.environ['PATH']}"
     ccr.environ["FAKE_CLAUDE_OUT"] = str(fake.out)
-    return fake
+    yield fake
+    fake.close()
 
 
 def tree(folder: Path) -> set[str]:

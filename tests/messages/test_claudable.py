@@ -354,6 +354,15 @@ def test_what_blocks_begin_with_is_kept():
     ]
 
 
+def test_pieces_of_input_replace_what_the_block_began_with():
+    """Where a call's input comes in both ways, the pieces are the input, as for the SDKs."""
+    block = {"type": "tool_use", "id": "t", "name": "LS", "input": {"path": "old"}}
+    seen = seen_by_adapter(
+        START, BlockStart(0, block), BlockDelta(0, InputJsonDelta('{"path":"new"}')), BlockStop(0), *END
+    )  # fmt: skip
+    assert [one["input"] for one in seen["blocks"]] == [{"path": "new"}]
+
+
 def test_interleaved_blocks_come_one_by_one():
     """A provider's interleaved calls and text come out whole, one after the other."""
     events = (

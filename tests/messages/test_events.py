@@ -134,4 +134,4 @@ def test_data_of_several_lines_reads_back():
     data = b'{\n  "type": "ping"\n}'
     written = frame(b"ping", data)
     assert all(line.startswith((b"event: ", b"data: ")) for line in written.rstrip(b"\n").split(b"\n"))
-    assert [tuple(event) for event in SseReader().feed(written)] == [(b"ping", data)]
+    assert [(event.event, event.data) for event in SseReader().feed(written)] == [(b"ping", data)]

@@ -210,6 +210,8 @@ def test_a_call_has_a_limit(monkeypatch):
     whole = read(text)
     assert whole[1:] == [CALL]
     assert read(*text) == whole
+    within = f"<function=Bash><parameter=c>{HERMES}{'y' * 300}"
+    assert read(within) == read(*within) == ["<function=Bash><parameter=c>", CALL, "y" * 300]
     endless = "<function=Bash><parameter=c>" + "x" * 1000
     reader = TextCallReader(SCHEMAS)
     assert sum(len(piece) for piece in reader.feed(endless)) == len(endless)

@@ -27,6 +27,12 @@ def command(**given: Any) -> int:
     config = load_config(options, create=True)  # first of all: a config that cannot start must not stop what runs
     running = find_running(folder, config.host, config.port)
     state = running.state if running else None
+    if running is not None and state is None:
+        fail(
+            f"a router answers on port {running.port} (process {running.pid or 'unknown'}), but left no record here",
+            f"end it with `kill {running.pid}`, then start anew" if running.pid else "end it where it was started",
+        )
+        return 1
     if state is not None:
         if state.has_key_option and not options.apikey:
             fail("the running router was started with --apikey, which is not kept on disk", "ccr restart --apikey KEY")

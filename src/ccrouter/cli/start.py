@@ -32,26 +32,32 @@ def command(daemon: bool, **given: Any) -> int:  # noqa: FBT001 - click passes o
     say(f"Loaded JSON config from: {config.path}")
     for problem in config.warnings:
         warn(str(problem))
+    _warn_of_status_line(config)
     if is_already_running(config):
         return 0
     return _start_behind(config, options) if daemon else _serve(config, options)
 
 
-def is_already_running(config: Config, patience: float = 0.0) -> bool:
-    """True, and said so, if a router of this program answers on the configured port within `patience` seconds."""
-    from ccrouter.service.port import find_holder
-    from ccrouter.service.private import router_folder
-    from ccrouter.service.probe import probe_until
-    from ccrouter.service.state import read_live
+def _warn_of_status_line(config: Config) -> None:
+    from ccrouter.cli.commands import COMMANDS
+    from ccrouter.service.environ import wants_status_line
 
-    health = probe_until(config.host, config.port, patience)
-    if health is None or not health.is_ours:
+    if wants_status_line(config) and "statusline" not in COMMANDS:
+        warn("StatusLine is on, but this version shows none", "Claude Code's own `statusLine` setting is left as it is")
+
+
+def is_already_running(config: Config, patience: float = 0.0) -> bool:
+    """True, and said so, if a router of this user answers on the configured port within `patience` seconds.
+
+    Raises ForeignService if it is another user's.
+    """
+    from ccrouter.service.running import find_unrecorded
+
+    running = find_unrecorded(config.host, config.port, patience)
+    if running is None:
         return False
-    recorded = [state.process.pid for state in read_live(router_folder()) if state.port == config.port]
-    holder = find_holder(config.port) if not recorded else None
-    pid = recorded[0] if recorded else holder.pid if holder else None
     say("✅ Service is already running in the background.")
-    say(f"claude-code-router server is already running (pid {pid or 'unknown'}, port {config.port})")
+    say(f"claude-code-router server is already running (pid {running.pid or 'unknown'}, port {config.port})")
     return True
 
 

@@ -46,7 +46,7 @@ def stop_all(folder: Path, port: int | None = None) -> list[ServiceState]:
             warn(f"process {state.process.pid} on port {state.port} does not end")
     pid = read_pid(folder)
     remove_stale(folder)
-    if not stopped and pid is not None:
+    if not stopped and pid is not None and pid != read_pid(folder):
         _explain_pid_file(pid)
     return stopped
 

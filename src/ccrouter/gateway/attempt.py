@@ -6,6 +6,8 @@ attempt encodes the request anew from the original.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -173,6 +175,7 @@ class _Answer:
         finally:
             exchange.usage, exchange.answered, exchange.stop_reason = pipe.usage, pipe.answered_model, pipe.stop_reason
         await reply.end()
+        await _drain(self.response)
 
     async def _pump(
         self, pipe: Pipe, chunk: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]
@@ -253,6 +256,14 @@ async def _first_bytes(response: UpstreamResponse, target: Target) -> bytes:
         page = first + await response.read()
         raise DIALECTS["anthropic"].explain(502, {"content-type": "text/html"}, page, target.provider.name)
     return first
+
+
+async def _drain(response: UpstreamResponse) -> None:
+    """Read what may follow the end of the message, so that the connection can serve again; the client has its answer."""
+    with contextlib.suppress(TimeoutError, UpstreamError):  # then the connection is closed, which is all that is lost
+        async with asyncio.timeout(1.0):
+            while await response.read():
+                pass
 
 
 def _is_json(first: bytes) -> bool:

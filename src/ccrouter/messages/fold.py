@@ -47,7 +47,7 @@ class Fold:
             case MessageStart(message=head):
                 self._message = Message(id=head.id, model=head.model, content=[], stop_reason=None, usage=head.usage)
             case BlockStart(index=index, content_block=start):
-                block: JsonObject = dict(msgspec.to_builtins(start))
+                block: JsonObject = msgspec.to_builtins(start)
                 self._open_message().content.append(block)
                 self._open[index] = _Open(block)
             case BlockDelta(index=index, delta=delta):

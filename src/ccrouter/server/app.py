@@ -10,21 +10,23 @@ import asyncio
 import contextlib
 import os
 import secrets
+import sys
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from ccrouter import __version__
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
-from ccrouter.errors import NoTarget, RouterError
+from ccrouter.errors import LocalProtocolError, NoTarget, RouterError
 from ccrouter.gateway.attempt import error_frame
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.gateway.record import Exchange
@@ -59,8 +61,8 @@ class App:
         self._pulse = Pulse(clock)
         self._client: UpstreamClient | None = None
         self._gateway: Gateway | None = None
-        self._rest = Starlette(
-            routes=[
+        self._router = Router(
+            [
                 Route("/", self._root, methods=["GET", "HEAD"]),
                 Route("/health", self._health, methods=["GET", "HEAD"]),
                 Route("/api/hello", self._hello, methods=["GET", "HEAD"]),
@@ -70,13 +72,16 @@ class App:
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
             ],
-            exception_handlers={HTTPException: self._http_error, RouterError: self._router_error},
             lifespan=self._lifespan,
+        )
+        # Not the Starlette application: its outermost layer answers a defect in plain text and raises it again.
+        self._rest = ExceptionMiddleware(
+            self._router, handlers={HTTPException: self._http_error, RouterError: self._router_error}
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._rest(scope, receive, send)
+            await self._router(scope, receive, send)
             return
         if scope["type"] != "http":
             return
@@ -91,7 +96,7 @@ class App:
         if scope["path"] == "/v1/messages" and scope["method"] == "POST":
             await self._messages(headers, receive, send, request_id)
         else:
-            await self._rest(scope, receive, _with_request_id(send, request_id))
+            await self._serve_rest(scope, receive, send, request_id)
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -107,11 +112,22 @@ class App:
             await self._fail(reply, error, exchange)
         except ClientGone:
             exchange.status, exchange.error = 499, "the client hung up"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer in its own form
+            self._report(error, exchange.id)
+            await self._fail(reply, _defect(exchange.id), exchange)
         finally:
             reply.forget()
             exchange.total = self._clock() - exchange.began
             if self._log is not None:
                 self._log.write(exchange)
+
+    def _report(self, error: Exception, request_id: str) -> None:
+        """A defect of ours, with its trace, where its user can find it: in the log, or on stderr without one."""
+        trace = redact("".join(traceback.format_exception(error)), self._config.secrets)
+        if self._log is not None:
+            self._log.event("error", "a defect of the router", reqId=request_id, trace=trace)
+        else:
+            print(trace, file=sys.stderr)  # noqa: T201 - there is no log
 
     async def _fail(self, reply: HttpReply, error: RouterError, exchange: Exchange) -> None:
         fault = self._redacted(fault_of(error))
@@ -137,13 +153,23 @@ class App:
         reply = HttpReply(send, self._pulse, {"request-id": request_id}, self._clock)
         await reply.whole(fault.status, {**fault_headers(fault), "connection": "close"}, fault.json(request_id))
 
+    async def _serve_rest(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        scope["app"] = self  # with an application, the router raises its 404 and 405 instead of answering in plain text
+        try:
+            await self._rest(scope, receive, _with_request_id(send, request_id))
+        except ClientGone:
+            pass  # nobody is left to answer
+        except Exception as error:  # noqa: BLE001 - as above
+            self._report(error, request_id)
+            await self._refuse(send, _defect(request_id), request_id)
+
     @property
     def _running(self) -> Gateway:
         assert self._gateway is not None, "the application serves only within its lifespan"
         return self._gateway
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
         self._client = UpstreamClient()
         self._gateway = Gateway(self._config, self._client, self._clock, self._projects)
         beating = asyncio.create_task(self._pulse.run())
@@ -208,6 +234,10 @@ class App:
     def _fault_response(self, fault: Fault, request: Request, headers: Mapping[str, str]) -> Response:
         body = fault.json(request.scope["ccr.request_id"])
         return Response(body, fault.status, headers, media_type="application/json")
+
+
+def _defect(request_id: str) -> LocalProtocolError:
+    return LocalProtocolError(f"a defect of the router; its log tells more under {request_id}")
 
 
 def fault_headers(fault: Fault) -> dict[str, str]:

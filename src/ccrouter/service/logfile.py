@@ -33,7 +33,7 @@ def open_log(config: Config, *, now: datetime | None = None) -> Path | None:
 
 def _remove_oldest(folder: Path, kept: int) -> None:
     in_use = {state.log for state in read_live(folder.parent)}
-    logs = sorted(folder.glob("ccr-*.log"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
+    logs = sorted(folder.glob("ccr-*.log"), key=lambda path: path.name, reverse=True)  # a name is a time
     for path in logs[kept:]:
         if str(path) not in in_use:
             path.unlink(missing_ok=True)

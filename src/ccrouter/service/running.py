@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ccrouter.errors import RouterError
 from ccrouter.service.port import find_holder
-from ccrouter.service.probe import probe
+from ccrouter.service.probe import probe, probe_until
 from ccrouter.service.state import ServiceState, read_live
 
 
@@ -45,10 +45,15 @@ def find_running(folder: Path, host: str, port: int) -> Running | None:
         if health and health.is_ours:
             return Running(state.host, state.port, state.process.pid, health.version, state)
         silent = silent or Running(state.host, state.port, state.process.pid, state.version, state, is_answering=False)
-    health = probe(host, port)
-    if health and health.is_ours:
-        holder = find_holder(port)
-        if holder and not holder.is_of_this_user:
-            raise ForeignService(f"a router answers on port {port}, but it is another user's (uid {holder.uid})")
-        return Running(host, port, holder.pid if holder else None, health.version)
-    return silent
+    return find_unrecorded(host, port) or silent
+
+
+def find_unrecorded(host: str, port: int, patience: float = 0.0) -> Running | None:
+    """The router that answers at an address within `patience` seconds, whoever recorded it. Raises ForeignService."""
+    health = probe_until(host, port, patience)
+    if health is None or not health.is_ours:
+        return None
+    holder = find_holder(port)
+    if holder and not holder.is_of_this_user:
+        raise ForeignService(f"a router answers on port {port}, but it is another user's (uid {holder.uid})")
+    return Running(host, port, holder.pid if holder else None, health.version)

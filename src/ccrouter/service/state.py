@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,7 +82,9 @@ def read_live(folder: Path) -> list[ServiceState]:
     dated: list[tuple[float, ServiceState]] = []
     for path in folder.glob(_STATE_FILES):
         state = _read(path)
-        if state is not None and state.process.is_running:
+        if state is None or not state.process.is_running:
+            continue
+        with suppress(FileNotFoundError):  # it has just ended
             dated.append((path.stat().st_mtime, state))
     return [state for _, state in sorted(dated, key=lambda pair: pair[0], reverse=True)]
 

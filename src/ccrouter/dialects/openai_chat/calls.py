@@ -18,6 +18,8 @@ from ccrouter.errors import RemoteProtocolError
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.writer import MessageWriter
 
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 class _Call:
     """One call: what is known of it, and the arguments not written yet (`held`)."""
@@ -36,11 +38,12 @@ class _Call:
     @property
     def is_whole(self) -> bool:
         """True if its arguments are a complete JSON object."""
-        text = "".join(self.pieces or self.held)
-        if not text.rstrip().endswith("}"):
+        pieces = self.pieces or self.held
+        last = next((piece for piece in reversed(pieces) if piece and not piece.isspace()), "")
+        if not last.rstrip().endswith("}"):  # spares joining them all for nearly every piece
             return False
         try:
-            msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+            _object.decode("".join(pieces))
         except (msgspec.DecodeError, RecursionError):
             return False
         return True

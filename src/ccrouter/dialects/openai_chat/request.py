@@ -76,6 +76,7 @@ def encode(request: MessagesRequest, target: Target) -> ChatRequest:
     losses += _unknown(request)
     return ChatRequest(
         body=msgspec.json.encode(_merged(body, target.provider.extra_body)),
+        headers={"accept": "text/event-stream" if request.stream else "application/json", **profile.default_headers},
         losses=tuple(losses),
         names={**conversation.names, **tools.names},
         schemas=tools.schemas if profile.textual_tool_calls else {},

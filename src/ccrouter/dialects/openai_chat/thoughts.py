@@ -25,6 +25,7 @@ class Thoughts:
         self._pieces: list[str] = []  # of the block that is open
         self._so_far = ""  # of all blocks; kept only where a provider repeats itself
         self._details: list[JsonObject] = []
+        self._tails: dict[str, list[str]] = {}  # what follows the texts of the last detail, not joined yet
         self._calls: JsonObject = {}
 
     @property
@@ -61,6 +62,7 @@ class Thoughts:
         """Something else begins: sign the thinking so far, if there is any or any state to bring back."""
         if not self._pieces and not self._details and not self._calls:
             return
+        self._settle()
         text = "".join(self._pieces)
         self._writer.signature(pack(self._provider, self._details, self._calls, text))
         self._pieces, self._details, self._calls = [], [], {}
@@ -80,15 +82,27 @@ class Thoughts:
         last = self._details[-1] if self._details else None
         told = detail.get("text") or detail.get("summary") or ""
         if last is None or not _continues(last, detail):
+            self._settle()
             self._details.append(dict(detail))
             return told if isinstance(told, str) else ""
         for name, value in detail.items():
             old = last.get(name)
-            if name in _PIECEMEAL and isinstance(value, str) and isinstance(old, str):
-                last[name] = value if self._repeats and value.startswith(old) else old + value
-            elif value is not None:
+            if name not in _PIECEMEAL or not isinstance(value, str) or not isinstance(old, str):
+                if value is not None:
+                    last[name] = value
+            elif self._repeats and value.startswith(old):
                 last[name] = value
+            else:
+                self._tails.setdefault(name, []).append(value)
+                if self._repeats:
+                    self._settle()
         return told if isinstance(told, str) else ""
+
+    def _settle(self) -> None:
+        """Join the pieces of the last detail."""
+        for name, pieces in self._tails.items():
+            self._details[-1][name] += "".join(pieces)
+        self._tails = {}
 
 
 def _continues(last: JsonObject, detail: JsonObject) -> bool:

@@ -92,6 +92,8 @@ def _toolset(raw: bytes, profile: Profile) -> Toolset:
         if name != tool.name:
             names[name] = tool.name
         schemas[name] = parameters = tool_parameters(tool.input_schema, profile)
+        if tool.strict:
+            losses.append(Loss(f"{path}.strict", "not sent: each server has rules of its own for strict schemas"))
         function: JsonObject = {"name": name, "parameters": parameters}
         if tool.description:
             function["description"] = tool.description
