@@ -237,3 +237,24 @@ def test_status_without_the_files(ccr: Ccr, port: int) -> None:
     for path in ccr.folder.glob(".claude-code-router.*"):
         path.unlink()
     assert f"🆔 Process ID: {service.pid}" in ccr.run("status").stdout
+
+
+def test_restart_without_the_record(ccr: Ccr, port: int) -> None:
+    """A router whose record was deleted cannot be told from somebody's: `restart` claims nothing, names it and ends with 1."""
+    ccr.configure(PORT=port)
+    service = ccr.serve()
+    for path in ccr.folder.glob(".claude-code-router.*"):
+        path.unlink()
+    done = ccr.run("restart")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"process {service.pid}" in done.stderr
+    assert service.poll() is None
+
+
+def test_stop_of_one_port(ccr: Ccr, port: int) -> None:
+    """`stop --port` of a port that is not served stops nothing and accuses nobody."""
+    ccr.configure(PORT=port)
+    service = ccr.serve()
+    done = ccr.run("stop", "--port", str(free_port()))
+    assert (done.stdout, done.stderr) == (NOT_STOPPED, "")
+    assert service.poll() is None
