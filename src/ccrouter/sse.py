@@ -52,8 +52,12 @@ class SseReader:
             raise RemoteProtocolError(f"one event of the stream is larger than {MAX_EVENT_BYTES} bytes")
         events: list[ServerSentEvent] = []
         for frame in frames:
-            if frame[:6] == b"data: " and b"\n" not in frame:  # the shape of nearly every chat chunk
-                events.append(ServerSentEvent(b"", frame[6:]))
+            # Nearly every event has one of two shapes: a data line alone, or an event line and a data line.
+            head, lines, data = frame.partition(b"\ndata: ")
+            if not lines and head[:6] == b"data: " and b"\n" not in head:
+                events.append(ServerSentEvent(b"", head[6:]))
+            elif lines and head[:7] == b"event: " and b"\n" not in head and b"\n" not in data:
+                events.append(ServerSentEvent(head[7:], data))
             elif (event := _parse(frame)) is not None:
                 events.append(event)
         return events
@@ -92,10 +96,11 @@ def frame(event: bytes, data: bytes) -> bytes:
     U+0085, U+2028 and U+2029 inside the JSON text of `data` are written as escapes: clients that split lines the
     Python way (`str.splitlines`) take them for line ends and lose the event.
     """
-    data = escape_separators(data)
+    if b"\xe2\x80" in data or b"\xc2\x85" in data:
+        data = escape_separators(data)
     if b"\n" in data:  # pretty-printed JSON of another server: a bare second line would be no data at all
         data = data.replace(b"\n", b"\ndata: ")
-    return b"event: " + event + b"\ndata: " + data + b"\n\n"
+    return b"event: %b\ndata: %b\n\n" % (event, data)
 
 
 def escape_separators(data: bytes) -> bytes:

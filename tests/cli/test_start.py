@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -97,6 +99,21 @@ def test_routes_are_shown(ccr: Ccr, port: int) -> None:
     assert "DRY RUN" not in "\n".join(lines)
 
 
+@pytest.mark.skipif(shutil.which("script") is None, reason="script gives the program a terminal")
+def test_routes_on_a_terminal(ccr: Ccr, port: int) -> None:
+    """On a terminal the table is drawn, a model's name that looks like markup whole, and no line tells by colour alone."""
+    provider = {"name": "local", "api_base_url": "http://127.0.0.1:9/v1/chat/completions", "models": ["[bold]m"]}
+    ccr.configure(PORT=port, Providers=[provider], Router={"default": "local,[bold]m", "think": "local,gone"})
+    command = shlex.join(ccr.command("status"))
+    done = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], env=ccr.environ | {"TERM": "xterm"}, capture_output=True, text=True,
+        check=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert "local,[bold]m" in done.stdout
+    assert "─" in done.stdout
+    assert "warning:" in done.stdout
+
+
 def test_the_line_to_try_works_as_it_is(ccr: Ccr, port: int) -> None:
     """The curl of the banner, given to a shell as it stands, streams a message to its end."""
     ccr.configure(PORT=port)
@@ -128,6 +145,52 @@ def test_second_start_on_the_port(ccr: Ccr, port: int) -> None:
     assert f"already running (pid {first.pid}, port {port})" in done.stdout
 
 
+def test_second_start_in_the_background(ccr: Ccr, port: int) -> None:
+    """`start --daemon` beside a router that runs claims no start of its own."""
+    ccr.configure(PORT=port)
+    first = ccr.serve()
+    done = ccr.run("start", "--daemon")
+    assert done.returncode == 0
+    assert f"already running (pid {first.pid}, port {port})" in done.stdout
+    assert "started" not in done.stdout
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status":"ok"}')
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+class _Beginner(_Stranger):
+    """A router that another start has just begun: it has the port, and hangs up on the first who asks."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        if type(self).asked > 1:
+            body = b'{"status":"ok","service":"ccrouter","version":"1.2.3"}'
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+
+def test_start_that_comes_second_by_a_moment(ccr: Ccr) -> None:
+    """The port is taken by a router that does not answer yet: the slower start waits for its answer, and ends with 0."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Beginner) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        ccr.configure(PORT=server.server_port)
+        done = ccr.run("start")
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert "already running" in done.stdout
+
+
 def test_two_routers_on_two_ports(ccr: Ccr, port: int) -> None:
     """Two routers of one folder run side by side; `stop --port` ends one, and the PID file then names the other."""
     ccr.configure(PORT=port)
@@ -154,19 +217,10 @@ def test_taken_port(ccr: Ccr, mode: list[str]) -> None:
         assert done.returncode == 1
         assert f"port {taken} is taken by process {holder.pid}" in done.stderr
         assert "hint: " in done.stderr
+        assert not list(ccr.folder.rglob("ccr-*.log")), "a start that served nothing leaves no log"
     finally:
         holder.kill()
         holder.communicate()
-
-
-class _Stranger(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"status":"ok"}')
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
 
 
 def test_another_web_server_is_not_us(ccr: Ccr) -> None:

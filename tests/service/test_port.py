@@ -79,3 +79,13 @@ def test_netstat() -> None:
 def test_words(holder: Holder, text: str) -> None:
     """A holder as the user reads it."""
     assert str(holder) == text
+
+
+def test_connection_that_outlives_its_listener() -> None:
+    """An open connection on the port is no listener either: the port can be bound."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        served, _ = listener.accept()
+    with client, served:
+        assert find_holder(port) is None

@@ -48,14 +48,15 @@ def table(title: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     drawn = Table(*title, box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))  # as Text: a model's name may look like rich's markup
     console = Console()
     with console.capture() as captured:
-        console.print(drawn, markup=False)
-    return captured.get().strip("\n")
+        console.print(drawn)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip())
 
 
 def _tell(kind: str, text: str, hint: str) -> None:

@@ -99,7 +99,9 @@ def fault_of(error: RouterError) -> Fault:
         case NoTarget(status=status):
             return Fault(status, type_of_status(status), text)
         case UpstreamStatus(status=status, type=kind, retry_after=seconds, body=body):
-            return Fault(status, kind, text, retry_after=seconds, body=body)
+            # A key that the provider refuses stays refused, as our own does.
+            is_final = False if status == 401 else None
+            return Fault(status, kind, text, retry_after=seconds, should_retry=is_final, body=body)
         case UpstreamUnreachable(kind="timeout"):
             return Fault(504, "timeout_error", text)
         case UpstreamUnreachable() | RemoteProtocolError():
