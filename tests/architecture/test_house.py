@@ -107,7 +107,10 @@ def test_handling_is_not_swallowing(code):
 # -- printing is the command's -----------------------------------------------------------------------------------------
 
 #: Outside cli/: file → why it prints.
-PRINTERS = {"src/ccrouter/server/log.py": "a log that cannot be written can only be said on stderr"}
+PRINTERS = {
+    "src/ccrouter/server/app.py": "the trace of a defect, where there is no log to take it",
+    "src/ccrouter/server/log.py": "a log that cannot be written can only be said on stderr",
+}
 
 
 def prints(tree: ast.AST) -> list[int]:

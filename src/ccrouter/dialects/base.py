@@ -77,7 +77,7 @@ class Dialect(Protocol):
         """The provider's error in Messages terms. `headers` are lower-case."""
 
     def refused_member(self, error: UpstreamStatus, sent: UpstreamRequest) -> str:
-        """The member of `sent` that the provider does not take by `error`, if the request can do without it; else ""."""
+        """The member of `sent` that the provider does not take by `error`, if the request can do without; else ""."""
 
     def without(self, sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
         """`sent` without the members that `refused_member` named."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -40,7 +40,7 @@ class _Count(msgspec.Struct):
     input_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of a target, whichever it will be.
 
@@ -123,7 +123,9 @@ class Attempter:
             exchange.sent, exchange.provider, exchange.losses = target.model, provider.name, sent.losses
             response = await self._client.send(provider, endpoint, sent.headers, sent.body)
             if response.status < 300:
-                return _Answer(question, target, dialect, sent, response)
+                # A stream may last for minutes, and needs neither the conversation nor what was sent of it.
+                question.request.release()
+                return _Answer(question, target, dialect, dataclasses.replace(sent, body=b""), response)
             if response.status < 400:
                 response.close()
                 raise _redirected(response, provider)
@@ -147,7 +149,7 @@ class _EndpointMissing(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Answer:
     """An answer that has begun with a good status."""
 

@@ -30,6 +30,11 @@ from ccrouter.routing.sessions import SessionUsage
 from ccrouter.upstream.client import UpstreamClient
 
 
+#: A body of this many bytes takes more than a millisecond to count.
+_LARGE = 300_000
+_BASE64 = b'"base64"'
+
+
 @dataclass(slots=True)
 class _Estimate:
     """The request's tokens, counted at most once and only if somebody asks."""
@@ -46,6 +51,16 @@ class _Estimate:
                 # Blocks of a shape that we do not know are between the client and its provider; bytes are known.
                 self.tokens = sum(map(len, self.request.members.values())) // 4
         return self.tokens
+
+    def at_start(self) -> int:
+        """What `message_start` may say: a rough figure for a large conversation that nobody has counted yet.
+
+        Counting it would hold up the first byte by milliseconds; the provider's own figure follows at the end.
+        """
+        size = sum(map(len, self.request.members.values()))
+        if self.tokens is not None or size < _LARGE or _BASE64 in bytes(self.request.members["messages"]):
+            return self()
+        return size // 4
 
 
 class Gateway:
@@ -80,7 +95,7 @@ class Gateway:
             headers=headers,
             asked=facts.asked or str(route.target),
             told=told,
-            estimate=lambda: self._sessions.corrected(facts.thread, estimate()),
+            estimate=lambda: self._tokens_at_start(facts, estimate),
             make_filter=make_filter,
         )
         if request.stream:
@@ -137,6 +152,11 @@ class Gateway:
         route = choose(facts, router, self.catalog, estimate, self._sessions.previous(facts.thread))
         exchange.route, exchange.reason = route.name, route.reason
         return route, make_plan(route, router, self.catalog)
+
+    def _tokens_at_start(self, facts: RequestFacts, estimate: _Estimate) -> int:
+        if self._sessions.previous(facts.thread):
+            return self._sessions.corrected(facts.thread, estimate())
+        return estimate.at_start()
 
     def _router(self, facts: RequestFacts) -> Router:
         """The session's or project's own router where there is one."""

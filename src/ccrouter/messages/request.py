@@ -167,6 +167,10 @@ class MessagesRequest:
         """The body: every member's own bytes in their order; members never replaced are identical to what came in."""
         return msgspec.json.encode(self.members)
 
+    def release(self) -> None:
+        """Let go of the decoded conversation, several times the size of its bytes; it is decoded anew if asked again."""
+        self.__dict__.pop("turns", None)
+
     def _get(self, name: str, decoder: msgspec.json.Decoder[Any], default: Any = None) -> Any:
         raw = self.members.get(name)
         if raw is None:

@@ -182,8 +182,8 @@ class MessageWriter:
     def finish(self, stop_reason: str, usage: WireUsage, stop_sequence: str | None = None) -> None:
         """The provider said that it is done: held calls are written, blocks closed, reason and usage told.
 
-        A provider that reports no input at all has the estimate told for it: Claude Code compacts by this figure, and by
-        zero it never would.
+        A provider that reports no input at all has the estimate told for it: Claude Code compacts by this figure, and
+        by zero it never would.
         """
         if not usage.context:
             usage = WireUsage(input_tokens=self._head.usage.input_tokens, output_tokens=usage.output_tokens)

@@ -106,6 +106,7 @@ class _Server(uvicorn.Server):
         if self.started:
             gc.collect()
             gc.freeze()  # what is here now stays: the collector need not look at it again
+            gc.set_threshold(10_000, 20, 50)  # an exchange makes thousands of objects, and hardly a cycle
             self._on_ready()
 
     @contextlib.contextmanager
