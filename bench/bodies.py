@@ -145,7 +145,7 @@ def _frame(chance: random.Random, *, stream: bool, is_small: bool, salt: int) ->
     system = [{"type": "text", "text": "You are Claude Code, Anthropic's official CLI for Claude."}]
     if not is_small:
         text = _prose(chance, SYSTEM_TEXT_BYTES)
-        system.append({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})  # type: ignore[dict-item]
+        system.append({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})  # type: ignore[dict-item] # wire JSON
         system.append({"type": "text", "text": "<env>\nWorking directory: /home/me/project\nPlatform: linux\n</env>"})
     body: Json = {
         "model": "m1",

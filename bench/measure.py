@@ -210,7 +210,7 @@ class Bench:
                     self.failures[f"{workload.name} {contender.name}"] = str(error)
             self.take_turns(
                 workload.name,
-                lambda contender, _turn, workload=workload: self.run_workload(workload, contender, slice_s),  # type: ignore[misc]
+                lambda contender, _turn, workload=workload: self.run_workload(workload, contender, slice_s),  # type: ignore[misc] # bound now
                 rounds=self.effort.rounds,
                 chosen=self.contenders,
             )

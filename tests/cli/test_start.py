@@ -211,7 +211,7 @@ def test_taken_port(ccr: Ccr, mode: list[str]) -> None:
     )
     holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     try:
-        taken = int(holder.stdout.readline())  # type: ignore[union-attr]
+        taken = int(holder.stdout.readline())  # type: ignore[union-attr] # PIPE
         ccr.configure(PORT=taken)
         done = ccr.run("start", *mode)
         assert done.returncode == 1

@@ -194,7 +194,7 @@ def _log_level(top: Record, overrides: Overrides) -> LogLevel:
         return level
     kind = next(field.kind for field in TOP.fields if field.name == "LOG_LEVEL")
     assert isinstance(kind, Choice)
-    asked: LogLevel | None = kind.read(overrides.log_level, command_line(top.place.report, "--log-level"))  # type: ignore[assignment]
+    asked: LogLevel | None = kind.read(overrides.log_level, command_line(top.place.report, "--log-level"))  # type: ignore[assignment] # of its kind
     return asked or level
 
 

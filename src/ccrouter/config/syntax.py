@@ -103,7 +103,7 @@ def _parse_json5(text: str, file: str, collect: object) -> Json:
     import json5  # noqa: PLC0415 - plain JSON needs no second parser, and `ccr` starts faster without
 
     try:
-        tree: Json = json5.loads(text, object_pairs_hook=collect)  # type: ignore[arg-type,unused-ignore]
+        tree: Json = json5.loads(text, object_pairs_hook=collect)  # type: ignore[arg-type,unused-ignore] # untyped in some releases
     except RecursionError:
         raise ConfigError([Problem(file, "", "is nested too deeply")]) from None
     except ValueError as error:

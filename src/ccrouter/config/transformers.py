@@ -150,7 +150,7 @@ def _read_entry(entry: Json, place: Place, customs: Customs) -> TransformSpec | 
     if unset_in(name):
         place.leave_blank(unset_in(name))
         return None
-    read: JsonObject = Anything().read(options or {}, place.item(1))  # type: ignore[assignment]
+    read: JsonObject = Anything().read(options or {}, place.item(1))  # type: ignore[assignment] # of its kind
     folded = name.strip().casefold()
     if folded in customs.names:
         return None

@@ -261,7 +261,7 @@ async def _first_bytes(response: UpstreamResponse, target: Target) -> bytes:
 
 
 async def _drain(response: UpstreamResponse) -> None:
-    """Read what may follow the end of the message, so that the connection can serve again; the client has its answer."""
+    """Read what may follow the message, so that the connection can serve again; the client has its answer."""
     with contextlib.suppress(TimeoutError, UpstreamError):  # then the connection is closed, which is all that is lost
         async with asyncio.timeout(1.0):
             while await response.read():

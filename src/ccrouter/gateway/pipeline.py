@@ -29,7 +29,6 @@ from ccrouter.routing.rules import Route, choose
 from ccrouter.routing.sessions import SessionUsage
 from ccrouter.upstream.client import UpstreamClient
 
-
 #: A body of this many bytes takes more than a millisecond to count.
 _LARGE = 300_000
 _BASE64 = b'"base64"'

@@ -1,8 +1,8 @@
 """From an upstream's bytes to the client's: the two ways a streamed answer can take.
 
 `Relay` is identity: the upstream speaks Messages and so does the client; frames pass, a tap looks on. `Translation`
-reads events with a dialect's reader and renders them. Both have one shape: `feed(bytes) -> bytes`, `close() -> bytes`, and
-both give whole frames only, so that a keep-alive may be put between any two writes.
+reads events with a dialect's reader and renders them. Both have one shape: `feed(bytes) -> bytes`, `close() -> bytes`,
+and both give whole frames only, so that a keep-alive may be put between any two writes.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class MessagesRequest:
         return msgspec.json.encode(self.members)
 
     def release(self) -> None:
-        """Let go of the decoded conversation, several times the size of its bytes; it is decoded anew if asked again."""
+        """Let go of the decoded conversation, several times the size of its bytes; asked again, it is decoded anew."""
         self.__dict__.pop("turns", None)
 
     def _get(self, name: str, decoder: msgspec.json.Decoder[Any], default: Any = None) -> Any:

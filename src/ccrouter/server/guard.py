@@ -41,27 +41,26 @@ class Guard:
         """Raises NotAuthorized: 401 without a valid key where one is configured, 403 for a foreign Host or Origin."""
         has_key = self._key is not None and any(self._key.matches(offered) for offered in _offered(headers))
         if not has_key:
-            self._check_name("Host", headers.get("host", ""), _host_of)
+            self._check_name("Host", headers.get("host", ""), f"//{headers.get('host', '')}")
         if origin := headers.get("origin"):
-            self._check_name("Origin", origin, lambda value: urlsplit(value).hostname or "")
+            self._check_name("Origin", origin, origin)
         if self._key is None or has_key or path in OPEN_PATHS:
             return
         if any(_offered(headers)):
             raise NotAuthorized("Invalid API key: it is not the APIKEY of this router's configuration")
         raise NotAuthorized("APIKEY is missing: send the router's key as `x-api-key` or `Authorization: Bearer`")
 
-    def _check_name(self, what: str, value: str, host_of: object) -> None:
-        host = host_of(value).lower().rstrip(".")  # type: ignore[operator]
+    def _check_name(self, what: str, value: str, url: str) -> None:
+        try:
+            host = (urlsplit(url).hostname or "").rstrip(".")
+        except ValueError:  # "[": not a name at all
+            host = ""
         if is_loopback(host) or host in self._hosts:
             return
         raise NotAuthorized(
             f"{what} {value!r} is not served here; if it is yours, add the name to `allowedHosts` in the config",
             status=403,
         )
-
-
-def _host_of(value: str) -> str:
-    return urlsplit(f"//{value}").hostname or ""
 
 
 def _offered(headers: Mapping[str, str]) -> Iterable[str]:

@@ -93,7 +93,8 @@ class ExchangeLog:
     def _complain(self, error: OSError) -> None:
         if not self._has_complained:
             self._has_complained = True
-            print(f"ccr: the log {self._path} cannot be written: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+            words = error.strerror or error
+            print(f"ccr: the log {self._path} cannot be written: {words}", file=sys.stderr)  # noqa: T201 - no log
 
 
 def _now() -> str:

@@ -96,7 +96,8 @@ def _example(schema: JsonObject) -> Json:
         case "array":
             return [_example(schema.get("items") or {"type": "string"})] if schema.get("minItems") else []
         case "integer" | "number":
-            return schema.get("minimum", 1)  # type: ignore[no-any-return]
+            least: Json = schema.get("minimum", 1)
+            return least
         case "boolean":
             return False
         case _:

@@ -83,7 +83,7 @@ def reasoning_members(
 def _mode(kind: str | None) -> Mode:
     if kind is None:
         return "unasked"
-    return {"disabled": "off", "adaptive": "adaptive"}.get(kind, "on")  # type: ignore[return-value]
+    return {"disabled": "off", "adaptive": "adaptive"}.get(kind, "on")  # type: ignore[return-value] # mypy widens
 
 
 def _always(request: MessagesRequest, profile: Profile, *, has_tools: bool) -> dict[str, Any]:
