@@ -146,6 +146,8 @@ async def test_without_a_key_any_will_do(router, upstream: Upstream):
     [
         ({"host": "evil.example"}, 403),
         ({"host": "evil.example:3456"}, 403),
+        ({"host": "["}, 403),
+        ({"origin": "http://["}, 403),
         ({"host": "127.0.0.1.evil.example"}, 403),
         ({"host": "localhost:3456"}, 200),
         ({"host": "[::1]:3456"}, 200),

@@ -33,6 +33,7 @@ from ccrouter.messages.events import (
     WireUsage,
 )
 from ccrouter.messages.fold import Fold
+from ccrouter.messages.writer import MessageWriter
 
 START = MessageStart(MessageHead("msg_1", "asked", WireUsage(5)))
 END = MessageDelta(Ending("end_turn"), WireUsage(5, 1, 2, 9))
@@ -181,3 +182,21 @@ def test_what_cannot_be_folded_is_an_error():
         fold(BlockStart(0, TextBlock()))
     with pytest.raises(LocalProtocolError):
         fold(START, BlockDelta(0, TextDelta("x")))
+
+
+def test_half_a_call_cut_by_max_tokens_is_left_out():
+    """A call that max_tokens cut in two is left out of the message, whose stop reason says so; any other half is an error."""
+    for reason in ("max_tokens", "tool_use"):
+        writer = MessageWriter(id="m", model="m")
+        writer.text("before")
+        writer.tool_use("0", id="a", name="Write")
+        writer.tool_input("0", '{"content": "half')
+        writer.finish(reason, WireUsage(1, 0, 0, 1))
+        folding = Fold()
+        for event in writer.take():
+            folding.feed(event)
+        if reason == "max_tokens":
+            assert folding.close().content == [{"type": "text", "text": "before"}]
+        else:
+            with pytest.raises(RemoteProtocolError, match="Write"):
+                folding.close()

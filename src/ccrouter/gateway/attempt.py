@@ -312,7 +312,7 @@ def _is_messages_error(body: bytes) -> bool:
     """True for an error that only a Messages endpoint makes: it exists, and it is the model that does not."""
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return isinstance(answer, dict) and answer.get("type") == "error"
 

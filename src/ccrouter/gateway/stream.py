@@ -89,7 +89,7 @@ class Relay:
                 tap.feed(event)
                 if tap.name == "message_start" and self._renames:
                     data = _renamed(data, self._renames)
-                out.append(frame(event.event or tap.name.encode(), data))
+                out.append(frame(tap.name.encode(), data))  # what the data says it is: clients go by either
         except UpstreamError:
             self.partial = b"".join(out)
             raise

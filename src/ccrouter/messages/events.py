@@ -19,15 +19,6 @@ StopReason = Literal[
 ]
 
 
-class Usage(msgspec.Struct):
-    """Tokens as an upstream reports them: any of them may be missing or null."""
-
-    input_tokens: int | None = 0
-    output_tokens: int | None = 0
-    cache_creation_input_tokens: int | None = 0
-    cache_read_input_tokens: int | None = 0
-
-
 class WireUsage(msgspec.Struct):
     """Usage with every field present: SDK helpers and Claude Code add them up without looking.
 

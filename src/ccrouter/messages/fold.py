@@ -39,6 +39,7 @@ class Fold:
     def __init__(self) -> None:
         self._message: Message | None = None
         self._open: dict[int, _Open] = {}
+        self._half: list[tuple[JsonObject, RemoteProtocolError]] = []  # calls whose arguments are no JSON object
         self._finished = False
 
     def feed(self, event: MessageEvent) -> None:
@@ -53,8 +54,10 @@ class Fold:
             case BlockDelta(index=index, delta=delta):
                 _grow(self._opened(index), delta)
             case BlockStop(index=index):
-                _end(self._opened(index))
-                del self._open[index]
+                opened = self._open.pop(index, None)
+                if opened is None:
+                    raise LocalProtocolError(f"the end of block {index}, which is not open")
+                self._end(opened)
             case MessageDelta(delta=ending, usage=usage):
                 message = self._open_message()
                 message.stop_reason = ending.stop_reason or message.stop_reason
@@ -67,10 +70,29 @@ class Fold:
                 pass
 
     def close(self) -> Message:
-        """The whole message. Raises RemoteProtocolError if the stream never said that it was finished."""
-        if self._message is None or not self._finished:
+        """The whole message. Raises RemoteProtocolError if the stream never said that it was finished, or if a call's
+        arguments are no JSON object: there is no honest way to send half a call in an unstreamed answer, and an error
+        is retried. Cut by max_tokens, as the stop reason tells, half a call is left out: trying again would cut it again.
+        """
+        message = self._message
+        if message is None or not self._finished:
             raise RemoteProtocolError("the answer ended before it was finished")
-        return self._message
+        for block, error in self._half:
+            if message.stop_reason != "max_tokens":
+                raise error
+            message.content.remove(block)
+        return message
+
+    def _end(self, opened: _Open) -> None:
+        block = opened.block
+        if opened.text or block["type"] in {"text", "thinking"}:
+            member = "thinking" if block["type"] == "thinking" else "text"
+            block[member] = "".join([block.get(member) or "", *opened.text])
+        if opened.arguments:
+            try:
+                block["input"] = _arguments("".join(opened.arguments), str(block.get("name", "")))
+            except RemoteProtocolError as error:
+                self._half.append((block, error))
 
     def _open_message(self) -> Message:
         if self._message is None:
@@ -100,23 +122,12 @@ def _grow(opened: _Open, delta: object) -> None:
             raise RemoteProtocolError(f"the answer holds a piece of an unknown kind: {_kind(delta)}")
 
 
-def _end(opened: _Open) -> None:
-    block = opened.block
-    if opened.text or block["type"] in {"text", "thinking"}:
-        member = "thinking" if block["type"] == "thinking" else "text"
-        block[member] = "".join([block.get(member) or "", *opened.text])
-    if opened.arguments:
-        block["input"] = _arguments("".join(opened.arguments), str(block.get("name", "")))
-
-
 def _kind(delta: object) -> str:
     return str(delta.get("type")) if isinstance(delta, dict) else type(delta).__name__
 
 
 def _arguments(text: str, tool: str) -> JsonObject:
-    """A tool's input. Raises RemoteProtocolError if the model wrote no JSON object: there is no honest way to send
-    half a call in an unstreamed answer, and an error is retried.
-    """
+    """A tool's input. Raises RemoteProtocolError if the model wrote no JSON object."""
     if not text.strip():
         return {}
     try:

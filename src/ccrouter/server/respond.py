@@ -42,6 +42,7 @@ class HttpReply:
         self._clock = clock
         self._stream_headers: Mapping[str, str] = {}
         self._is_writing = False
+        self._beginning = asyncio.Lock()  # a keep-alive may begin the answer while the answer itself does
         self._last_write = clock()
         self.is_committed = False
         self.has_begun = False
@@ -81,9 +82,11 @@ class HttpReply:
             await self._put(_PING)
 
     async def _begin(self) -> None:
-        self.has_begun = True
-        lines = [*_STREAM_HEADERS, *header_lines({**self._common, **self._stream_headers})]
-        await self._send({"type": "http.response.start", "status": 200, "headers": lines})
+        async with self._beginning:
+            if not self.has_begun:
+                lines = [*_STREAM_HEADERS, *header_lines({**self._common, **self._stream_headers})]
+                await self._send({"type": "http.response.start", "status": 200, "headers": lines})
+                self.has_begun = True
 
     async def _put(self, frames: bytes) -> None:
         self._is_writing = True
