@@ -72,7 +72,7 @@ class Fold:
     def close(self) -> Message:
         """The whole message. Raises RemoteProtocolError if the stream never said that it was finished, or if a call's
         arguments are no JSON object: there is no honest way to send half a call in an unstreamed answer, and an error
-        is retried. Cut by max_tokens, as the stop reason tells, half a call is left out: trying again would cut it again.
+        is retried. Half a call that max_tokens cut, as the stop reason tells, is left out: it would be cut again.
         """
         message = self._message
         if message is None or not self._finished:
