@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def start_banner(config: Config, log: Path | None) -> str:
         parts.append(table(("route", "provider,model"), shown))
     if is_dry_run(config):
         parts.append(_dry_run(config))
-    parts.append(f"Try it:\n{_indented(try_line(config))}\n\nUse it:\n  ccr code")
+    parts.append(f"Try it:\n{_indented(try_line(config))}\n\nUse it:\n  {_program()} code")
     codespace = codespace_lines(config, os.environ)
     if codespace:
         parts.append("\n".join(codespace))
@@ -52,7 +54,7 @@ def try_line(config: Config) -> str:
         body = _TRY.replace('"', '\\"')
         return f'curl.exe -N {url}{key.replace("$", "$env:")} -H "content-type: application/json" -d "{body}"'
     line = f"curl -N {url}{key} -H 'content-type: application/json' -d {shlex.quote(_TRY)}"
-    return f'eval "$(ccr activate)"\n{line}' if key else line
+    return f'eval "$({_program()} activate)"\n{line}' if key else line
 
 
 def codespace_lines(config: Config, environ: Mapping[str, str]) -> list[str]:
@@ -75,6 +77,14 @@ def codespace_lines(config: Config, environ: Mapping[str, str]) -> list[str]:
             "Set APIKEY in the config before making the port public: without it anybody can spend your credits."
         )
     return lines
+
+
+def _program() -> str:
+    """How the user's shell can call this program: by its name if it is on the PATH, else by its place."""
+    if shutil.which("ccr"):
+        return "ccr"
+    own = Path(sys.argv[0])
+    return shlex.quote(str(own)) if own.stem == "ccr" else f"{shlex.quote(sys.executable)} -m ccrouter"
 
 
 def _audience(config: Config) -> str:
