@@ -28,7 +28,7 @@ def health(port: int) -> int:
 def test_first_run(ccr: Ccr, port: int) -> None:
     """With nothing on disk the folder (0700) and a starter config (0600) are made, and the router answers, saying it is dry."""
     child = ccr.spawn("start", "--port", str(port))
-    lines = read_until(child, "ccr code")
+    lines = read_until(child, " code")
     assert lines[0] == f"Loaded JSON config from: {ccr.folder / 'config.json'}"
     assert stat.S_IMODE(ccr.folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((ccr.folder / "config.json").stat().st_mode) == 0o600
@@ -92,7 +92,7 @@ def test_routes_are_shown(ccr: Ccr, port: int) -> None:
         "models": ["m"],
     }
     ccr.configure(PORT=port, Providers=[provider], Router={"default": "local,m", "think": "local,org/m:x,y"})
-    lines = read_until(ccr.spawn("start"), "ccr code")
+    lines = read_until(ccr.spawn("start"), " code")
     rows = [line.split() for line in lines]
     assert ["default", "local,m"] in rows
     assert ["think", "local,org/m:x,y"] in rows
@@ -117,7 +117,7 @@ def test_routes_on_a_terminal(ccr: Ccr, port: int) -> None:
 def test_the_line_to_try_works_as_it_is(ccr: Ccr, port: int) -> None:
     """The curl of the banner, given to a shell as it stands, streams a message to its end."""
     ccr.configure(PORT=port)
-    lines = read_until(ccr.spawn("start"), "ccr code")
+    lines = read_until(ccr.spawn("start"), " code")
     line = next(line.strip() for line in lines if line.strip().startswith("curl"))
     done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert "event: message_stop" in done.stdout, done.stderr
