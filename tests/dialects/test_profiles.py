@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 from ccrouter.config.schema import Endpoint, Provider, Target
+from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.profile_data import PROVIDERS
 from ccrouter.dialects.profile_families import FAMILIES
-from ccrouter.dialects.profiles import Profile, profile_of
+from ccrouter.dialects.profiles import profile_of
 
 
 def target(model="m", *, url="http://127.0.0.1:9/v1", name="mine", profile=None):

@@ -61,6 +61,10 @@ def test_folded(path):
         return
     message = folded(events)
     assert message["role"] == "assistant"
+    if "folds: without the call" in case.upper:
+        assert message["stop_reason"] == "max_tokens"
+        assert not any(block["type"] == "tool_use" for block in message["content"])
+        return
     assert [block["type"] for block in message["content"]] == [
         event.content_block["type"]
         if isinstance(event.content_block, dict)

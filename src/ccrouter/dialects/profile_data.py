@@ -7,8 +7,8 @@ conservative default of `Profile`.
 
 from __future__ import annotations
 
+from ccrouter.dialects.profile import KnownProvider, Profile, family
 from ccrouter.dialects.profile_families import LOW_TO_HIGH
-from ccrouter.dialects.profiles import KnownProvider, Profile, family
 
 GENERIC = KnownProvider(Profile())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccrouter.dialects.profiles import family
+from ccrouter.dialects.profile import family
 
 LOW_TO_HIGH = ("low", "medium", "high")
 

@@ -12,7 +12,8 @@ import msgspec
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Loss, UpstreamRequest
-from ccrouter.dialects.profiles import Profile, profile_of
+from ccrouter.dialects.profile import Profile
+from ccrouter.dialects.profiles import profile_of
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages import carrier
 from ccrouter.messages.request import MessagesRequest

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from ccrouter.dialects.base import Loss
-from ccrouter.dialects.profiles import Profile
+from ccrouter.dialects.profile import Profile
 from ccrouter.errors import UnsupportedContent
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import Block, Source

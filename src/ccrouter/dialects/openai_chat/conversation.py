@@ -15,7 +15,7 @@ from ccrouter.dialects.openai_chat.content import BILLING_PREFIX, Content, Parts
 from ccrouter.dialects.openai_chat.ids import wire_id
 from ccrouter.dialects.openai_chat.reasoning import Replay, replay_of
 from ccrouter.dialects.openai_chat.tools import sent_name
-from ccrouter.dialects.profiles import Profile
+from ccrouter.dialects.profile import Profile
 from ccrouter.errors import ClientError
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import Block, Turn

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import re
 
-from ccrouter.dialects.profiles import Profile
+from ccrouter.dialects.profile import Profile
 
 _PREFIX = "ccrid_"
 _FIT = re.compile(r"[A-Za-z0-9_-]{1,128}")

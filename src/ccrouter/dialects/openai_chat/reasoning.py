@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from ccrouter.dialects.base import Loss
-from ccrouter.dialects.profiles import EFFORTS, Profile
+from ccrouter.dialects.profile import EFFORTS, Profile
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages import carrier
 from ccrouter.messages.request import Block, MessagesRequest

@@ -20,7 +20,8 @@ from ccrouter.dialects.openai_chat.conversation import Conversation
 from ccrouter.dialects.openai_chat.reasoning import reasoning_members
 from ccrouter.dialects.openai_chat.schema import is_closed, output_schema
 from ccrouter.dialects.openai_chat.tools import Toolset, choice_members, toolset_of
-from ccrouter.dialects.profiles import Profile, profile_of
+from ccrouter.dialects.profile import Profile
+from ccrouter.dialects.profiles import profile_of
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import MessagesRequest
 

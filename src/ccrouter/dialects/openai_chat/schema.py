@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ccrouter.dialects.profiles import Profile
+from ccrouter.dialects.profile import Profile
 from ccrouter.jsontypes import JsonObject
 
 #: Nothing real nests deeper; what does is a reference that leads back to itself.

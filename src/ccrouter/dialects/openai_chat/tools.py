@@ -16,7 +16,7 @@ import msgspec
 
 from ccrouter.dialects.base import Loss
 from ccrouter.dialects.openai_chat.schema import tool_parameters
-from ccrouter.dialects.profiles import Profile
+from ccrouter.dialects.profile import Profile
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import MessagesRequest, Tool, ToolChoice
 
