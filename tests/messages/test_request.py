@@ -264,3 +264,17 @@ def test_a_turn_may_be_a_string_and_a_system_turn():
     """Content may be a plain string, and current Claude Code sends turns of role system with settings of their own."""
     request = read('{"messages":[{"role":"system","content":"be brief","output_config":{"effort":"low"}}]}')
     assert (request.turns[0].role, request.turns[0].content) == ("system", "be brief")
+
+
+def test_the_effort_in_force():
+    """A system turn's own effort holds from there on; without one the request's own does."""
+    turns = [
+        {"role": "user", "content": "x"},
+        {"role": "system", "content": "y", "output_config": {"effort": "max"}},
+        {"role": "assistant", "content": "z"},
+        {"role": "system", "content": "y"},
+    ]
+    body = {"model": "m", "messages": turns, "output_config": {"effort": "low"}}
+    assert MessagesRequest.read(msgspec.json.encode(body)).effort == "max"
+    assert MessagesRequest.read(msgspec.json.encode({**body, "messages": turns[:1]})).effort == "low"
+    assert MessagesRequest.read(msgspec.json.encode({"model": "m", "messages": turns[:1]})).effort is None

@@ -52,11 +52,22 @@ class Block(msgspec.Struct, omit_defaults=True):
     cache_control: JsonObject | None = None
 
 
+class OutputConfig(msgspec.Struct, omit_defaults=True):
+    """How much effort (`low` ... `max`) and in what format (`json_schema`) the answer is to be."""
+
+    effort: str | None = None
+    format: JsonObject | None = None
+
+
 class Turn(msgspec.Struct, omit_defaults=True):
-    """One entry of `messages`. `role` is user, assistant or system (current Claude Code puts system turns anywhere)."""
+    """One entry of `messages`. `role` is user, assistant or system.
+
+    Current Claude Code puts system turns anywhere; one may set the effort from there on (`output_config`).
+    """
 
     role: str
     content: str | list[Block] = ""
+    output_config: OutputConfig | None = None
 
 
 class Tool(msgspec.Struct, omit_defaults=True):
@@ -89,13 +100,6 @@ class Thinking(msgspec.Struct, omit_defaults=True):
     type: str
     budget_tokens: int | None = None
     display: str | None = None
-
-
-class OutputConfig(msgspec.Struct, omit_defaults=True):
-    """How much effort (`low` ... `max`) and in what format (`json_schema`) the answer is to be."""
-
-    effort: str | None = None
-    format: JsonObject | None = None
 
 
 class Metadata(msgspec.Struct, omit_defaults=True):
@@ -232,6 +236,14 @@ class MessagesRequest:
     def output_config(self) -> OutputConfig:
         config: OutputConfig | None = self._get("output_config", _output_config)
         return config or OutputConfig()
+
+    @property
+    def effort(self) -> str | None:
+        """The effort in force for the answer: what the last system turn that sets one says, else the request's own."""
+        for turn in reversed(self.turns):
+            if turn.role == "system" and turn.output_config is not None and turn.output_config.effort:
+                return turn.output_config.effort
+        return self.output_config.effort
 
     @cached_property
     def user_id(self) -> str:

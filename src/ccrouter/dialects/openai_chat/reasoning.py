@@ -59,7 +59,7 @@ def reasoning_members(
     thinking = request.thinking
     mode = _mode(thinking.type if thinking else None)
     budget = thinking.budget_tokens if thinking and mode == "on" else None
-    effort = request.output_config.effort or ""
+    effort = request.effort or ""
     losses: list[Loss] = []
     if effort and effort not in EFFORTS:
         losses.append(Loss("output_config.effort", f"unknown effort {effort}: left to the provider"))
@@ -122,7 +122,7 @@ def _openrouter(
     """OpenRouter's `reasoning`: one of effort and max_tokens, never both (docs: reasoning tokens)."""
     if mode == "off":
         return {"reasoning": {"effort": profile.effort_off}} if profile.effort_off else {}
-    if budget is not None and request.output_config.effort is None and profile.accepts_budget:
+    if budget is not None and request.effort is None and profile.accepts_budget:
         limit = request.max_tokens
         if limit is not None:
             budget = min(budget, limit - 1)
