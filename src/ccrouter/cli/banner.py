@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ccrouter.cli.terminal import table
 from ccrouter.config.schema import DRY_RUN, ROUTE_NAMES, Config
-from ccrouter.service.address import base_url, is_loopback
+from ccrouter.loopback import is_loopback
+from ccrouter.service.address import base_url
 
 _TRY = '{"model":"claude-sonnet-4-5","max_tokens":200,"stream":true,"messages":[{"role":"user","content":"Hello"}]}'
 

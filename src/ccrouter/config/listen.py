@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ccrouter.config.kinds import Number
-from ccrouter.config.providers import is_local
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place, Report
 from ccrouter.config.schema import DEFAULT_PORT
+from ccrouter.loopback import is_loopback
 
 DEFAULT_HOST = "127.0.0.1"
 
@@ -69,7 +69,7 @@ def settle_host(top: Record, server: Record | None, overrides: Overrides, *, has
     host = host.strip().removeprefix("[").removesuffix("]")
     if not _is_address(host):
         place.refuse("must be an address or a host name", f'write "{DEFAULT_HOST}"')
-    elif not is_local(host) and not has_key:
+    elif not is_loopback(host) and not has_key:
         place.refuse(
             f"{host} can be reached by others, and there is no APIKEY",
             f'write "APIKEY": "${{CCR_APIKEY}}" and export CCR_APIKEY, or listen on "{DEFAULT_HOST}"',

@@ -17,6 +17,7 @@ from ccrouter.config.report import Place
 from ccrouter.config.schema import DRY_RUN, Endpoint, Provider, Timeouts
 from ccrouter.config.transformers import Customs, Specs, read_transformer
 from ccrouter.errors import Problem
+from ccrouter.loopback import is_loopback
 
 #: The provider that is always there, answers by itself and costs nothing.
 BUILT_IN = Provider(DRY_RUN, (Endpoint("anthropic", "dry-run:"),), models=(DRY_RUN,))
@@ -188,7 +189,7 @@ def _read_proxy(record: Record, general: General, endpoints: Sequence[Endpoint])
     if record.is_written("proxy"):
         return None
     host = (urlsplit(endpoints[0].url).hostname or "") if endpoints else ""
-    if general.proxy and (is_local(host) or is_exempt(host, general.no_proxy)):
+    if general.proxy and (is_loopback(host) or is_exempt(host, general.no_proxy)):
         return ""
     return general.proxy
 
@@ -216,16 +217,6 @@ def is_exempt(host: str, no_proxy: str) -> bool:
         if entry and (host == entry or host.endswith(f".{entry}")):
             return True
     return "*" in [word.strip() for word in no_proxy.split(",")]
-
-
-def is_local(host: str) -> bool:
-    """True for this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _warn_if_remote(record: Record, endpoints: Sequence[Endpoint]) -> None:

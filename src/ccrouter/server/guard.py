@@ -6,25 +6,15 @@ GHSA-8hmm-4crw-vm2c). So without a valid key the Host must be one that we serve,
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from ccrouter.config.schema import Config
 from ccrouter.errors import NotAuthorized
+from ccrouter.loopback import is_loopback
 
 #: Paths that anybody may ask for, key or not: what health checks and clients' first probes need.
 OPEN_PATHS = frozenset({"/", "/health", "/api/hello"})
-
-
-def is_loopback(host: str) -> bool:
-    """True for an address or name that only this machine can reach."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

@@ -15,9 +15,3 @@ def base_url(host: str, port: int) -> str:
     """The URL to give to a client on this machine, without a slash at its end."""
     reached = reachable_host(host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """True if a router bound to `host` can be reached from this machine alone."""
-    host = host.strip("[]")
-    return host in {"localhost", "::1"} or host.startswith("127.")
