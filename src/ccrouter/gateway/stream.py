@@ -161,9 +161,15 @@ class Translation:
 
 
 def _renamed(data: bytes, asked: str) -> bytes:
-    """`message_start` with the asked model; every other byte of its members as it was."""
+    """`message_start` with the asked model; every other byte of its members as it was.
+
+    Raises RemoteProtocolError if there is no message in it: no client could go on from there.
+    """
     members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    message = msgspec.json.decode(members["message"], type=dict[str, msgspec.Raw])
+    try:
+        message = msgspec.json.decode(members["message"], type=dict[str, msgspec.Raw])
+    except (KeyError, msgspec.DecodeError) as error:
+        raise RemoteProtocolError("the stream begins with a message_start without a message") from error
     message["model"] = msgspec.Raw(msgspec.json.encode(asked))
     members["message"] = msgspec.Raw(msgspec.json.encode(message))
     return msgspec.json.encode(members)

@@ -67,7 +67,7 @@ def prepare(request: MessagesRequest) -> MessagesRequest:
     for turn, raw in zip(request.turns, request.raw_turns, strict=True):
         members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         content = _content(turn, members)
-        if content and turn.role == role:
+        if content and turns and turn.role == role:
             turns[-1]["content"].extend(content)
         elif content:
             role = turn.role

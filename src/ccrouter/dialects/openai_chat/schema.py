@@ -49,14 +49,17 @@ def is_closed(schema: Any) -> bool:
         return True
     properties = schema.get("properties")
     if schema.get("type") == "object" or isinstance(properties, dict):
-        names = set(properties or {})
-        if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != names:
+        names, required = sorted(properties or {}), schema.get("required") or []
+        if schema.get("additionalProperties") is not False or not isinstance(required, list):
+            return False
+        if sorted(map(str, required)) != names:
             return False
         if not all(map(is_closed, (properties or {}).values())):
             return False
     inner = [schema[word] for word in ("items", "anyOf") if word in schema]
     definitions = schema.get("$defs")
-    return all(map(is_closed, inner)) and all(map(is_closed, (definitions or {}).values()))
+    defined = list(definitions.values()) if isinstance(definitions, dict) else []
+    return all(map(is_closed, [*inner, *defined]))
 
 
 class _Cleaner:
@@ -82,7 +85,7 @@ class _Cleaner:
         required, properties = cleaned.get("required"), cleaned.get("properties")
         if self._inlines and isinstance(required, list) and isinstance(properties, dict):
             # The same strict server refuses required names that are no properties.
-            cleaned["required"] = [name for name in required if name in properties]
+            cleaned["required"] = [name for name in required if isinstance(name, str) and name in properties]
         return cleaned
 
     def _keep(self, cleaned: JsonObject, word: str, value: Any, depth: int) -> None:
