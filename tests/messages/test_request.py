@@ -97,9 +97,6 @@ def test_an_escaped_name_is_the_name():
         (b'{"n":01}', "not valid JSON"),
         (b'{"messages":"\x01"}', "not valid JSON"),
         (b'{"messages":"\\x41"}', "not valid JSON"),
-        (b'{"messages":"\\ud800"}', "not valid JSON"),
-        (b'{"messages":"\\udc00 x"}', "not valid JSON"),
-        (b'{"\\ud800":1}', "not valid JSON"),
         (b'{"messages":"\xff"}', "not valid JSON"),
         (b'{"\xff":1}', "not valid JSON"),
         (b'{"messages":"\xed\xa0\x80"}', "not valid JSON"),
@@ -278,3 +275,19 @@ def test_the_effort_in_force():
     assert MessagesRequest.read(msgspec.json.encode(body)).effort == "max"
     assert MessagesRequest.read(msgspec.json.encode({**body, "messages": turns[:1]})).effort == "low"
     assert MessagesRequest.read(msgspec.json.encode({"model": "m", "messages": turns[:1]})).effort is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"cut \ud83d here", "cut � here"),
+        (r"cut \uDE00", "cut �"),
+        (r"\ud83d\ude00 whole", "😀 whole"),
+        (r"\ud83d\ud83d\ude00", "�😀"),
+        (r"a literal \\ud83d stays", "a literal \\ud83d stays"),
+    ],
+)
+def test_surrogates_that_stand_alone(text, expected):
+    """Half an emoji, as JavaScript writes a cut text, is a replacement character; whole ones and literals stay."""
+    body = b'{"model":"m","messages":[{"role":"user","content":"' + text.encode() + b'"}]}'
+    assert MessagesRequest.read(body).turns[0].content == expected

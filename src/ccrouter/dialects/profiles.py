@@ -30,8 +30,11 @@ def profile_of(target: Target) -> Profile:
 
 @lru_cache(maxsize=1024)
 def _profile(url: str, named: str, provider: str, model: str) -> Profile:
-    known = _recognise(*_place(url), named, provider)
+    host, port = _place(url)
+    known = _recognise(host, port, named, provider)
     profile = known.profile
+    if profile.is_first_party and named != profile.name and not any(host.endswith(end) for end in known.hosts):
+        profile = replace(profile, is_first_party=False)  # a relay that is merely called so
     for member in (*FAMILIES, *known.families):
         if member.pattern.search(model):
             profile = replace(profile, **member.changes)

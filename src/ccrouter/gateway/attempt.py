@@ -89,7 +89,8 @@ class Attempter:
         asked = request.replace(**dict.fromkeys(("max_tokens", "stream", "temperature", "metadata"), msgspec.UNSET))
         sent = DIALECTS[endpoint.dialect].encode(asked, target, headers)
         body = MessagesRequest.read(sent.body).replace(max_tokens=msgspec.UNSET).encode()
-        counting = Endpoint(endpoint.dialect, endpoint.url + "/count_tokens")
+        path, mark, query = endpoint.url.partition("?")
+        counting = Endpoint(endpoint.dialect, f"{path}/count_tokens{mark}{query}")
         try:
             response = await self._client.send(target.provider, counting, sent.headers, body)
             answer = await _read_short(response)
@@ -122,6 +123,7 @@ class Attempter:
         while True:
             exchange.sent, exchange.provider, exchange.losses = target.model, provider.name, sent.losses
             response = await self._client.send(provider, endpoint, sent.headers, sent.body)
+            exchange.upstream_id = response.headers.get("request-id") or response.headers.get("x-request-id", "")
             if response.status < 300:
                 # A stream may last for minutes, and needs neither the conversation nor what was sent of it.
                 question.request.release()
@@ -130,7 +132,7 @@ class Attempter:
                 response.close()
                 raise _redirected(response, provider)
             body = await _read_short(response)
-            error = dialect.explain(response.status, response.headers, body, provider.name)
+            error = _pointed(dialect.explain(response.status, response.headers, body, provider.name), provider)
             if response.status in {404, 405} and not _is_messages_error(body):
                 raise _EndpointMissing(error)
             name = dialect.refused_member(error, sent)
@@ -294,6 +296,19 @@ async def _read_short(response: UpstreamResponse) -> bytes:
     finally:
         response.close()
     return body
+
+
+def _pointed(error: UpstreamStatus, provider: Provider) -> UpstreamStatus:
+    """A refused key with the place that it came from: that is what its user has to look at."""
+    if error.type != "authentication_error" or not provider.key_source:
+        return error
+    return UpstreamStatus(
+        f"{error} The key comes from {provider.key_source}: check it there.",
+        status=error.status,
+        type=error.type,
+        retry_after=error.retry_after,
+        provider=provider.name,
+    )
 
 
 def _redirected(response: UpstreamResponse, provider: Provider) -> UpstreamStatus:

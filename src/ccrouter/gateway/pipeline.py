@@ -27,6 +27,7 @@ from ccrouter.routing.facts import RequestFacts, read_facts, strip_subagent_tags
 from ccrouter.routing.plan import make_plan, should_fall_back
 from ccrouter.routing.rules import Route, choose
 from ccrouter.routing.sessions import SessionUsage
+from ccrouter.secret import redact
 from ccrouter.upstream.client import UpstreamClient
 
 #: A body of this many bytes takes more than a millisecond to count.
@@ -89,6 +90,7 @@ class Gateway:
         estimate = _Estimate(request, self._memo)
         route, targets = self._decide(facts, estimate, exchange)
         told = {"x-ccr-route": route.name, "x-ccr-model": str(route.target), "x-ccr-reason": route.reason}
+        exchange.told = told
         question = Question(
             request=request,
             headers=headers,
@@ -106,7 +108,7 @@ class Gateway:
             try:
                 await self._attempter.attempt(question, target, reply, exchange)
             except (UpstreamError, UnsupportedContent) as error:
-                attempt.failure = str(error)
+                attempt.failure = redact(str(error), self.config.secrets)
                 first_error = first_error or error
                 if reply.is_committed:
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ccrouter.dialects.base import Loss
@@ -39,6 +40,8 @@ class Exchange:
     stop_reason: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     losses: tuple[Loss, ...] = ()
+    told: Mapping[str, str] = field(default_factory=dict)  # the headers that tell the client of the decision
+    upstream_id: str = ""
     usage: WireUsage = field(default_factory=WireUsage)
     ttft: float | None = None
     total: float = 0.0

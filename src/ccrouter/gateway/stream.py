@@ -15,7 +15,7 @@ import msgspec
 from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Reader
 from ccrouter.errors import RemoteProtocolError, UpstreamError
-from ccrouter.messages.events import BlockStart, MessageDelta, MessageEvent, MessageStop, WireUsage, render
+from ccrouter.messages.events import BlockStart, BlockStop, MessageDelta, MessageEvent, MessageStop, WireUsage, render
 from ccrouter.sse import ServerSentEvent, SseReader, frame
 
 #: What a client profile makes of the events of an answer.
@@ -86,6 +86,8 @@ class Relay:
                 data = event.data
                 if data == b"[DONE]" or not data.strip():  # OpenRouter appends it; Messages has no such event
                     continue
+                if tap.open_blocks and _is_end(event):
+                    out += self._missing_stops()
                 tap.feed(event)
                 if tap.name == "message_start" and self._renames:
                     data = _renamed(data, self._renames)
@@ -97,6 +99,13 @@ class Relay:
         self.is_done = tap.is_done
         self.stop_reason = tap.stop_reason or ""
         return b"".join(out)
+
+    def _missing_stops(self) -> list[bytes]:
+        """The ends of blocks that the upstream forgot: with the message they have ended too; clients wait for them."""
+        stops = [BlockStop(index) for index in self._tap.open_blocks]
+        for stop in stops:
+            self._tap.feed(ServerSentEvent(b"content_block_stop", msgspec.json.encode(stop)))
+        return [render(stop) for stop in stops]
 
 
 class Translation:
@@ -158,6 +167,10 @@ class Translation:
         if self._filter is not None:
             events = self._filter(events)
         return [render(event) for event in events]
+
+
+def _is_end(event: ServerSentEvent) -> bool:
+    return event.event == b"message_delta" or (not event.event and b'"message_delta"' in event.data[:60])
 
 
 def _renamed(data: bytes, asked: str) -> bytes:

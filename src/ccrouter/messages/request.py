@@ -6,6 +6,7 @@ the top level undecoded; each property below decodes its own member, once, when 
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any
 
@@ -150,7 +151,7 @@ class MessagesRequest:
         try:
             if not body.isascii():
                 body.decode()  # raw members are not looked into, so invalid UTF-8 has to be found here
-            request = cls(_members.decode(body))
+            request = cls(_members.decode(_mended(body)))
         except msgspec.ValidationError as error:
             raise ClientError(f"the request body must be a JSON object: {error}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -278,6 +279,23 @@ class MessagesRequest:
             raise ClientError("messages: at least one message is required")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ClientError("max_tokens: must be at least 1")
+
+
+# An escape in JSON text: a surrogate pair, a surrogate alone, or any other, which keeps a literal "\\ud83d" whole.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+
+
+def _mended(body: bytes) -> bytes:
+    """The body with surrogates that stand alone replaced by U+FFFD.
+
+    JavaScript writes them wherever a text was cut in the middle of an emoji; strict readers refuse the whole request
+    for one, on every later turn of the session again.
+    """
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], body)
 
 
 def locate(name: str, error: Exception) -> str:

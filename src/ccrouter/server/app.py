@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import sys
@@ -26,7 +27,7 @@ from starlette.routing import Route, Router
 from ccrouter import __version__
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
-from ccrouter.errors import LocalProtocolError, NoTarget, RouterError
+from ccrouter.errors import ClientError, LocalProtocolError, NoTarget, RouterError
 from ccrouter.gateway.attempt import error_frame
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.gateway.record import Exchange
@@ -68,10 +69,11 @@ class App:
                 Route("/api/hello", self._hello, methods=["GET", "HEAD"]),
                 Route("/api/event_logging/batch", self._telemetry, methods=["POST"]),
                 Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
-                Route("/v1/messages", self._wrong_method, methods=["GET"]),
+                Route("/v1/messages", self._wrong_method, methods=["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]),
                 Route("/v1/models", self._models, methods=["GET"]),
                 Route("/v1/models/{id:path}", self._model, methods=["GET"]),
             ],
+            redirect_slashes=False,
             lifespan=self._lifespan,
         )
         # Not the Starlette application: its outermost layer answers a defect in plain text and raises it again.
@@ -85,6 +87,9 @@ class App:
             return
         if scope["type"] != "http":
             return
+        path = scope["path"]
+        if "//" in path or path[1:].endswith("/"):  # base URLs are often written with a slash at the end
+            scope["path"] = "/" + "/".join(part for part in path.split("/") if part)
         headers = _headers(scope)
         scope["ccr.headers"] = headers
         scope["ccr.request_id"] = request_id = f"req_{secrets.token_hex(12)}"
@@ -105,13 +110,16 @@ class App:
         reply = HttpReply(send, self._pulse, {"request-id": request_id}, self._clock)
         try:
             body = await read_body(receive, headers, self._config.max_body)
-            async with _until_client_leaves(receive):
+            async with _until_client_leaves(receive, reply):
                 await self._running.messages(body, headers, reply, exchange)
             exchange.status = 200
         except RouterError as error:
             await self._fail(reply, error, exchange)
         except ClientGone:
             exchange.status, exchange.error = 499, "the client hung up"
+        except asyncio.CancelledError:  # the router is stopping, and has waited as long as it will
+            stopped = ClientError("the router was stopped", status=503, type="overloaded_error")
+            await self._fail(reply, stopped, exchange)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer in its own form
             self._report(error, exchange.id)
             await self._fail(reply, _defect(exchange.id), exchange)
@@ -136,7 +144,10 @@ class App:
             await reply.write(error_frame(fault))
             await reply.end()
         else:
-            await reply.whole(fault.status, fault_headers(fault), fault.json(exchange.id))
+            headers = {**exchange.told, **fault_headers(fault)}
+            if exchange.upstream_id:
+                headers["x-ccr-upstream-request-id"] = exchange.upstream_id
+            await reply.whole(fault.status, headers, fault.json(exchange.id))
 
     def _redacted(self, fault: Fault) -> Fault:
         """The fault without keys: providers quote them in their own error texts."""
@@ -150,6 +161,8 @@ class App:
 
     async def _refuse(self, send: Send, error: RouterError, request_id: str) -> None:
         fault = fault_of(error)
+        if self._log is not None:
+            self._log.event("warn", "refused", reqId=request_id, status=fault.status, error=fault.message)
         reply = HttpReply(send, self._pulse, {"request-id": request_id}, self._clock)
         await reply.whole(fault.status, {**fault_headers(fault), "connection": "close"}, fault.json(request_id))
 
@@ -212,7 +225,13 @@ class App:
 
     async def _model(self, request: Request) -> Response:
         name = request.path_params["id"]
-        if name in self._running.catalog.models(self._config.router):
+        catalog, router = self._running.catalog, self._config.router
+        # Whatever a request may name is served: by its own route, or by the default one.
+        if (
+            name in catalog.models(router)
+            or catalog.resolve(name, router.default_provider)
+            or "default" in router.routes
+        ):
             return JSONResponse(_model_entry(name))
         raise NoTarget(f"model {name!r} is not listed here; GET /v1/models shows what is")
 
@@ -244,7 +263,7 @@ def fault_headers(fault: Fault) -> dict[str, str]:
     """The headers that clients decide by whether and when to try again."""
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
-        headers["retry-after"] = str(max(0, round(fault.retry_after)))
+        headers["retry-after"] = str(max(0, math.ceil(fault.retry_after)))
     if fault.should_retry is not None:
         headers["x-should-retry"] = "true" if fault.should_retry else "false"
     return headers
@@ -271,7 +290,7 @@ def _with_request_id(send: Send, request_id: str) -> Send:
 
 
 @contextlib.asynccontextmanager
-async def _until_client_leaves(receive: Receive) -> AsyncIterator[None]:
+async def _until_client_leaves(receive: Receive, reply: HttpReply) -> AsyncIterator[None]:
     """Run the body of the `async with` until it is done or the client hangs up; then raise ClientGone in it.
 
     The upstream request ends with it: its connection is closed by the cancellation, and generation (and billing) stops.
@@ -284,8 +303,9 @@ async def _until_client_leaves(receive: Receive) -> AsyncIterator[None]:
         nonlocal has_left
         while (await receive())["type"] != "http.disconnect":
             pass
-        has_left = True
-        task.cancel()
+        if not reply.has_ended:  # after the last byte the server reports a disconnect too
+            has_left = True
+            task.cancel()
 
     watching: asyncio.Task[None] = asyncio.create_task(watch())
     try:

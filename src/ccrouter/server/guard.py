@@ -1,7 +1,8 @@
 """Who may ask for what. One table of routes, deny by default; locality and names are judged here and nowhere else.
 
 A router on loopback is reachable by every page that a browser on the machine opens (DNS rebinding; the Node router had
-GHSA-8hmm-4crw-vm2c). So without a valid key the Host must be one that we serve, and a foreign Origin is always refused.
+GHSA-8hmm-4crw-vm2c). So where no key is asked for the Host must be one that we serve, and a foreign Origin is
+always refused.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ class Guard:
 
     def check(self, path: str, headers: Mapping[str, str]) -> None:
         """Raises NotAuthorized: 401 without a valid key where one is configured, 403 for a foreign Host or Origin."""
-        has_key = self._key is not None and any(self._key.matches(offered) for offered in _offered(headers))
-        if not has_key:
-            self._check_name("Host", headers.get("host", ""), f"//{headers.get('host', '')}")
         if origin := headers.get("origin"):
             self._check_name("Origin", origin, origin)
-        if self._key is None or has_key or path in OPEN_PATHS:
+        if path in OPEN_PATHS:  # health checks come under any name, and learn nothing
+            return
+        if self._key is None:
+            self._check_name("Host", headers.get("host", ""), f"//{headers.get('host', '')}")
+            return
+        if any(self._key.matches(offered) for offered in _offered(headers)):
             return
         if any(_offered(headers)):
             raise NotAuthorized("Invalid API key: it is not the APIKEY of this router's configuration")

@@ -61,6 +61,8 @@ class ExchangeLog:
         }
         if exchange.stop_reason:
             line["stopReason"] = exchange.stop_reason
+        if exchange.upstream_id:
+            line["upstreamId"] = exchange.upstream_id
         if exchange.client:
             line["client"] = exchange.client
         if exchange.error:

@@ -15,14 +15,15 @@ def auth_headers(provider: Provider, endpoint: Endpoint) -> dict[str, str]:
     if not provider.key:
         return {}
     key = provider.key.reveal()
-    match profile_of(Target(provider, "")).auth:
+    auth = profile_of(Target(provider, "")).auth
+    if endpoint.dialect != "anthropic" and auth != "azure-api-key":
+        return {"authorization": f"Bearer {key}"}  # whatever the provider is called: chat servers know nothing else
+    match auth:
         case "x-api-key":
             return {"x-api-key": key}
         case "both":
             return {"x-api-key": key, "authorization": f"Bearer {key}"}
         case "azure-api-key":
             return {"api-key": key}
-        case _:
-            if endpoint.dialect == "anthropic":  # a relay of unknown taste: Messages clients send either
-                return {"x-api-key": key, "authorization": f"Bearer {key}"}
-            return {"authorization": f"Bearer {key}"}
+        case _:  # a relay of unknown taste: Messages clients send either
+            return {"x-api-key": key, "authorization": f"Bearer {key}"}

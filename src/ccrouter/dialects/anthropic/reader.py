@@ -80,6 +80,11 @@ class Tap:
         self.name = ""
 
     @property
+    def open_blocks(self) -> list[int]:
+        """The blocks that have begun and not ended."""
+        return sorted(self._grammar.open)
+
+    @property
     def is_finished(self) -> bool:
         return self._is_body or self._grammar.state in {"ending", "done"}
 
