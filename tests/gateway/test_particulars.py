@@ -9,7 +9,7 @@ import pytest
 
 from ccrouter.server.log import ExchangeLog
 from tests.gateway.conftest import provider, running, text_of
-from tests.upstream import Gate, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
+from tests.upstream import Gate, Reply, Stall, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
 
 SAID = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
 
@@ -138,3 +138,34 @@ async def test_retry_after_is_never_rounded_down(router, upstream: Upstream):
     )
     _, headers, _ = await router.ask(model="anthropic,m1")
     assert headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("limits", "steps", "expected"),
+    [
+        ({"firstByte": 30, "idle": 0.2}, "late start", 200),
+        ({"firstByte": 30, "idle": 0.2}, "silence inside", 504),
+        ({"firstByte": 0.2, "idle": 30}, "no start", 504),
+    ],
+)
+async def test_first_byte_and_idle_are_two_limits(upstream: Upstream, tmp_path, dialect, limits, steps, expected):
+    """The wait for an answer to begin and the silence within one are bounded apart, whichever is the longer."""
+    wire = anthropic_wire.message_stream if dialect == "anthropic" else chat_wire.chat_stream
+    frames = wire("Hello there, this is text")
+    gate = asyncio.Event()
+    script = {
+        "late start": (Gate(gate), *frames),
+        "silence inside": (*frames[:1], Stall()),
+        "no start": (Stall(),),
+    }[steps]
+    upstream.reply(Reply(200, {"content-type": "text/event-stream"}, script))
+    config = {"Providers": [provider(upstream, dialect, timeouts=limits)], "Router": {"default": f"{dialect},m1"}}
+    async with running(config, tmp_path) as router:
+        asking = asyncio.create_task(router.ask(stream=True))
+        if steps == "late start":
+            await upstream.request(1)
+            done, _ = await asyncio.wait({asking}, timeout=0.5)  # longer than idle, and still waiting
+            assert not done
+            gate.set()
+        status, _, raw = await asking
+    assert status == expected, raw

@@ -45,17 +45,27 @@ class UpstreamResponse(Protocol):
 class HttpResponse:
     """An UpstreamResponse over HTTP."""
 
-    def __init__(self, response: aiohttp.ClientResponse, provider: str) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, provider: Provider) -> None:
         self._response = response
-        self._provider = provider
+        self._provider = provider.name
+        limits = provider.timeouts
+        # The library's own time-out is the longer one of the two; a shorter one has to be watched here.
+        self._limit = limits.first_byte if limits.first_byte < limits.idle else None
+        self._later = limits.idle if limits.idle < limits.first_byte else None
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self) -> bytes:
         try:
-            return await self._response.content.readany()
+            if self._limit is None:
+                chunk = await self._response.content.readany()
+            else:
+                async with asyncio.timeout(self._limit):
+                    chunk = await self._response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _failure(error, self._provider) from error
+        self._limit = self._later
+        return chunk
 
     def close(self) -> None:
         if self._response.content.at_eof():
@@ -94,6 +104,7 @@ class UpstreamClient:
         if endpoint.url.startswith("dry-run:"):
             return DryRunResponse(body)
         limits = provider.timeouts
+        longest = max(limits.idle, limits.first_byte)
         try:
             async with asyncio.timeout(limits.first_byte):
                 response = await self._session.post(
@@ -102,11 +113,11 @@ class UpstreamClient:
                     headers=self._headers(provider, endpoint, headers),
                     proxy=self._proxy(provider, endpoint.url),
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.idle),
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=longest),
                 )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _failure(error, provider.name) from error
-        return HttpResponse(response, provider.name)
+        return HttpResponse(response, provider)
 
     def _headers(self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str]) -> dict[str, str]:
         """Least to most particular: ours, the dialect's, the key, what the user configured."""

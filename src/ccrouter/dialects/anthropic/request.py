@@ -53,7 +53,7 @@ def encode(request: MessagesRequest, target: Target, client_headers: Mapping[str
         changes["max_tokens"] = profile.default_max_tokens
         losses.append(Loss("max_tokens", f"absent; {profile.default_max_tokens} sent, the API requires one"))
     for name, value in target.provider.extra_body.items():
-        changes[name] = value
+        changes[name] = msgspec.UNSET if value is None else value  # a null takes the member out, as for chat
     return UpstreamRequest(
         body=request.replace(**changes).encode(),
         headers=_headers(client_headers, profile, streamed=request.stream),
