@@ -8,6 +8,7 @@ from ccrouter.config.endpoint import complaint, endpoints_of
 from ccrouter.config.schema import Endpoint
 
 A, C, R, G = "anthropic", "openai_chat", "openai_responses", "gemini"
+GEMINI_CHAT = "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"
 
 # url, other arguments → (dialect, url), …
 TABLE = [
@@ -53,7 +54,11 @@ TABLE = [
     # a full URL of an unusual kind is taken at its word first
     ("https://gw.example/llm", {}, [(C, "https://gw.example/llm"), (C, "https://gw.example/llm/v1/chat/completions")]),
     # Gemini
-    ("https://generativelanguage.googleapis.com/v1beta/models/", {}, [(G, "https://generativelanguage.googleapis.com/v1beta/models")]),
+    ("https://generativelanguage.googleapis.com/v1beta/models/", {}, [(C, GEMINI_CHAT)]),
+    ("https://generativelanguage.googleapis.com/v1beta/models/", {"wire": ("gemini",)}, [(C, GEMINI_CHAT)]),
+    ("https://generativelanguage.googleapis.com", {"protocol": "gemini"}, [(C, GEMINI_CHAT)]),
+    ("https://generativelanguage.googleapis.com/v1beta/models/g:streamGenerateContent?key=k", {}, [(C, f"{GEMINI_CHAT}?key=k")]),
+    ("https://generativelanguage.googleapis.com/v1beta/models/", {"wire": ("vertex-gemini",)}, [(G, "https://generativelanguage.googleapis.com/v1beta/models")]),
     ("https://generativelanguage.googleapis.com/v1beta/openai/", {}, [(C, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions")]),
     ("https://generativelanguage.googleapis.com", {"protocol": "openai"}, [(C, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions")]),
     ("https://relay.example/gemini", {"wire": ("gemini",)}, [(G, "https://relay.example/gemini")]),

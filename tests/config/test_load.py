@@ -169,3 +169,44 @@ def test_importing_does_nothing():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "[]\n"
+
+
+def test_secrets_are_all_there(tmp_path):
+    """What must not be repeated is known wherever it was written: keys, headers, proxies and queries."""
+    tree = {
+        "APIKEY": "router-key",
+        "PROXY_URL": "http://me:pro%40xy-password@proxy.example:3128",
+        "Providers": [
+            {
+                "name": "p",
+                "api_base_url": "https://me:url-password@p.example/v1?API_KEY=query-key&token=a%2Fb-token&version=public-1",
+                "api_key": "provider-key",
+                "headers": {
+                    "Authorization": "Bearer header-bearer",
+                    "X-Api-KEY": "header-key",
+                    "my-token": "header-token",
+                    "x-secret-1": "header-secret",
+                    "Cookie": "a=header-cookie",
+                    "x-title": "public-title",
+                },
+            }
+        ],
+        "Router": {"default": "p,m"},
+    }
+    revealed = {secret.reveal() for secret in load(write(tmp_path, tree), {}).secrets}
+    assert revealed == {
+        "router-key",
+        "provider-key",
+        "Bearer header-bearer",
+        "header-bearer",
+        "header-key",
+        "header-token",
+        "header-secret",
+        "a=header-cookie",
+        "pro%40xy-password",
+        "pro@xy-password",
+        "url-password",
+        "query-key",
+        "a%2Fb-token",
+        "a/b-token",
+    }

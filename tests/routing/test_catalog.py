@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ccrouter.config.schema import ModelRef, Router
+from ccrouter.config.schema import DRY_RUN, ModelRef, Router
 from ccrouter.errors import NoTarget
 from ccrouter.routing.catalog import Catalog, shown
 from tests.routing.casefile import PROVIDERS, ROUTER, make_provider, make_router
@@ -35,6 +35,14 @@ def test_models_of_a_strict_router():
     """A strict router offers what it names, and nothing that it would deny."""
     router = Router({"default": ModelRef("a", "x")}, is_strict=True, listed=(ModelRef("b", "y"),))
     assert catalog_of(a=["x", "other"], b=["y", "z"]).models(router) == ["a,x", "b,y", "x", "y"]
+
+
+def test_the_dry_run_is_listed_only_where_it_is_all_there_is():
+    """Nobody who has a provider is offered the built-in one, unless the router names it; without any, it is the list."""
+    assert catalog_of(a=["x"], **{DRY_RUN: [DRY_RUN]}).models() == ["a,x", "x"]
+    named = Router({"background": ModelRef(DRY_RUN, DRY_RUN)})
+    assert "dry-run,dry-run" in catalog_of(a=["x"], **{DRY_RUN: [DRY_RUN]}).models(named)
+    assert catalog_of(**{DRY_RUN: [DRY_RUN]}).models() == ["dry-run,dry-run", "dry-run"]
 
 
 def test_provider_names_that_differ_in_case_only():

@@ -26,7 +26,8 @@ PROTOCOLS: Mapping[str, DialectName] = {
 SPOKEN: frozenset[DialectName] = frozenset({"anthropic", "openai_chat"})
 
 GEMINI_HOST = "generativelanguage.googleapis.com"
-GEMINI_CHAT_URL = f"https://{GEMINI_HOST}/v1beta/openai/chat/completions"
+GEMINI_CHAT_PATH = "/v1beta/openai/chat/completions"
+GEMINI_CHAT_URL = f"https://{GEMINI_HOST}{GEMINI_CHAT_PATH}"
 
 _ENDS_IN_VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?:/openai)?$")
 _AUTO_BASE = re.compile(r"(?P<base>(?:.*/api)?)(?:/v1)?")
@@ -54,7 +55,8 @@ def endpoints_of(
 
     `url` is one that `complaint` accepts, `protocol` a word of PROTOCOLS, `wire` what wire formats its transformer
     names; `is_full` says that the user was asked for a full URL, and may have meant an unusual path as it is.
-    The dialects may be ones that are not SPOKEN.
+    The dialects may be ones that are not SPOKEN. Gemini's own API at Google is not among these: the same models answer
+    at its OpenAI-compatible endpoint (https://ai.google.dev/gemini-api/docs/openai), which is given in its place.
     """
     parts = urlsplit(url)._replace(fragment="")
     path = parts.path.rstrip("/")
@@ -66,10 +68,19 @@ def endpoints_of(
             _endpoint("openai_chat", parts, f"{auto['base']}/v1/chat/completions"),
         )
     dialect = dialect or _dialect_by_transformer(wire)
+    if dialect == "gemini" and parts.hostname == GEMINI_HOST and not any(word.startswith("vertex") for word in wire):
+        return (_endpoint("openai_chat", parts, GEMINI_CHAT_PATH),)
     if dialect not in SPOKEN:
         return (_endpoint(dialect, parts, path),)
     paths = _messages_paths if dialect == "anthropic" else _chat_paths
     return tuple(_endpoint(dialect, parts, found) for found in paths(parts.hostname or "", path, is_full=is_full))
+
+
+def is_gemini_by_chat(url: str, protocol: str | None, endpoint: Endpoint) -> bool:
+    """True if `url`, as written, means Gemini's own API, and `endpoint` is the OpenAI-compatible one in its place."""
+    written, found = urlsplit(url), urlsplit(endpoint.url)
+    is_chat = endpoint.dialect == "openai_chat" and (found.hostname, found.path) == (GEMINI_HOST, GEMINI_CHAT_PATH)
+    return is_chat and "/openai" not in written.path and protocol != "openai"
 
 
 def _endpoint(dialect: DialectName, parts: SplitResult, path: str) -> Endpoint:
@@ -116,7 +127,7 @@ def _chat_paths(host: str, path: str, *, is_full: bool) -> list[str]:
     if host == "openrouter.ai":
         return ["/api/v1/chat/completions"]
     if host == GEMINI_HOST:
-        return ["/v1beta/openai/chat/completions"]
+        return [GEMINI_CHAT_PATH]
     if _ENDS_IN_VERSION.search(path):
         return [f"{path}/chat/completions"]
     if is_full and path:

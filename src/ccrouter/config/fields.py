@@ -124,11 +124,16 @@ TOP = Table(
         ),
         Field("NON_INTERACTIVE_MODE", Flag(), "`ccr code` runs claude as in CI.", default="false", need="may"),
         Field("ANTHROPIC_SMALL_FAST_MODEL", Text(), "Handed to claude by `ccr code`.", need="may"),
-        Field("REWRITE_SYSTEM_PROMPT", Text("path"), "A file that replaces Claude Code's system prompt.", need="may"),
+        Field(
+            "REWRITE_SYSTEM_PROMPT",
+            Text("path"),
+            "A file that replaces Claude Code's system prompt. Kept; this version does not apply it yet and says so.",
+            need="may",
+        ),
         Field(
             "CUSTOM_ROUTER_PATH",
             Text("path"),
-            "A custom router. Kept; this version does not run it and says so.",
+            "A custom router. Kept; this version does not run it and says so: use `Router.models`, classes and tags.",
             need="may",
         ),
         Field(
@@ -189,7 +194,8 @@ PROVIDER = Table(
                     "google": "gemini",
                 },
             ),
-            "The wire format, where URL and transformer do not tell. `responses` and `gemini` are not spoken yet.",
+            "The wire format, where URL and transformer do not tell. `responses` is not spoken yet; `gemini` only at "
+            "Google, through its OpenAI-compatible endpoint.",
             aliases=("type", "api"),
             default="from the URL",
         ),
@@ -211,9 +217,15 @@ PROVIDER = Table(
         Field(
             "transformer",
             Raw("object", {"type": ["object", "array", "string"]}),
-            '[Transformers](../configuration.md#transformers): `{ use: [...], "<model>": { use: [...] } }`.',
+            '[Transformers](../configuration.md#transformers): `{ use: [...], "<model>": { use: [...] } }`. '
+            "Those that this version does not apply are warned about by name.",
         ),
-        Field("tokenizer", Anything(), "Classic tokenizer settings. Kept.", need="no"),
+        Field(
+            "tokenizer",
+            Anything(),
+            "Classic tokenizer settings. Kept; this version does not apply them yet and says so.",
+            need="no",
+        ),
         Field("enabled", Flag(), "`false` leaves the provider out.", default="true"),
     ),
 )

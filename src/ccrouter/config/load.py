@@ -166,7 +166,7 @@ def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Con
         is_non_interactive=top.get("NON_INTERACTIVE_MODE", defaults.is_non_interactive),
         small_fast_model=top.get("ANTHROPIC_SMALL_FAST_MODEL"),
         custom_router_path=_custom_router_path(top),
-        rewrite_system_prompt=top.get("REWRITE_SYSTEM_PROMPT"),
+        rewrite_system_prompt=_rewrite_system_prompt(top),
         custom_transformers=tuple(dict(record.values) for record in top.get("transformers", ())),
         plugins=tuple(dict(record.values) for record in top.get("plugins", ())),
         status_line=top.get("StatusLine"),
@@ -202,9 +202,17 @@ def _custom_router_path(top: Record) -> str | None:
     path: str | None = top.get("CUSTOM_ROUTER_PATH")
     if path:
         top.at("CUSTOM_ROUTER_PATH").warn(
-            "is a custom router, which this version does not run; requests are routed by `Router` alone",
-            "`Router.models`, request classes and project routers may do the same",
+            "YOUR CUSTOM ROUTER DOES NOT RUN: this version ignores the file, and routes requests by `Router` alone",
+            "move its rules to `Router.models` (patterns of model names), `Router.<class>` (classes of requests) and "
+            "subagent tags in prompts; custom routers in Python come in a later version",
         )
+    return path
+
+
+def _rewrite_system_prompt(top: Record) -> str | None:
+    path: str | None = top.get("REWRITE_SYSTEM_PROMPT")
+    if path:
+        top.at("REWRITE_SYSTEM_PROMPT").warn("accepted, but this version does not apply it yet")
     return path
 
 

@@ -10,12 +10,12 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from ccrouter.config.draft import ProviderDraft
-from ccrouter.config.endpoint import GEMINI_CHAT_URL, SPOKEN, complaint, endpoints_of
+from ccrouter.config.endpoint import GEMINI_CHAT_URL, GEMINI_HOST, SPOKEN, complaint, endpoints_of, is_gemini_by_chat
 from ccrouter.config.kinds import KeyText
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place
 from ccrouter.config.schema import DRY_RUN, Endpoint, Provider, Timeouts
-from ccrouter.config.transformers import Customs, Specs, read_transformer
+from ccrouter.config.transformers import Customs, Specs, read_transformer, unapplied
 from ccrouter.errors import Problem
 from ccrouter.loopback import is_loopback
 
@@ -89,6 +89,7 @@ def settle_provider(draft: ProviderDraft, general: General) -> Settled:
     key: KeyText | None = record.get("api_key")
     if key is None:
         _warn_if_remote(record, endpoints)
+    _warn_of_differences(record, endpoints, specs)
     profile = record.get("profile")
     provider = Provider(
         name=draft.name,
@@ -139,7 +140,12 @@ def _unspoken(record: Record, endpoints: Sequence[Endpoint], specs: Specs) -> li
         for endpoint in endpoints
         if endpoint.dialect not in SPOKEN
     ]
-    written += [(record.at("transformer").key(model), name) for model, name in specs.model_wire.items()]
+    is_google = any(urlsplit(endpoint.url).hostname == GEMINI_HOST for endpoint in endpoints)
+    written += [
+        (record.at("transformer").key(model), name)
+        for model, name in specs.model_wire.items()
+        if not (is_google and name == "gemini")
+    ]
     for place, name in written:
         hint = "use the provider's Chat Completions endpoint (…/v1/chat/completions) and leave the transformer out"
         if name == "gemini":
@@ -217,6 +223,21 @@ def is_exempt(host: str, no_proxy: str) -> bool:
         if entry and (host == entry or host.endswith(f".{entry}")):
             return True
     return "*" in [word.strip() for word in no_proxy.split(",")]
+
+
+def _warn_of_differences(record: Record, endpoints: Sequence[Endpoint], specs: Specs) -> None:
+    """Says what is done otherwise than it is written, and what is not done at all."""
+    url = record.get("api_base_url", "")
+    if endpoints and is_gemini_by_chat(url, record.get("protocol"), endpoints[0]):
+        record.at("api_base_url").warn(
+            "names Gemini's own API; requests go through Gemini's OpenAI-compatible endpoint instead",
+            f'write "{GEMINI_CHAT_URL}" and leave the transformer `gemini` out',
+        )
+    is_messages = bool(endpoints) and endpoints[0].dialect == "anthropic"
+    for what in unapplied(specs, is_messages=is_messages):
+        record.place.warn(f"{what}: accepted, but this version does not apply it yet")
+    if record.get("tokenizer"):
+        record.at("tokenizer").warn("accepted, but this version does not apply it yet")
 
 
 def _warn_if_remote(record: Record, endpoints: Sequence[Endpoint]) -> None:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from ccrouter.config.credentials import in_headers, in_url
 from ccrouter.errors import Problem
 from ccrouter.jsontypes import JsonObject
 from ccrouter.secret import Secret
@@ -169,6 +170,15 @@ class Config:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """Every secret in here, for the removal of secrets from texts that others wrote."""
-        keys = [provider.key for provider in self.providers if provider.key]
-        return (*([self.api_key] if self.api_key else []), *keys)
+        """Every secret in here, none twice, for the removal of secrets from texts that others wrote.
+
+        These are keys, headers whose names speak of secrets, passwords in the URLs of proxies and endpoints, and keys
+        in the queries of endpoints.
+        """
+        texts = [self.api_key.reveal()] if self.api_key else []
+        for provider in self.providers:
+            texts += [provider.key.reveal()] if provider.key else []
+            texts += in_headers(provider.headers)
+            for url in (provider.proxy or "", *(endpoint.url for endpoint in provider.endpoints)):
+                texts += in_url(url)
+        return tuple(Secret(text) for text in dict.fromkeys(texts) if text)

@@ -44,6 +44,16 @@ BUILT_IN = (
 )
 
 
+#: Those that are applied to chat requests, options and all.
+APPLIED = frozenset({"openrouter", "customparams", "maxtoken", "maxcompletiontokens", "sampling", "reasoning"})
+
+#: Those whose whole effect every chat request has anyway, by the provider's profile or because answers are read so.
+NEEDLESS = frozenset({"streamoptions", "cleancache", "cerebras", "extrathinktag", "enhancetool"})
+
+#: Those of which the same is true as long as they have no options.
+NEEDLESS_BARE = frozenset({"deepseek", "groq", "vercel"})
+
+
 @dataclass(frozen=True, slots=True)
 class Customs:
     """The names that custom transformers of the file may have. `is_open`: some say theirs only in their own code."""
@@ -114,6 +124,28 @@ def read_transformer(value: Json, place: Place, customs: Customs) -> Specs:
             hint = 'did you mean "use"?' if closest(key, ("use",)) else 'a model\'s own are written { "use": [...] }'
             place.key(key).refuse("is neither `use` nor the transformers of a model", hint)
     return Specs(wire, transforms, by_model, model_wire)
+
+
+def unapplied(specs: Specs, *, is_messages: bool) -> list[str]:
+    """What of `specs` is without effect though it should have one, each named as in a message, none twice.
+
+    `is_messages` says that the provider speaks Messages, where requests go out as they came: no options apply there.
+    """
+    scopes = [("", specs.transforms), *((f' of model "{model}"', own) for model, own in specs.by_model.items())]
+    at = " (on a Messages endpoint)" if is_messages else ""
+    names = [
+        f'transformer "{spec.name}"{scope}{at if spec.options else ""}'
+        for scope, found in scopes
+        for spec in found
+        if not _is_served(spec, is_messages=is_messages)
+    ]
+    return list(dict.fromkeys(names))
+
+
+def _is_served(spec: TransformSpec, *, is_messages: bool) -> bool:
+    if spec.options:
+        return not is_messages and spec.name in APPLIED | NEEDLESS
+    return spec.name in APPLIED | NEEDLESS | NEEDLESS_BARE
 
 
 def _sift(specs: Sequence[TransformSpec]) -> tuple[tuple[str, ...], tuple[TransformSpec, ...]]:

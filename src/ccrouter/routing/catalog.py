@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ccrouter.config.schema import ModelRef, Provider, Router, Target
+from ccrouter.config.schema import DRY_RUN, ModelRef, Provider, Router, Target
 from ccrouter.errors import NoTarget
 
 
@@ -91,10 +91,12 @@ class Catalog:
         """The ids that a client may ask for, without repetition: "provider,model" for every model that a provider lists
         or the router names; bare ids where exactly one provider lists them; aliases that are names, not patterns.
 
-        Of a strict router, only what it names. A bare Claude id, asked for, follows the router's routes.
+        Of a strict router, only what it names. The built-in provider is listed where it is the only one. A bare Claude
+        id, asked for, follows the router's routes.
         """
         router = router or Router()
-        listed = [] if router.is_strict else [ModelRef(p.name, m) for p in self.providers for m in p.models]
+        offered = [p for p in self.providers if p.name != DRY_RUN] or self.providers
+        listed = [] if router.is_strict else [ModelRef(p.name, m) for p in offered for m in p.models]
         targets = [target for ref in (*listed, *refs_of(router)) if (target := self.target(ref)) is not None]
         bare = [target.model for target in targets if self._is_only_listing(target)]
         aliases = [pattern for pattern, ref in router.aliases if not set(pattern) & set("*?[") and self.target(ref)]

@@ -170,9 +170,10 @@ def read_facts(request: MessagesRequest, headers: Mapping[str, str], subagent_mo
 def strip_subagent_tags(request: MessagesRequest) -> tuple[MessagesRequest, str | None]:
     """The request without `<CCR-SUBAGENT-MODEL>` tags, and the model that the first of them names, None if none does.
 
-    Looked for in the system blocks and in the text of the first two user turns; never in a tool's result, which may
-    come from anywhere. A block with nothing else in it goes too, unless it is the only one of its list. All bytes but
-    the texts that held a tag stay as they were; without a tag the request itself comes back.
+    Looked for in the system blocks, in the text of the first two user turns and of the system turns before the second
+    (Claude Code 2.1 puts prompts there); never in a tool's result, which may come from anywhere. A block with nothing
+    else in it goes too, unless it is the only one of its list. All bytes but the texts that held a tag stay as they
+    were; without a tag the request itself comes back.
     """
     found: list[str] = []
     changed: dict[str, msgspec.Raw] = {}
@@ -190,19 +191,20 @@ def strip_subagent_tags(request: MessagesRequest) -> tuple[MessagesRequest, str 
 
 
 def _strip_turns(raws: list[msgspec.Raw], found: list[str]) -> list[msgspec.Raw] | None:
-    """The turns, the first two of the user's without tags; None if those have none."""
+    """The turns, up to the second of the user's without tags; None if those have none. Answers keep theirs."""
     turns = list(raws)
     users, before = 0, len(found)
     for index, raw in enumerate(raws):
         place = f"messages[{index}]"
-        if _decode(_head, raw, place).role != "user":
+        role = _decode(_head, raw, place).role
+        if role not in ("user", "system"):
             continue
         if _MARKER.search(raw):
             members = _decode(_raw_object, raw, place)
             content = _strip_content(members.get("content", msgspec.Raw(b"null")), found, place + ".content")
             if content is not None:
                 turns[index] = msgspec.Raw(msgspec.json.encode(members | {"content": content}))
-        users += 1
+        users += role == "user"
         if users == 2:
             break
     return turns if len(found) > before else None

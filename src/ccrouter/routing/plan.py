@@ -12,7 +12,7 @@ from ccrouter.errors import (
     UpstreamStatus,
     UpstreamUnreachable,
 )
-from ccrouter.routing.catalog import Catalog, shown
+from ccrouter.routing.catalog import Catalog
 from ccrouter.routing.rules import Route
 
 #: Routes with fallbacks of their own and no others. The Node router, whose configurations we read, files every other
@@ -36,7 +36,7 @@ _OVERFLOW = re.compile(
 def make_plan(route: Route, router: Router, catalog: Catalog) -> tuple[Target, ...]:
     """The targets to try, best first, none twice: the route's own, then its fallbacks.
 
-    A fallback whose provider is not configured is left out; `missing_fallbacks` says which.
+    A fallback whose provider is not configured is left out: loading the configuration has said which.
     """
     targets = [route.target]
     for ref in router.fallback.get(_fallback_name(route, router), ()):
@@ -44,16 +44,6 @@ def make_plan(route: Route, router: Router, catalog: Catalog) -> tuple[Target, .
         if target is not None and target not in targets:
             targets.append(target)
     return tuple(targets)
-
-
-def missing_fallbacks(router: Router, catalog: Catalog) -> tuple[str, ...]:
-    """Why some of the router's fallbacks can never be tried, one sentence each."""
-    return tuple(
-        f"fallback.{name}[{index}] is {shown(str(ref))}, and no such provider is configured"
-        for name, chain in router.fallback.items()
-        for index, ref in enumerate(chain)
-        if catalog.target(ref) is None
-    )
 
 
 def _fallback_name(route: Route, router: Router) -> str:
