@@ -74,10 +74,10 @@ TOO_HIGH = [
      16384),
     ("Range of max_tokens should be [1, 65536]", 65536),
     ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8192),
-    ("`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the "
-     "`context_window` for this model", 8192),
-    ("Unable to submit request because it has a maxOutputTokens value of 128000 but the supported range is from 1 "
-     "(inclusive) to 65537 (exclusive). Update the value and try again.", 65536),
+    (("`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the "
+     "`context_window` for this model"), 8192),
+    (("Unable to submit request because it has a maxOutputTokens value of 128000 but the supported range is from 1 "
+     "(inclusive) to 65537 (exclusive). Update the value and try again."), 65536),
     ("max_tokens must be between 1 and 4096", 4096),
     ("max_tokens: 128000 > 64000, which is the maximum allowed number of output tokens for m1", 64000),
     ("max_tokens: Input should be less than or equal to 16,384", 16384),
@@ -120,11 +120,17 @@ async def test_a_limit_under_the_other_name(router, upstream: Upstream):
 @pytest.mark.parametrize(
     "words",
     [
-        "This model's maximum context length is 8192 tokens. However, you requested 137000 tokens (9000 in the messages, "
-        "128000 in the completion). Please reduce the length of the messages or completion.",
-        "'max_tokens' is too large: 128000. This model's maximum context length is 32768 tokens and your request has 9000 "
-        "input tokens (128000 > 32768 - 9000)",
+        (
+            "This model's maximum context length is 8192 tokens. However, you requested 137000 tokens (9000 in the messages, "
+            "128000 in the completion). Please reduce the length of the messages or completion."
+        ),
+        (
+            "'max_tokens' is too large: 128000. This model's maximum context length is 32768 tokens and your request has 9000 "
+            "input tokens (128000 > 32768 - 9000)"
+        ),
         "prompt is too long: 210000 tokens > 200000 maximum",
+        "max_tokens is too large: at most 500 tokens are left of the context length",
+        "max_tokens is too large: at most 8000 tokens per minute",
         "max_tokens must be less than or equal to 200000",
     ],
 )

@@ -8,7 +8,7 @@ conservative default of `Profile`.
 from __future__ import annotations
 
 from ccrouter.dialects.profile import KnownProvider, Profile, family
-from ccrouter.dialects.profile_families import LOW_TO_HIGH
+from ccrouter.dialects.profile_families import LOW_TO_HIGH, OPENAI_FAMILIES
 
 GENERIC = KnownProvider(Profile())
 
@@ -39,14 +39,6 @@ _OPENAI = Profile(
     accepts_parallel_flag=True,
     accepts_response_format="json_schema",
     session_member="prompt_cache_key",
-)
-_OPENAI_FAMILIES = (
-    # 400 "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions"
-    # (openai/openai-openapi#541): up to 5.5 leaving it out is enough, from 5.6 on it has to be "none" in so many words.
-    family(r"gpt-5\.[2-5](?!\d)(?!.*-chat)", effort_with_tools=""),
-    family(r"gpt-5\.([6-9]|\d\d)(?!.*-chat)", effort_with_tools="none"),
-    # 400 "Unsupported parameter: 'parallel_tool_calls'"
-    family(r"^o[134](-|$)", accepts_parallel_flag=False),
 )
 
 _OPENROUTER = Profile(
@@ -188,7 +180,7 @@ _QWEN_STYLE = {"reasoning_style": "qwen"}
 #: In the order of recognition; a more special host before a more general one.
 PROVIDERS = (
     KnownProvider(_OPENROUTER, hosts=("openrouter.ai",), names=("open-router",), families=_OPENROUTER_FAMILIES),
-    KnownProvider(_OPENAI, hosts=("api.openai.com",), families=_OPENAI_FAMILIES),
+    KnownProvider(_OPENAI, hosts=("api.openai.com",), families=OPENAI_FAMILIES),
     KnownProvider(
         # platform.claude.com/docs/en/api/openai-sdk: strict, response_format and penalties are ignored there
         Profile(
@@ -223,6 +215,9 @@ PROVIDERS = (
             family(r"gemini-[3-9]", effort_off="low", placeholder_signature="skip_thought_signature_validator"),
             family(r"gemini-[3-9].*flash", effort_off="minimal"),
             family(r"gemini-(1|2\.0)|gemma", reasoning_style="none"),
+            # ai.google.dev/gemini-api/docs/models: the output token limit
+            family(r"gemini-2\.0-flash", max_tokens_cap=8192),
+            family(r"gemini-(2\.5|3).*(pro|flash)", max_tokens_cap=65536),
         ),
     ),
     KnownProvider(
@@ -231,6 +226,10 @@ PROVIDERS = (
             # "default" is the only other word that Qwen takes there; it is what is meant by saying nothing.
             family(r"qwen3|qwen-3", reasoning_style="effort", efforts=(), effort_off="none"),
             family(r"kimi|llama-3|gpt-oss|qwen", accepts_images=False),
+            # console.groq.com/docs/models: max completion tokens
+            family(r"llama-3\.3-70b-versatile", max_tokens_cap=32768),
+            family(r"gpt-oss-\d+b$", max_tokens_cap=65536),
+            family(r"llama-4-(scout|maverick)", max_tokens_cap=8192),
         ),
     ),
     KnownProvider(_MISTRAL, hosts=("api.mistral.ai", "codestral.mistral.ai"), names=("mistralai", "codestral")),
@@ -242,7 +241,10 @@ PROVIDERS = (
             family(r"k2\.[56]", reasoning_style="thinking"),
             # Always thinking; "disabled" is an error.
             family(r"k2\.7", reasoning_style="thinking", can_disable_thinking=False),
-            family(r"k[3-9]", reasoning_style="effort", efforts=("low", "high", "max"), effort_off="low"),
+            family(
+                r"k[3-9]", reasoning_style="effort", efforts=("low", "high", "max"), effort_off="low",
+                can_disable_thinking=False,
+            ),
         ),
     ),
     KnownProvider(
@@ -262,7 +264,10 @@ PROVIDERS = (
     ),
     KnownProvider(
         _DASHSCOPE, hosts=("aliyuncs.com",), names=("qwen", "alibaba", "bailian", "modelstudio"),
-        families=(family(r"deepseek|glm|kimi|minimax", accepts_parallel_flag=False),),
+        families=(
+            family(r"deepseek|glm|kimi|minimax", accepts_parallel_flag=False),
+            family(r"^qwen3-coder-(plus|flash)", max_tokens_cap=65536),
+        ),
     ),
     KnownProvider(
         Profile(name="modelscope", docs="https://modelscope.cn/docs/model-service/API-Inference/intro"),
@@ -376,7 +381,7 @@ PROVIDERS = (
             accepts_mid_system=True, tool_id_limit=40, accepts_response_format="json_schema",
         ),
         hosts=("models.github.ai", "models.inference.ai.azure.com"), names=("github-models", "githubmodels"),
-        families=_OPENAI_FAMILIES,
+        families=OPENAI_FAMILIES,
     ),
     KnownProvider(
         # learn.microsoft.com/azure/ai-foundry/openai/reference: the key goes into `api-key`
@@ -386,6 +391,6 @@ PROVIDERS = (
             accepts_parallel_flag=True, accepts_response_format="json_schema",
         ),
         hosts=("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"), names=("azure-openai",),
-        families=_OPENAI_FAMILIES,
+        families=OPENAI_FAMILIES,
     ),
 )  # fmt: skip

@@ -13,14 +13,27 @@ FAMILIES = (
     family(
         r"(^|/)(gpt-5(?!.*-chat)|o[134](-|$))",
         max_tokens_field="max_completion_tokens", accepts_sampling=False, max_stops=0, reasoning_style="effort",
-        efforts=LOW_TO_HIGH, effort_off="low", system_role="developer",
+        efforts=LOW_TO_HIGH, effort_off="low", system_role="developer", can_disable_thinking=False,
     ),
     family(r"(^|/)gpt-5(?!.*-chat)", min_max_tokens=16, efforts=("minimal", *LOW_TO_HIGH), effort_off="minimal"),
     # From 5.1 on "minimal" is gone and "none" is there; from 5.2 on "xhigh".
-    family(r"(^|/)gpt-5\.1(?!.*-chat)", efforts=("none", *LOW_TO_HIGH), effort_off="none"),
-    family(r"(^|/)gpt-5\.([2-9]|\d\d)(?!.*-chat)", efforts=("none", *LOW_TO_HIGH, "xhigh"), effort_off="none"),
+    family(r"(^|/)gpt-5\.1(?!.*-chat)", efforts=("none", *LOW_TO_HIGH), effort_off="none", can_disable_thinking=True),
+    family(
+        r"(^|/)gpt-5\.([2-9]|\d\d)(?!.*-chat)",
+        efforts=("none", *LOW_TO_HIGH, "xhigh"), effort_off="none", can_disable_thinking=True,
+    ),
     # Open weights: effort is part of the chat template and cannot be none.
-    family(r"gpt-oss", reasoning_style="effort", efforts=LOW_TO_HIGH, effort_off="low", accepts_images=False),
+    family(
+        r"gpt-oss",
+        reasoning_style="effort", efforts=LOW_TO_HIGH, effort_off="low", accepts_images=False,
+        can_disable_thinking=False,
+    ),
+    # The template, or the maker, has no way to switch reasoning off (their model cards; ai.google.dev/gemini-api/docs/
+    # thinking for Gemini).
+    family(
+        r"kimi[-/_]?k2-thinking|minimax-m2|qwen-?3.*-thinking|qwq|deepseek[-/_]?(reasoner|r1)|gemini-(2\.5-pro|[3-9])",
+        can_disable_thinking=False,
+    ),
     # A turn with tool calls has to bring its reasoning back, or: 400 "reasoning_content must be passed back"
     # (api-docs.deepseek.com/guides/thinking_mode). The models read text only.
     family(r"deepseek", accepts_images=False),
@@ -39,3 +52,18 @@ FAMILIES = (
     # Magistral and Mistral's small models think in parts of `content`, which need not be sent back.
     family(r"mistral|magistral|devstral|codestral", replays_reasoning=""),
 )  # fmt: skip
+
+#: OpenAI's models where OpenAI or Microsoft serves them.
+OPENAI_FAMILIES = (
+    # 400 "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions"
+    # (openai/openai-openapi#541): up to 5.5 leaving it out is enough, from 5.6 on it has to be "none" in so many words.
+    family(r"gpt-5\.[2-5](?!\d)(?!.*-chat)", effort_with_tools=""),
+    family(r"gpt-5\.([6-9]|\d\d)(?!.*-chat)", effort_with_tools="none"),
+    # 400 "Unsupported parameter: 'parallel_tool_calls'"
+    family(r"^o[134](-|$)", accepts_parallel_flag=False),
+    # "max_tokens is too large ... This model supports at most N completion tokens" (400)
+    family(r"gpt-4o(?!.*(audio|realtime))", max_tokens_cap=16384),
+    family(r"gpt-4o-2024-05-13|gpt-4-turbo", max_tokens_cap=4096),
+    family(r"gpt-4\.1", max_tokens_cap=32768),
+    family(r"^(o1|o3|o3-mini|o4-mini)(-20|$)", max_tokens_cap=100_000),
+)

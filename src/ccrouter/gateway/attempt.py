@@ -33,6 +33,8 @@ from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
 
 #: No error body needs more; a provider that sends gigabytes of it is not indulged.
 _MAX_SHORT_BODY = 256 * 1024
+#: A server that finds ever new things to refuse is not negotiated with.
+_MOST_AMENDMENTS = 6
 _MAX_ANSWER_BODY = 256 * 1024 * 1024
 
 
@@ -136,7 +138,7 @@ class Attempter:
             if response.status in {404, 405} and not _is_messages_error(body):
                 raise _EndpointMissing(error)
             name = dialect.refused_member(error, sent)
-            if not name or name in refused:
+            if not name or name in refused or len(refused) >= _MOST_AMENDMENTS:
                 raise error
             refused = (*refused, name)
             self._refused[provider.name, target.model] = refused

@@ -6,6 +6,8 @@ that does not fit is decoded once more with lax types (numbers as strings and th
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import msgspec
@@ -118,21 +120,63 @@ class ChatChunk(msgspec.Struct):
     base_resp: JsonObject | None = None
 
 
+class TornChunk(ChatChunk):
+    """A chunk whose texts may hold halves of characters: lone surrogates, which nothing else here can encode."""
+
+
 _decoder = msgspec.json.Decoder(ChatChunk)
 _lax_decoder = msgspec.json.Decoder(ChatChunk, strict=False)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+#: Members whose text goes on in the next chunk; a half anywhere else has nothing to wait for.
+_CONTINUED = frozenset({"content", "reasoning_content", "reasoning", "thinking", "arguments", "text", "summary"})
 
 
 def read_chunk(data: bytes) -> ChatChunk:
-    """The chunk in `data`. Raises RemoteProtocolError for what is not JSON or not of this shape."""
+    """The chunk in `data`; a TornChunk if characters are cut in two in it. Raises RemoteProtocolError for what is not
+    JSON or not of this shape.
+    """
     try:
-        return _decoder.decode(data)
-    except msgspec.ValidationError:
         try:
+            return _decoder.decode(data)
+        except msgspec.ValidationError:
             return _lax_decoder.decode(data)
-        except msgspec.ValidationError as error:
-            raise RemoteProtocolError(f"the provider sent a chunk that is no chat completion: {error}") from error
+    except msgspec.ValidationError as error:
+        raise RemoteProtocolError(f"the provider sent a chunk that is no chat completion: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        torn = _read_torn(data)
+        if torn is not None:
+            return torn
         raise RemoteProtocolError(f"the provider sent corrupt JSON: {error}") from error
+
+
+def _read_torn(data: bytes) -> TornChunk | None:
+    """The chunk in `data`, which msgspec refuses, if that is for its lone surrogates; else None."""
+    if not _SURROGATE.search(data):
+        return None
+    try:
+        value = _without_halves(json.loads(data))
+        return msgspec.convert(value, TornChunk, strict=False)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+
+
+def _without_halves(value: Any, *, is_continued: bool = False) -> Any:
+    """`value` with U+FFFD for halves of characters where no text goes on."""
+    if isinstance(value, dict):
+        return {
+            _without_halves(name): _without_halves(inner, is_continued=name in _CONTINUED)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_halves(inner) for inner in value]
+    if isinstance(value, str) and not is_continued:
+        return joined(value)
+    return value
+
+
+def joined(text: str) -> str:
+    """`text` with its surrogate pairs as characters, and everything that is half of one as U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def is_error(chunk: ChatChunk) -> bool:

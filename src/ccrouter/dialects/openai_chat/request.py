@@ -17,6 +17,7 @@ from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Loss, UpstreamRequest
 from ccrouter.dialects.openai_chat.content import Content
 from ccrouter.dialects.openai_chat.conversation import Conversation
+from ccrouter.dialects.openai_chat.parameters import apply_transforms
 from ccrouter.dialects.openai_chat.reasoning import reasoning_members
 from ccrouter.dialects.openai_chat.schema import is_closed, output_schema
 from ccrouter.dialects.openai_chat.tools import Toolset, choice_members, toolset_of
@@ -35,6 +36,11 @@ _KNOWN = frozenset(
         "anthropic_beta", "thread", "context_management",
     }
 )  # fmt: skip
+
+
+#: Below so many tokens the reasoning of a model that always reasons leaves nothing for the answer; what it gets then.
+_SHORT = 2048
+_HEADROOM = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def encode(request: MessagesRequest, target: Target) -> ChatRequest:
     _stream(body, request, profile, has_tools=bool(tools.schemas))
     losses += _unknown(request)
     return ChatRequest(
-        body=msgspec.json.encode(_merged(body, target.provider.extra_body)),
+        body=msgspec.json.encode(_merged(apply_transforms(body, target), target.provider.extra_body)),
         headers={"accept": "text/event-stream" if request.stream else "application/json", **profile.default_headers},
         losses=tuple(losses),
         names={**conversation.names, **tools.names},
@@ -97,10 +103,13 @@ def _limits(request: MessagesRequest, profile: Profile) -> tuple[dict[str, Any],
     losses: list[Loss] = []
     limit = request.max_tokens
     if limit is not None:
-        fitting = max(limit, profile.min_max_tokens)
+        wanted = _with_headroom(limit, request, profile)
+        fitting = max(wanted, profile.min_max_tokens)
         if profile.max_tokens_cap is not None:
             fitting = min(fitting, profile.max_tokens_cap)
-        if fitting != limit:
+        if wanted != limit and fitting > limit:
+            losses.append(Loss("max_tokens", f"{limit} sent as {fitting}: the model always reasons, and that counts"))
+        elif fitting != limit:
             losses.append(Loss("max_tokens", f"{limit} sent as {fitting}, the nearest that the model takes"))
         members[profile.max_tokens_field] = fitting
     for name, is_accepted in (
@@ -121,6 +130,15 @@ def _limits(request: MessagesRequest, profile: Profile) -> tuple[dict[str, Any],
     if len(stops) > profile.max_stops:
         losses.append(Loss("stop_sequences", f"only the first {profile.max_stops} of {len(stops)} sent"))
     return members, losses
+
+
+def _with_headroom(limit: int, request: MessagesRequest, profile: Profile) -> int:
+    """`limit`, with room for reasoning that cannot be switched off and would eat a short answer: Claude Code's
+    auto-mode check leaves 64 tokens. A limit of 1 only asks whether the model is there.
+    """
+    thinking = request.thinking
+    is_short = 1 < limit < _SHORT and (thinking is None or thinking.type == "disabled")
+    return limit + _HEADROOM if is_short and not profile.can_disable_thinking else limit
 
 
 def _stream(body: dict[str, Any], request: MessagesRequest, profile: Profile, *, has_tools: bool) -> None:

@@ -14,8 +14,17 @@ import msgspec
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import UpstreamRequest
 from ccrouter.dialects.openai_chat.calls import Calls
-from ccrouter.dialects.openai_chat.chunks import ChatChoice, ChatChunk, ChatDelta, ContentPart, is_error, read_chunk
+from ccrouter.dialects.openai_chat.chunks import (
+    ChatChoice,
+    ChatChunk,
+    ChatDelta,
+    ContentPart,
+    TornChunk,
+    is_error,
+    read_chunk,
+)
 from ccrouter.dialects.openai_chat.citations import Citations
+from ccrouter.dialects.openai_chat.halves import Halves
 from ccrouter.dialects.openai_chat.request import ChatRequest
 from ccrouter.dialects.openai_chat.tags import ThinkTags
 from ccrouter.dialects.openai_chat.thoughts import Thoughts
@@ -72,6 +81,7 @@ class ChatReader:
         self._citations = Citations(as_results=chat.asks_web_search)
         self._tags = ThinkTags() if profile.think_tags else None
         self._textual = TextCallReader(chat.schemas) if chat.schemas else None
+        self._halves = Halves()
         self._blank = ""  # white space that begins a text: a block of nothing else is refused later
         self._in_text = False
         self._has_text = False
@@ -119,6 +129,8 @@ class ChatReader:
     # -- chunks ----------------------------------------------------------------------------------------------------
 
     def _read(self, chunk: ChatChunk) -> None:
+        if type(chunk) is TornChunk or self._halves.waits:
+            self._halves.join(chunk)
         if is_error(chunk):
             raise explain_error_object(_error_of(chunk), self._provider)
         if chunk.model:
