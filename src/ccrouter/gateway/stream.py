@@ -47,17 +47,24 @@ class Pipe(Protocol):
         """The closing frames. Raises RemoteProtocolError if the upstream never said that it was finished."""
 
 
-class Relay:
-    """Messages to Messages. Only the model in `message_start` changes, and only if another was sent than asked."""
+class _Progress:
+    """What the two kinds of pipe have in common: where they stand."""
 
-    def __init__(self, *, asked: str, sent: str) -> None:
+    def __init__(self) -> None:
         self._sse = SseReader()
-        self._tap = Tap()
-        self._renames = asked if asked != sent else ""
         self.has_content = False
         self.is_done = False
         self.stop_reason = ""
         self.partial = b""
+
+
+class Relay(_Progress):
+    """Messages to Messages. Only the model in `message_start` changes, and only if another was sent than asked."""
+
+    def __init__(self, *, asked: str, sent: str) -> None:
+        super().__init__()
+        self._tap = Tap()
+        self._renames = asked if asked != sent else ""
 
     @property
     def usage(self) -> WireUsage:
@@ -108,17 +115,13 @@ class Relay:
         return [render(stop) for stop in stops]
 
 
-class Translation:
+class Translation(_Progress):
     """Any dialect to Messages, through its reader, and through a client profile's filter if there is one."""
 
     def __init__(self, reader: Reader, filter_events: EventFilter | None = None) -> None:
-        self._sse = SseReader()
+        super().__init__()
         self._reader = reader
         self._filter = filter_events
-        self.has_content = False
-        self.is_done = False
-        self.stop_reason = ""
-        self.partial = b""
 
     @property
     def usage(self) -> WireUsage:
