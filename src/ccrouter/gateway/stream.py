@@ -93,7 +93,7 @@ class Relay(_Progress):
                 data = event.data
                 if data == b"[DONE]" or not data.strip():  # OpenRouter appends it; Messages has no such event
                     continue
-                if tap.open_blocks and _is_end(event):
+                if _is_end(event) and tap.open_blocks:
                     out += self._missing_stops()
                 tap.feed(event)
                 if tap.name == "message_start" and self._renames:
