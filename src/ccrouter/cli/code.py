@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ccrouter.cli.options import StartOptions, create_starter_config, follow, load_for_clients
-from ccrouter.cli.terminal import fail, note
+from ccrouter.cli.terminal import fail, note, warn
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
@@ -98,6 +98,8 @@ def _ensure_running(config: Config) -> Running | None:
         fail(f"the router (process {running.pid}) does not answer on port {running.port}", "ccr restart")
         return None
     note("Service not running, starting service...")
+    for problem in config.warnings:  # the service in the background has nobody to tell
+        warn(str(problem))
     try:
         launch([], host=config.host, port=config.port, folder=folder)
     except StartFailed as error:
