@@ -102,18 +102,27 @@ async def test_silence_is_filled_with_pings():
     assert len(sent) == 3
 
 
-async def test_a_failure_after_a_ping_is_an_error_event():
-    """Once headers have gone out for a keep-alive, an error is an event, and the only content."""
-    sent, clock = [], Clock()
+async def test_a_failure_after_a_ping_is_an_error_event(router, upstream: Upstream, dialect, monkeypatch):
+    """Once headers have gone out for a keep-alive, a failure is an error event, and nothing but pings comes before it."""
+    monkeypatch.setattr("ccrouter.server.respond.SILENCE_LIMIT", 0.0)
+    gate = asyncio.Event()
 
-    async def send(message):
-        sent.append(message)
+    async def brain(_received):
+        await gate.wait()
+        return Reply(529, {}, (b"busy",))
 
-    reply = HttpReply(send, Pulse(clock), {}, clock)
-    reply.expect_stream({})
-    clock.now += SILENCE_LIMIT
-    await reply.keep_alive(clock.now)
-    assert reply.has_begun
+    upstream.reply(brain)
+    body = {"model": MODELS[dialect], "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "x"}]}
+    asking = asyncio.create_task(router.client.post(f"{router.url}/v1/messages", json=body))
+    await upstream.request(1)
+    router.app._pulse.beat()
+    response = await asyncio.wait_for(asking, 5)  # headers are here, and the provider has said nothing yet
+    assert response.status == 200
+    gate.set()
+    events = events_of(await response.read())
+    assert {event["type"] for event in events[:-1]} == {"ping"}
+    assert events[-1]["type"] == "error"
+    assert events[-1]["error"]["type"] == "overloaded_error"
 
 
 async def test_an_early_frame_is_not_held_for_a_later_one(router, upstream: Upstream, dialect):
