@@ -1,0 +1,1 @@
+"""The audit trail: one line a decision, each sealed with the hash of the one before."""

@@ -1,0 +1,228 @@
+"""The one function that decides: `judge(policy, claim)`. Pure; whoever has a claim asks, nobody decides elsewhere.
+
+Claims are asked of it when a configuration is verified, when it is loaded, for the targets of each request, and once
+more when the request leaves. What is not known yet at one point (an address, before the name is resolved) is judged at
+a later one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ccrouter.compliance.policy import ExtensionPoint, KeyOrigin, Policy, fold_name
+from ccrouter.errors import Denied
+from ccrouter.loopback import is_loopback
+from ccrouter.secret import Secret
+
+_PORTS = {"https": 443, "http": 80}
+#: A key of fewer different characters is a word or a run of one letter, however long.
+_LEAST_VARIETY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A request on its way to a provider, as far as it is known. None: not known at this point.
+
+    `model` is the one that the configuration or the client names, `sent` one that stands in the outgoing bytes. `host`
+    is the URL's, `address` what it resolved to, `proxy` the host of a proxy ("" for none).
+    """
+
+    provider: str | None = None
+    model: str | None = None
+    sent: str | None = None
+    scheme: str | None = None
+    host: str | None = None
+    port: int | None = None
+    proxy: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where the router listens, and the key that its clients must show."""
+
+    host: str
+    key: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Something at an extension point. `what` names it as its user would recognise it."""
+
+    point: ExtensionPoint
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where a secret comes from. `what` is the setting that holds it."""
+
+    what: str
+    origin: KeyOrigin
+
+
+Claim = Passage | Listener | Extension | KeySource
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A claim that a policy does not allow: the rule by its path in the policy document, and what it would allow."""
+
+    rule: str
+    message: str
+    allowed: tuple[str, ...] = ()
+
+    @property
+    def explanation(self) -> str:
+        """The message, with what is allowed."""
+        return f"{self.message} (allowed: {', '.join(self.allowed)})" if self.allowed else self.message
+
+
+def judge(policy: Policy, claim: Claim) -> Violation | None:
+    """Why `policy` does not allow `claim`; None if it does."""
+    if not policy.is_in_force:
+        return None
+    match claim:
+        case Passage():
+            return _judge_passage(policy, claim)
+        case Listener():
+            return _judge_listener(policy, claim)
+        case Extension(point=point, what=what):
+            if policy.allowed_extensions is None or point in policy.allowed_extensions:
+                return None
+            points = tuple(sorted(policy.allowed_extensions))
+            return Violation("extensions.allowed", f"{what} is not allowed: {point} is an extension point", points)
+        case KeySource(what=what, origin=origin):
+            if policy.allowed_key_origins is None or origin in policy.allowed_key_origins:
+                return None
+            origins = tuple(sorted(policy.allowed_key_origins))
+            return Violation("keySources", f"{what} comes from {_ORIGINS[origin]}", origins)
+
+
+def enforce(policy: Policy, claim: Claim) -> None:
+    """Raises Denied, naming rule and policy, if `policy` does not allow `claim`."""
+    violation = judge(policy, claim)
+    if violation is not None:
+        raise denial(policy, violation)
+
+
+def denial(policy: Policy, violation: Violation) -> Denied:
+    """The violation as the error that a client is told."""
+    text = f"{violation.explanation}; rule {violation.rule} of policy {policy.name}"
+    return Denied(text, rule=violation.rule, allowed=violation.allowed)
+
+
+_ORIGINS = {"environment": "the environment", "file": "the file itself", "commandLine": "the command line"}
+
+
+def _judge_passage(policy: Policy, passage: Passage) -> Violation | None:
+    if passage.provider is not None and (found := _judge_provider(policy, passage.provider)):
+        return found
+    if passage.model is not None and (found := _judge_model(policy, passage.model, policy.allowed_models)):
+        return found
+    if passage.sent is not None and (found := _judge_model(policy, passage.sent, _sendable(policy))):
+        return found
+    if passage.scheme is not None and policy.https_only and passage.scheme != "https":
+        return Violation("httpsOnly", f"HTTPS required, not {passage.scheme or 'nothing'}:", ("https",))
+    if passage.host is not None and (found := _judge_host(policy, passage)):
+        return found
+    if passage.proxy and policy.allowed_proxies is not None and not _matches(passage.proxy, policy.allowed_proxies):
+        return Violation("proxies.allowed", f"Proxy not allowed: {passage.proxy}", policy.allowed_proxies or ("none",))
+    if passage.address is not None:
+        return _judge_address(policy, passage.address)
+    return None
+
+
+def _judge_provider(policy: Policy, name: str) -> Violation | None:
+    folded = fold_name(name)
+    if folded in policy.banned_providers:
+        return Violation("providers.banned", f"BANNED provider: {name}", policy.allowed_providers or ())
+    if policy.allowed_providers is not None and folded not in policy.allowed_providers:
+        allowed = " or ".join(policy.allowed_providers) or "nothing"
+        return Violation("providers.allowed", f"Only {allowed} allowed, found '{name}'", policy.allowed_providers)
+    return None
+
+
+def _judge_model(policy: Policy, model: str, allowed: tuple[str, ...] | None) -> Violation | None:
+    """Allowed models are compared as they are written, since that is what is sent; banned ones in any guise."""
+    folded = fold_name(model)
+    if any(fnmatchcase(folded, fold_name(pattern)) for pattern in policy.banned_models):
+        return Violation("models.banned", f"BANNED model: {model}", allowed or ())
+    if allowed is not None and not any(fnmatchcase(model, pattern) for pattern in allowed):
+        return Violation("models.allowed", f"Model not allowed: {model}", allowed)
+    return None
+
+
+def _sendable(policy: Policy) -> tuple[str, ...] | None:
+    """What may stand in outgoing bytes: an allowed model, unless another is sent for it, and those others."""
+    allowed = policy.allowed_models
+    if allowed is None or not policy.sent_as:
+        return allowed
+    kept = [model for model in allowed if model not in policy.sent_as]
+    return tuple(dict.fromkeys([*kept, *policy.sent_as.values()]))
+
+
+def _judge_host(policy: Policy, passage: Passage) -> Violation | None:
+    host = (passage.host or "").rstrip(".").lower()
+    default = _PORTS.get(passage.scheme or "https")
+    port = default if passage.port is None else passage.port
+    shown = host if port == default else f"{host}:{port}"
+    if any(_is_host(host, port, pattern, any_port=True) for pattern in policy.banned_hosts):
+        return Violation("hosts.banned", f"BANNED host: {shown}", policy.allowed_hosts or ())
+    if policy.allowed_hosts is not None and not any(
+        _is_host(host, port, pattern, any_port=False, default=default) for pattern in policy.allowed_hosts
+    ):
+        return Violation("hosts.allowed", f"Host not allowed: {shown}", policy.allowed_hosts)
+    return _judge_address(policy, host) if _is_address(host) else None
+
+
+def _is_host(host: str, port: int | None, pattern: str, *, any_port: bool, default: int | None = None) -> bool:
+    name, colon, wanted = pattern.lower().rpartition(":")
+    if not colon or pattern.endswith("]"):  # "[::1]" ends in its bracket: no port
+        name, wanted = pattern.lower(), ""
+    if not fnmatchcase(host, name.strip("[]").rstrip(".")):
+        return False
+    if any_port and not wanted:
+        return True
+    return wanted == "*" or port == (int(wanted) if wanted else default)
+
+
+def _judge_address(policy: Policy, text: str) -> Violation | None:
+    address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    for network in policy.banned_addresses:
+        if mapped in network or address in network:
+            return Violation("addresses.banned", f"Address not allowed: {mapped} is in {network}")
+    return None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _matches(value: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _judge_listener(policy: Policy, listener: Listener) -> Violation | None:
+    if policy.loopback_only and not is_loopback(listener.host):
+        return Violation("loopbackOnly", "HOST must be 127.0.0.1 (localhost only)", ("127.0.0.1",))
+    least = policy.client_key_length
+    if not least:
+        return None
+    key = listener.key.reveal() if listener.key else ""
+    wanted = (f"at least {least} characters",)
+    if not key:
+        return Violation("clientKey", "APIKEY is missing: clients must show a key", wanted)
+    if len(key) < least:
+        return Violation("clientKey", f"APIKEY is too weak: {len(key)} characters", wanted)
+    if len(set(key)) < _LEAST_VARIETY:
+        return Violation("clientKey", "APIKEY is too weak: it repeats few characters", wanted)
+    return None
