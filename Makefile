@@ -5,7 +5,7 @@ ARGS   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test e2e lint types format bench wheel lock clean
+.PHONY: help install run test e2e lint types format bench wheel sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -49,6 +49,9 @@ bench: .venv/dev.stamp ## speed and memory beside nginx and the Node router (ARG
 
 wheel: .venv/dev.stamp ## build the wheel and try it in an empty environment
 	@rm -rf dist && $(BIN)/python -m build --wheel --no-isolation --outdir dist . && $(BIN)/python tests/wheel_smoke.py dist
+
+sbom: .venv/run.stamp ## list what the router is made of, with hashes and licences (CycloneDX)
+	@$(BIN)/python requirements/sbom.py dist/sbom.cdx.json && echo dist/sbom.cdx.json
 
 lock: .venv/dev.stamp ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group build pyproject.toml -o requirements/run.lock

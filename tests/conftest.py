@@ -1,9 +1,19 @@
-"""How properties are tested: the same examples on every run. `--hypothesis-profile=explore` looks for new ones."""
+"""How properties are tested: the same examples on every run. `--hypothesis-profile=explore` looks for new ones.
+
+And every test is watched for keys that it leaves behind (tests/canary/watch.py).
+"""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+from tests.canary.watch import Watch
 
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2_000)
 settings.load_profile("same")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Watch(), "canary-watch")

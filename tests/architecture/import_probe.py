@@ -53,9 +53,31 @@ def noted(start: Callable[..., Any]) -> Callable[..., Any]:
     return starting
 
 
+def watch_environment(names: frozenset[str]) -> None:
+    """Note every reading of a variable while the code of one of the modules runs: no audit event tells of it.
+
+    What other people's modules read while they are imported is their own affair.
+    """
+    variables = type(os.environ)
+    read = variables.__getitem__
+
+    def reading(self: os._Environ[str], name: str) -> str:
+        frame = sys._getframe(1)
+        is_of_click = False  # it looks for the user's language when an option is declared
+        while frame is not None and frame.f_code.co_name != "<module>":
+            is_of_click |= frame.f_globals.get("__name__") == "gettext"
+            frame = frame.f_back
+        if frame is not None and not is_of_click and frame.f_globals.get("__name__") in names:
+            deeds.append(f"read the environment: {name}")
+        return read(self, name)
+
+    variables.__getitem__ = reading
+
+
 def main(names: list[str]) -> None:
     sys.dont_write_bytecode = True
     watch_threads()
+    watch_environment(frozenset(names))
     report: dict[str, list[str]] = {}
     sys.addaudithook(watch)
     for name in names:

@@ -38,7 +38,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_does_nothing():
     """Importing the modules of the package, all of them, starts no thread or process, opens no file but code, no socket,
-    no database, and sets neither environment nor signals.
+    no database, reads no variable of the environment, and sets neither environment nor signals.
     """
     names = [name for name in modules() if name not in PROGRAMS]
     assert len(names) > 50
@@ -54,6 +54,10 @@ def test_importing_does_nothing():
         ("import socket\nsocket.socket().close()", "socket."),
         ("import subprocess, sys\nsubprocess.run([sys.executable, '-c', ''], check=True)", "subprocess."),
         ("import os\nos.environ['X'] = '1'", "os.putenv"),
+        ("import os\nos.environ.get('HOME')", "read the environment: HOME"),
+        ("import os\nX = os.getenv('CCR_NOT_THERE', '1')", "read the environment: CCR_NOT_THERE"),
+        ("import os\nX = os.path.expanduser('~/x')", "read the environment: HOME"),
+        ("import os\ndef f():\n    return 'HOME' in os.environ and os.environ['HOME']\nf()", "read the environment: HOME"),
         ("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_DFL)\nimport sqlite3\nsqlite3.connect(':memory:').close()", "sqlite3."),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ccrouter.cli.terminal import table
+from ccrouter.compliance.policy import Policy
 from ccrouter.config.schema import DRY_RUN, ROUTE_NAMES, Config
 from ccrouter.loopback import is_loopback
 from ccrouter.service.address import base_url
@@ -30,9 +31,10 @@ def routes(config: Config) -> list[tuple[str, str]]:
     return [(name, str(set_[name])) for name in names]
 
 
-def start_banner(config: Config, log: Path | None) -> str:
+def start_banner(config: Config, policy: Policy, log: Path | None) -> str:
     """What `ccr start` prints once it listens."""
     parts = [f"\nccrouter listens on {base_url(config.host, config.port)}" + _audience(config)]
+    parts.append(f"Policy: {policy_words(policy_facts(policy))}")
     shown = routes(config)
     if shown:
         parts.append(table(("route", "provider,model"), shown))
@@ -45,6 +47,27 @@ def start_banner(config: Config, log: Path | None) -> str:
     if log:
         parts.append(f"Log: {log}")
     return "\n\n".join(parts)
+
+
+def policy_facts(policy: Policy) -> dict[str, str]:
+    """What tells one policy from another, for a record: name, digest and source; nothing if none is in force."""
+    if not policy.is_in_force:
+        return {}
+    return {"name": policy.name, "digest": policy.digest, "source": policy.source}
+
+
+def policy_words(facts: Mapping[str, object]) -> str:
+    """A policy in one line: `anthropic-only (sha256 1a2b3c4d5e6f, ~/.claude-code-router/policy.json)`, or `none`."""
+    if not facts.get("digest"):
+        return "none"
+    source = short_path(str(facts.get("source", "")))
+    return f"{facts['name']} (sha256 {str(facts.get('digest', ''))[:12]}, {source})"
+
+
+def short_path(path: str) -> str:
+    """`path` with `~` for the home folder."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path.startswith(home + os.sep) else path
 
 
 def try_line(config: Config) -> str:

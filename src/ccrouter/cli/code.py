@@ -17,6 +17,7 @@ from ccrouter.cli.terminal import fail, note, warn
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
+    from ccrouter.service.claude import ClaudeProgram
     from ccrouter.service.running import Running
 
 _INSTALL = "Make sure Claude Code is installed: npm install -g @anthropic-ai/claude-code"
@@ -66,7 +67,11 @@ def command(words: tuple[str, ...]) -> int:
 
     All arguments, `--help` and `--` included, are claude's. Exit code: claude's, or 1 if it could not be started.
     """
+    from ccrouter.loopback import is_loopback
+    from ccrouter.service.address import reachable_host
     from ccrouter.service.claude import ClaudeNotFound, find_claude
+    from ccrouter.service.launches import minted
+    from ccrouter.service.private import router_folder
 
     create_starter_config()
     config = load_for_clients(StartOptions())  # what the start itself lacks, the start tells
@@ -74,18 +79,28 @@ def command(words: tuple[str, ...]) -> int:
         claude = find_claude(config.claude_path, os.environ)
     except ClaudeNotFound as error:
         return _explain_no_claude(error)
-    running = _ensure_running(config)
+    is_ours, running = _ensure_running(config)
     if running is None:
         return 1
     config = follow(config, running)
+    if is_ours and is_loopback(reachable_host(running.host)):
+        try:
+            with minted(router_folder()) as key:
+                return _run_claude(config, running, claude, words, key=key)
+        except OSError as error:
+            fail(f"cannot keep a key for this launch in {router_folder()}: {error.strerror or error}")
+            return 1
     if running.state and running.state.has_key_option:
         fail("the running router wants the key of its --apikey, which is not kept on disk", "set APIKEY in the config")
         return 1
-    return _run_claude(config, running, claude.command, claude.version, words)
+    return _run_claude(config, running, claude, words, key=None)
 
 
-def _ensure_running(config: Config) -> Running | None:
-    """The router, started if there was none; None, and said why, if there is none to use."""
+def _ensure_running(config: Config) -> tuple[bool, Running | None]:
+    """The router, started if there was none; None, and said why, if there is none to use.
+
+    True with it if it looks for the keys of launches in this folder: it was recorded there, or has just been started.
+    """
     from ccrouter.service.launch import StartFailed, launch
     from ccrouter.service.private import router_folder
     from ccrouter.service.running import Running, find_running
@@ -93,10 +108,10 @@ def _ensure_running(config: Config) -> Running | None:
     folder = router_folder()
     running = find_running(folder, config.host, config.port)
     if running and running.is_answering:
-        return running
+        return bool(running.state and running.state.takes_launch_keys), running
     if running:
         fail(f"the router (process {running.pid}) does not answer on port {running.port}", "ccr restart")
-        return None
+        return False, None
     note("Service not running, starting service...")
     for problem in config.warnings:  # the service in the background has nobody to tell
         warn(str(problem))
@@ -104,36 +119,41 @@ def _ensure_running(config: Config) -> Running | None:
         launch([], host=config.host, port=config.port, folder=folder)
     except StartFailed as error:
         fail(f"the service did not start:\n{error}", "`ccr start` runs it in this terminal")
-        return None
-    return Running(config.host, config.port, None, "")
+        return False, None
+    return True, Running(config.host, config.port, None, "")
 
 
 def _run_claude(
-    config: Config,
-    running: Running,
-    program: Sequence[str],
-    version: tuple[int, int, int] | None,
-    words: Sequence[str],
+    config: Config, running: Running, claude: ClaudeProgram, words: Sequence[str], *, key: str | None
 ) -> int:
+    """Claude's exit code. `key` is the one of this launch; None where the router takes none but the configured."""
     from ccrouter.cli.commands import COMMANDS
-    from ccrouter.service.environ import claude_environment, claude_settings, client_variables, wants_status_line
+    from ccrouter.service.environ import (
+        claude_environment,
+        claude_settings,
+        client_variables,
+        key_variables,
+        wants_status_line,
+    )
     from ccrouter.service.foreground import run_in_foreground
     from ccrouter.service.onboarding import ensure_onboarded
     from ccrouter.service.settings import settings_file
 
     ensure_onboarded(os.environ)
     base = dict(os.environ)
-    variables = client_variables(config, host=running.host, port=running.port, base=base, version=version)
-    environ = claude_environment(variables, base)
+    variables = client_variables(
+        config, host=running.host, port=running.port, base=base, version=claude.version, key=key
+    )
+    environ = claude_environment(variables, base, withheld=key_variables(config, base))
     without_input = config.is_non_interactive and sys.stdin is not None and sys.stdin.isatty()
     try:
         if not takes_settings(words):
-            return run_in_foreground([*program, *words], environ, without_input=without_input)
+            return run_in_foreground([*claude.command, *words], environ, without_input=without_input)
         has_status_line = wants_status_line(config) and "statusline" in COMMANDS
         settings = claude_settings(variables, status_line="ccr statusline" if has_status_line else None)
         with settings_file(settings) as path:
             # Before the user's words: after them it would fall behind a `--`, or to a command that does not know it.
-            command_line = [*program, "--settings", str(path), *words]
+            command_line = [*claude.command, "--settings", str(path), *words]
             return run_in_foreground(command_line, environ, without_input=without_input)
     except OSError as error:
         return _explain_no_claude(error)

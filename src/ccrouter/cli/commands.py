@@ -10,6 +10,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("ccrouter.cli.status", "Show whether it runs, where, and with which routes"),
     "code": ("ccrouter.cli.code", "Run Claude Code through the router; all arguments are claude's"),
     "activate": ("ccrouter.cli.activate", "Print the shell commands that point claude at the router"),
+    "install": ("ccrouter.cli.install", "Write a config and its policy, unless there is one"),
+    "verify": ("ccrouter.cli.verify", "Verify the config, and what runs, against the policy"),
+    "audit": ("ccrouter.cli.audit", "Prove the audit log unbroken, or show its last lines"),
     "version": ("ccrouter.cli.version", "Print the version"),
     "help": ("ccrouter.cli.guidance", "Show this help, or that of a command"),
 }

@@ -14,6 +14,7 @@ import click
 from ccrouter.cli.terminal import note
 
 if TYPE_CHECKING:
+    from ccrouter.config.load import Overrides
     from ccrouter.config.schema import Config
     from ccrouter.service.running import Running
 
@@ -33,9 +34,10 @@ class StartOptions:
     config: Path | None = None
     log_level: str | None = None
     apikey: str | None = None
+    policy: str | None = None
 
     def as_recorded(self) -> dict[str, str]:
-        """What can be kept on disk: everything that is given, except the key; the path is absolute."""
+        """What can be kept on disk: everything that is given, except the key; paths are absolute."""
         config = str(self.config.expanduser().absolute()) if self.config else None
         given = {
             "router": self.router,
@@ -43,6 +45,7 @@ class StartOptions:
             "host": self.host,
             "config": config,
             "log-level": self.log_level,
+            "policy": _absolute_policy(self.policy) if self.policy else None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -61,7 +64,27 @@ class StartOptions:
             config=self.config or (Path(config) if config else None),
             log_level=self.log_level or recorded.get("log-level"),
             apikey=self.apikey,
+            policy=self.policy or recorded.get("policy"),
         )
+
+    def overrides(self) -> Overrides:
+        """What of this goes before the config file."""
+        from ccrouter.config.load import Overrides
+
+        return Overrides(
+            port=self.port,
+            host=self.host,
+            router=self.router,
+            log_level=self.log_level,
+            api_key=self.apikey,
+        )
+
+
+def _absolute_policy(named: str) -> str:
+    """A policy as it is named in any folder: presets by their names, files by their paths."""
+    from ccrouter.compliance.document import PRESETS
+
+    return named if named in PRESETS else str(Path(named).expanduser().absolute())
 
 
 def start_options(callback: _Callback) -> _Callback:
@@ -75,6 +98,7 @@ def start_options(callback: _Callback) -> _Callback:
         ),
         click.option("--log-level", "-l", type=click.Choice(_LEVELS, case_sensitive=False), help="Level of the log."),
         click.option("--apikey", metavar="KEY", help="Key that clients must send, before the config's APIKEY."),
+        click.option("--policy", metavar="NAME|PATH", help="Policy to enforce: anthropic-only, open, or a file."),
     ]
     for option in reversed(options):
         callback = option(callback)
@@ -86,13 +110,17 @@ def load_config(options: StartOptions, *, create: bool = False) -> Config:
 
     Raises ConfigError with everything that is wrong.
     """
-    from ccrouter.config.load import find_config
-
     if create and options.config is None:
         create_starter_config()
+    return _load(config_path(options), os.environ, options)
+
+
+def config_path(options: StartOptions) -> Path | None:
+    """The config file that `options` lead to, None where none is named and there is none."""
+    from ccrouter.config.load import find_config
+
     path = find_config(options.config, os.environ)
-    is_missing = options.config is None and not path.exists()
-    return _load(None if is_missing else path, os.environ, options)
+    return None if options.config is None and not path.exists() else path
 
 
 def create_starter_config() -> None:
@@ -135,13 +163,6 @@ def follow(config: Config, running: Running | None) -> Config:
 
 
 def _load(path: Path | None, environ: Mapping[str, str], options: StartOptions) -> Config:
-    from ccrouter.config.load import Overrides, load
+    from ccrouter.config.load import load
 
-    overrides = Overrides(
-        port=options.port,
-        host=options.host,
-        router=options.router,
-        log_level=options.log_level,
-        api_key=options.apikey,
-    )
-    return load(path, environ, overrides)
+    return load(path, environ, options.overrides())

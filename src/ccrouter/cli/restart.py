@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from ccrouter.cli.acceptance import accept
+from ccrouter.cli.banner import policy_facts, policy_words
 from ccrouter.cli.options import StartOptions, load_config, start_options
 from ccrouter.cli.terminal import fail, say, warn
 
@@ -38,8 +40,9 @@ def command(**given: Any) -> int:
             fail("the running router was started with --apikey, which is not kept on disk", "ccr restart --apikey KEY")
             return 1
         options = options.completed_from(state.options)
-        config = load_config(options)
-    for problem in config.warnings:
+    accepted = accept(options)  # nor may one that the policy refuses
+    config = accepted.config
+    for problem in accepted.warnings:
         warn(str(problem))
     stopped = stop_all(folder, state.port) if state is not None else []
     say("claude code router service has been stopped." if stopped else "Service was not running or failed to stop.")
@@ -50,4 +53,5 @@ def command(**given: Any) -> int:
         fail(f"the service did not start:\n{error}")
         return 1
     say("✅ Service started successfully in the background.")
+    say(f"Policy: {policy_words(policy_facts(accepted.policy))}")
     return 0

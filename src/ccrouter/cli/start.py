@@ -5,17 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrouter.cli.options import StartOptions, load_config, start_options
+from ccrouter.cli.acceptance import Accepted, accept, reloader
+from ccrouter.cli.banner import policy_facts, policy_words
+from ccrouter.cli.options import StartOptions, start_options
 from ccrouter.cli.terminal import fail, say, warn
 
 if TYPE_CHECKING:
+    from ccrouter.audit.trail import AuditTrail
+    from ccrouter.compliance.policy import Policy
     from ccrouter.config.schema import Config
+    from ccrouter.service.running import Running
     from ccrouter.service.state import ServiceState
 
 
@@ -25,17 +32,28 @@ if TYPE_CHECKING:
 def command(daemon: bool, **given: Any) -> int:  # noqa: FBT001 - click passes options so
     """Start the router in this terminal; Ctrl-C stops it.
 
-    Without a config file a starter config is written first. Exit code 0 also if a router already runs on the port.
+    Without a config file a starter config is written first. A config that the policy does not allow starts nothing.
+    Exit code 0 also if a router already runs on the port.
     """
     options = StartOptions(**given)
-    config = load_config(options, create=True)
+    accepted = accept(options, create=True)
+    config = accepted.config
     say(f"Loaded JSON config from: {config.path}")
-    for problem in config.warnings:
+    for problem in accepted.warnings:
         warn(str(problem))
     _warn_of_status_line(config)
     if is_already_running(config):
         return 0
-    return _start_behind(config, options) if daemon else _serve(config, options)
+    if daemon:
+        return _start_behind(accepted, options)
+    from ccrouter.audit.trail import AuditUnavailable
+
+    try:
+        return _serve(accepted, options)
+    except AuditUnavailable:
+        if is_already_running(config, patience=3.0):  # two starts at once: the quicker one holds the audit log
+            return 0
+        raise
 
 
 def _warn_of_status_line(config: Config) -> None:
@@ -58,50 +76,121 @@ def is_already_running(config: Config, patience: float = 0.0) -> bool:
         return False
     say("✅ Service is already running in the background.")
     say(f"claude-code-router server is already running (pid {running.pid or 'unknown'}, port {config.port})")
+    say(f"Policy: {policy_of(running, config) or 'unknown: it does not say'}")
     return True
 
 
-def _start_behind(config: Config, options: StartOptions) -> int:
+def policy_of(running: Running, config: Config) -> str:
+    """The policy that a running router enforces, in one line: as it says itself, else as its start recorded.
+
+    "" if neither tells.
+    """
+    facts = policy_facts_of(running, config)
+    return "" if facts is None else policy_words(facts)
+
+
+def policy_facts_of(running: Running, config: Config) -> Mapping[str, object] | None:
+    """As `policy_of`, as data: empty if no policy is in force, None if nobody tells."""
+    from ccrouter.service.inquiry import Unanswered, ask_policy
+
+    try:
+        told = ask_policy(running.host, running.port, config.api_key)
+    except Unanswered:
+        return running.state.policy if running.state else None
+    if told.policy_digest is None:
+        return {}
+    return {"name": told.policy_name, "digest": told.policy_digest, "source": told.policy_source}
+
+
+def _start_behind(accepted: Accepted, options: StartOptions) -> int:
     from ccrouter.service.address import base_url
     from ccrouter.service.launch import StartFailed, launch
     from ccrouter.service.private import router_folder
 
-    folder = router_folder()
+    folder, config = router_folder(), accepted.config
     try:
         launch(options.arguments(), host=config.host, port=config.port, folder=folder)
     except StartFailed as error:
         fail(f"the service did not start:\n{error}")
         return 1
     say(f"✅ Service started successfully in the background: {base_url(config.host, config.port)}")
+    say(f"Policy: {policy_words(policy_facts(accepted.policy))}")
     say("`ccr status` shows it, `ccr stop` ends it.")
     return 0
 
 
-def _serve(config: Config, options: StartOptions) -> int:
+def _serve(accepted: Accepted, options: StartOptions) -> int:
     """Serve until told to stop. The files that tell where we run exist exactly while we listen."""
     from ccrouter.server.run import serve
+    from ccrouter.service.launches import LaunchKeys
     from ccrouter.service.logfile import open_log
     from ccrouter.service.onboarding import ensure_onboarded
     from ccrouter.service.private import router_folder
     from ccrouter.service.state import forget, remove_stale
 
     _end_in_order()
+    config, policy = accepted.config, accepted.policy
     folder = router_folder()
     remove_stale(folder)
     ensure_onboarded(os.environ)
-    log = open_log(config)
-    state = _own_state(config, options, log)
+    reload = reloader(options, accepted, has_strict_audit=policy.audit_required)
+    with _audit_trail(accepted, folder) as trail:
+        log = open_log(config)
+        state = _own_state(accepted, options, log)
+        try:
+            return serve(
+                config,
+                policy=policy,
+                on_ready=lambda: _announce(accepted, state, log),
+                log=log,
+                auditor=trail,
+                is_launch_key=LaunchKeys(folder).admits,
+                reload=_protecting(trail, config, reload),
+            )
+        except OSError as error:
+            if log is not None:
+                log.unlink(missing_ok=True)  # nothing was served: an empty log would push out one that tells something
+            return _explain_no_socket(config, error)
+        finally:
+            forget(folder, state)
+
+
+@contextmanager
+def _audit_trail(accepted: Accepted, folder: Path) -> Iterator[AuditTrail | None]:
+    """The audit log of this router, None if the config turns logging off and the policy does not demand one.
+
+    Raises AuditUnavailable if the policy demands one and it cannot be written.
+    """
+    from ccrouter.audit.trail import AuditTrail
+
+    config, is_required = accepted.config, accepted.policy.audit_required
+    if not (config.log or is_required):
+        yield None
+        return
+    trail = AuditTrail(folder / "audit", config.port, is_required=is_required, secrets=config.secrets)
     try:
-        return serve(config, on_ready=lambda: _announce(config, state, log), log=log)
-    except OSError as error:
-        if log is not None:
-            log.unlink(missing_ok=True)  # nothing was served: an empty log would push out one that tells something
-        return _explain_no_socket(config, error)
+        yield trail
     finally:
-        forget(folder, state)
+        trail.close()
 
 
-def _announce(config: Config, state: ServiceState, log: Path | None) -> None:
+def _protecting(
+    trail: AuditTrail | None, started: Config, reload: Callable[[], tuple[Config, Policy]]
+) -> Callable[[], tuple[Config, Policy]]:
+    """`reload`, with the audit log told of the new secrets. The old ones stay secret: requests under way know them."""
+    known = list(started.secrets)
+
+    def read() -> tuple[Config, Policy]:
+        config, policy = reload()
+        known.extend(config.secrets)
+        if trail is not None:
+            trail.protect(known)
+        return config, policy
+
+    return read
+
+
+def _announce(accepted: Accepted, state: ServiceState, log: Path | None) -> None:
     """It listens: leave the record, tell the user. Neither failing is a reason to stop serving."""
     from ccrouter.cli.banner import start_banner
     from ccrouter.service.private import router_folder
@@ -112,16 +201,17 @@ def _announce(config: Config, state: ServiceState, log: Path | None) -> None:
     except OSError as error:
         warn(f"cannot write {error.filename}: {error.strerror}", "`ccr stop` will not find this router; use Ctrl-C")
     try:
-        say(start_banner(config, log))
+        say(start_banner(accepted.config, accepted.policy, log))
     except BrokenPipeError:  # whoever read our output has left (`ccr start | head -1`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _own_state(config: Config, options: StartOptions, log: Path | None) -> ServiceState:
+def _own_state(accepted: Accepted, options: StartOptions, log: Path | None) -> ServiceState:
     from ccrouter import __version__
     from ccrouter.service.process import own_identity
     from ccrouter.service.state import ServiceState
 
+    config = accepted.config
     return ServiceState(
         process=own_identity(),
         host=config.host,
@@ -131,6 +221,8 @@ def _own_state(config: Config, options: StartOptions, log: Path | None) -> Servi
         options=options.as_recorded(),
         has_key_option=options.apikey is not None,
         log=str(log) if log else None,
+        policy=policy_facts(accepted.policy),
+        takes_launch_keys=True,
     )
 
 

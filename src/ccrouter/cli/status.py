@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -16,18 +17,22 @@ if TYPE_CHECKING:
     from ccrouter.config.schema import Config
     from ccrouter.service.running import Running
 
+_NO_POLICY = {"name": "none", "digest": "", "source": ""}
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
     """Show whether the router runs, where, and with which routes. Exit code 0 in every case."""
     config, running, problems = _read()
+    policy = _policy(config, running, problems)
     if as_json:
-        say(json.dumps(_as_json(config, running, problems), indent=2, ensure_ascii=False))
+        told = {**_as_json(config, running, problems), "policy": policy}
+        say(json.dumps(told, indent=2, ensure_ascii=False))
         return 0
     for line in _block(running):
         say(line)
-    for line in _more(config, running):
+    for line in _more(config, running, policy):
         say(line)
     for problem in problems:
         fail(problem)
@@ -60,6 +65,27 @@ def _read() -> tuple[Config, Running | None, list[str]]:
     return config, running, problems
 
 
+def _policy(config: Config, running: Running | None, problems: list[str]) -> dict[str, str] | None:
+    """The policy that the running router enforces, else that of the next start; None, and told, if it is not known."""
+    from ccrouter.cli.banner import policy_facts
+    from ccrouter.cli.start import policy_facts_of
+    from ccrouter.compliance.document import load_policy
+
+    if running is None:
+        try:
+            facts: Mapping[str, object] = policy_facts(load_policy(None, os.environ))
+        except ConfigError as error:
+            problems += map(str, error.problems)
+            return None
+    else:
+        found = policy_facts_of(running, config)
+        if found is None:
+            problems.append("the running router does not say which policy it enforces\n  hint: ccr restart")
+            return None
+        facts = found
+    return {name: str(facts.get(name) or default) for name, default in _NO_POLICY.items()}
+
+
 def _block(running: Running | None) -> list[str]:
     """The lines that scripts know; nothing may come between them or before them."""
     from ccrouter.service.address import base_url
@@ -87,11 +113,12 @@ def _block(running: Running | None) -> list[str]:
     return [*head, "✅ Status: Running", *where, *ready]
 
 
-def _more(config: Config, running: Running | None) -> list[str]:
-    from ccrouter.cli.banner import codespace_lines, is_dry_run, routes
+def _more(config: Config, running: Running | None, policy: dict[str, str] | None) -> list[str]:
+    from ccrouter.cli.banner import codespace_lines, is_dry_run, policy_words, routes
 
     version = running.version if running else ""
     lines = [f"Config:  {_config_path(config, running)}"]
+    lines.append(f"Policy:  {'unknown' if policy is None else policy_words(policy)}")
     if version:
         lines.append(f"Version: {version}")
     if running and running.state and running.state.log:

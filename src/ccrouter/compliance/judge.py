@@ -17,6 +17,8 @@ from ccrouter.errors import Denied
 from ccrouter.loopback import is_loopback
 from ccrouter.secret import Secret
 
+#: Under this prefix IPv6-only networks write IPv4 addresses (RFC 6052).
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 _PORTS = {"https": 443, "http": 80}
 #: A key of fewer different characters is a word or a run of one letter, however long.
 _LEAST_VARIETY = 6
@@ -149,9 +151,9 @@ def _judge_provider(policy: Policy, name: str) -> Violation | None:
 def _judge_model(policy: Policy, model: str, allowed: tuple[str, ...] | None) -> Violation | None:
     """Allowed models are compared as they are written, since that is what is sent; banned ones in any guise."""
     folded = fold_name(model)
-    if any(fnmatchcase(folded, fold_name(pattern)) for pattern in policy.banned_models):
+    if any(_is_like(folded, fold_name(pattern)) for pattern in policy.banned_models):
         return Violation("models.banned", f"BANNED model: {model}", allowed or ())
-    if allowed is not None and not any(fnmatchcase(model, pattern) for pattern in allowed):
+    if allowed is not None and not any(_is_like(model, pattern) for pattern in allowed):
         return Violation("models.allowed", f"Model not allowed: {model}", allowed)
     return None
 
@@ -192,11 +194,20 @@ def _is_host(host: str, port: int | None, pattern: str, *, any_port: bool, defau
 
 def _judge_address(policy: Policy, text: str) -> Violation | None:
     address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None) or address
+    meant = _meant_by(address)
     for network in policy.banned_addresses:
-        if mapped in network or address in network:
-            return Violation("addresses.banned", f"Address not allowed: {mapped} is in {network}")
+        if meant in network or address in network:
+            return Violation("addresses.banned", f"Address not allowed: {meant} is in {network}")
     return None
+
+
+def _meant_by(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address where `address` is one in the clothes of IPv6."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _TRANSLATED:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address
 
 
 def _is_address(host: str) -> bool:
@@ -208,7 +219,12 @@ def _is_address(host: str) -> bool:
 
 
 def _matches(value: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
+    return any(fnmatchcase(value.lower().strip("[]"), pattern.lower().strip("[]")) for pattern in patterns)
+
+
+def _is_like(model: str, pattern: str) -> bool:
+    """Brackets are letters in the names of models ("...[1m]"), and no set of characters."""
+    return fnmatchcase(model, pattern.replace("[", "[[]"))
 
 
 def _judge_listener(policy: Policy, listener: Listener) -> Violation | None:

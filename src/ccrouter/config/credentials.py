@@ -10,10 +10,15 @@ _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 _SECRET_PARAMETERS = frozenset({"key", "token", "api_key"})
 
 
+def is_secret_header(name: str) -> bool:
+    """True if a header of that name carries a secret, by its name."""
+    return bool(_SECRET_HEADER.search(name))
+
+
 def in_headers(headers: Mapping[str, str]) -> Iterator[str]:
     """The values of headers whose names speak of secrets; of "Bearer …" also what follows, as it is echoed alone."""
     for name, value in headers.items():
-        if _SECRET_HEADER.search(name):
+        if is_secret_header(name):
             yield value
             scheme, _, credential = value.partition(" ")
             if scheme.isalpha() and credential:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,11 +23,12 @@ from ccrouter.config.schema import Config, LogLevel, Timeouts
 from ccrouter.config.selection import merge, pick_router
 from ccrouter.config.shapes import classic, guide
 from ccrouter.config.starter import create_starter
-from ccrouter.config.syntax import Source, read_source
+from ccrouter.config.syntax import Source, read_data, read_source
 from ccrouter.config.transformers import read_customs
+from ccrouter.errors import ConfigError, Problem
 from ccrouter.secret import Secret
 
-__all__ = ["Overrides", "create_starter", "find_config", "home_folder", "load", "router_folder"]
+__all__ = ["Overrides", "Reading", "create_starter", "find_config", "home_folder", "load", "read", "router_folder"]
 
 #: Variables that name the file, in order.
 PATH_VARIABLES = ("CCR_CONFIG", "CONFIG_PATH")
@@ -61,13 +62,52 @@ def find_config(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     return Path(named)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything that is known of a configuration file once it is read.
+
+    `draft` and `top` hold what is written, each with its place; `providers` what became of each provider; `router_name`
+    is the router to run by. `config` is good for use only if `problems` is empty.
+    """
+
+    source: Source
+    top: Record
+    draft: Draft
+    providers: tuple[Settled, ...]
+    router_name: str
+    config: Config
+    problems: tuple[Problem, ...]
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
+
+
 def load(path: Path | None, environ: Mapping[str, str], overrides: Overrides = _NO_OVERRIDES) -> Config:
     """The configuration at `path` (None: the defaults alone), with `environ` and `overrides` applied.
 
     Raises ConfigError with all problems, in file order, if it cannot be used: the file's, the environment's and the
     command line's.
     """
-    source = read_source(path) if path else Source({})
+    reading = read(path, environ, overrides)
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return reading.config
+
+
+def read(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Overrides = _NO_OVERRIDES,
+    *,
+    text: str | None = None,
+) -> Reading:
+    """As `load`, but with what is written kept, and problems told instead of raised. `text`, if given, is read as the
+    content of `path`.
+
+    Raises ConfigError only where there is nothing to tell of: no file, or none that can be parsed.
+    """
+    if text is not None:
+        source = read_data(text.encode("utf-8", "surrogatepass"), str(path))
+    else:
+        source = read_source(path) if path else Source({})
     report = Report(str(path) if path else "the defaults")
     source.warn_of_duplicates(report)
     top = read_record(TOP, fill(source.tree, environ), Place(report))
@@ -90,10 +130,10 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Overrides = _
     unavailable = _judge_obstacles(settled, directory, report)
     config = _settings(top, draft, router_name, _Given(environ, overrides))
     report.judge_blanks()
-    report.raise_if_any(source.tree)
-    return replace(
+    config = replace(
         config,
         path=path,
+        digest=source.digest,
         router=router,
         router_name=router_name,
         providers=(*(found.provider for found in settled if found.provider), BUILT_IN),
@@ -101,6 +141,8 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Overrides = _
         unavailable=MappingProxyType(unavailable),
         warnings=tuple(report.in_file_order(report.warnings, source.tree)),
     )
+    problems = tuple(report.in_file_order(report.problems, source.tree))
+    return Reading(source, top, draft, tuple(settled), router_name, config, problems, tuple(report.secrets))
 
 
 def _general(top: Record, environ: Mapping[str, str]) -> General:

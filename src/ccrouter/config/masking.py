@@ -18,6 +18,11 @@ def mask(tree: JsonObject) -> JsonObject:
     return {key: _visit(key, value) for key, value in tree.items()}
 
 
+def is_secret_name(name: str) -> bool:
+    """True if the value of a member called `name` is a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def _visit(name: str, node: Json) -> Json:
     if isinstance(node, dict):
         return {key: _visit(key, value) for key, value in node.items()}

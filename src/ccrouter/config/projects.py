@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ccrouter.config.draft import draft_router
+from ccrouter.config.draft import RouterDraft, draft_router
 from ccrouter.config.fields import ROUTER
 from ccrouter.config.interpolate import fill
 from ccrouter.config.load import home_folder, router_folder
@@ -26,7 +26,7 @@ from ccrouter.config.record import read_record
 from ccrouter.config.report import Place, Report
 from ccrouter.config.routes import Directory, settle_router
 from ccrouter.config.schema import DRY_RUN, Config, Router
-from ccrouter.config.syntax import read_source
+from ccrouter.config.syntax import Source, read_source
 from ccrouter.errors import ConfigError, Problem
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -102,9 +102,8 @@ class ProjectRouters:
     def _search(self, session_id: str) -> str | None:
         """Only projects that have a router are looked at: there are few of those, and many of Claude Code's."""
         try:
-            with os.scandir(self._routers) as entries:
-                names = sorted(entry.name for entry in entries if entry.is_dir())
-        except OSError:  # no folder, no project routers
+            names = [folder.name for folder in _folders(self._routers)]
+        except OSError:  # no folder that can be read, no project routers
             return None
         transcript = f"{session_id}.jsonl"
         return next((name for name in names if (self._projects / name / transcript).is_file()), None)
@@ -131,18 +130,59 @@ class ProjectRouters:
         return _Reading(stamp, router)
 
 
-def read_router(path: Path, config: Config, environ: Mapping[str, str]) -> Router | None:
-    """The router that the file at `path` puts in place of that of `config`; None if it has no `Router`.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A project's or session's router as written. `source` is the whole file."""
 
-    What stands outside of `Router` in the main file (`fallback`, `strict`, `forceUseImageAgent`) goes on unless the
-    file's `Router` says otherwise. Raises ConfigError.
-    """
+    source: Source
+    draft: RouterDraft
+    report: Report
+
+
+def router_files(environ: Mapping[str, str]) -> list[Path]:
+    """Every file that can take the place of the global router for some session, whether or not there is one yet."""
+    found = []
+    for folder in _folders(router_folder(environ)):
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
+        found += [folder / name for name in names if _SESSION_ID.fullmatch(name.removesuffix(".json"))]
+    return found
+
+
+def _folders(routers: Path) -> list[Path]:
+    try:
+        with os.scandir(routers) as entries:
+            return [routers / name for name in sorted(entry.name for entry in entries if entry.is_dir())]
+    except FileNotFoundError:
+        return []
+
+
+def read_written(path: Path, environ: Mapping[str, str]) -> Written | None:
+    """What the file at `path` says of a router; None if it has no `Router`. Raises ConfigError if it is no JSON5."""
     source = read_source(path)
     report = Report(str(path))
     value = fill(source.tree, environ).get("Router")
     if value is None:
         return None
     draft = draft_router(read_record(ROUTER, value, Place(report, "Router")), "classic")
+    return Written(source, draft, report)
+
+
+def read_router(path: Path, config: Config, environ: Mapping[str, str]) -> Router | None:
+    """The router that the file at `path` puts in place of that of `config`; None if it has no `Router`. Raises
+    ConfigError.
+    """
+    written = read_written(path, environ)
+    return settle_written(written, config) if written else None
+
+
+def settle_written(written: Written, config: Config) -> Router:
+    """The router that `written` puts in place of that of `config`.
+
+    What stands outside of `Router` in the main file (`fallback`, `strict`, `forceUseImageAgent`) goes on unless
+    `written` says otherwise. Raises ConfigError.
+    """
+    report = written.report
     directory = Directory(
         models={
             **{provider.name: provider.models for provider in config.providers if provider.name != DRY_RUN},
@@ -151,11 +191,11 @@ def read_router(path: Path, config: Config, environ: Mapping[str, str]) -> Route
         broken=frozenset(config.unavailable),
     )
     base = config.router
-    router = settle_router(draft, directory, is_strict=base.is_strict, use_image_agent=base.force_image_agent)
+    router = settle_router(written.draft, directory, is_strict=base.is_strict, use_image_agent=base.force_image_agent)
     for name in sorted(directory.needed & config.unavailable.keys()):
         Place(report, "Router").refuse(f'provider "{name}" cannot be used: {config.unavailable[name]}')
     report.judge_blanks()
-    report.raise_if_any(source.tree)
+    report.raise_if_any(written.source.tree)
     return replace(router, fallback={**base.fallback, **router.fallback})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ccrouter.config.fields import TABLES, Field, Table
@@ -15,13 +15,16 @@ from ccrouter.jsontypes import Json, JsonObject
 @dataclass(frozen=True, slots=True)
 class Record:
     """What an object says. `values` by canonical name (absent: not written, empty or unusable); `keys` as they were
-    spelled; `others` the keys that its table does not have.
+    spelled; `others` the keys that its table does not have; `spares` the keys that mean the same as one of `keys`.
+    `written` is the object itself, variables filled in.
     """
 
     place: Place
     values: Mapping[str, Any]
     keys: Mapping[str, str]
     others: Mapping[str, Json]
+    spares: tuple[str, ...] = ()
+    written: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value in canonical form; a nested object is a `Record`, a list or map of them one of `Record`s."""
@@ -30,6 +33,10 @@ class Record:
     def is_written(self, name: str) -> bool:
         """True if the user wrote something there, even if it could not be used."""
         return name in self.keys
+
+    def as_written(self, name: str) -> Json:
+        """What stands at a known key: a text with variables is a `Filled`. None if nothing does."""
+        return self.written.get(self.keys[name]) if name in self.keys else None
 
     def at(self, name: str) -> Place:
         """The place of a known key, spelled as the user did."""
@@ -41,7 +48,7 @@ def read_record(table: Table, value: Json, place: Place) -> Record:
     if not isinstance(value, dict):
         Nested(table.name).read(value, place)
         return Record(place, {}, {}, {})
-    keys, others = _match(table, value, place)
+    keys, others, spares = _match(table, value, place)
     values: dict[str, Any] = {}
     for field in table.fields:
         if field.name not in keys:
@@ -52,7 +59,7 @@ def read_record(table: Table, value: Json, place: Place) -> Record:
             values[field.name] = read
     if not table.others:
         warn_of_unknown(others, [field.name for field in table.fields], place)
-    return Record(place, values, keys, others)
+    return Record(place, values, keys, others, spares, value)
 
 
 def _read_field(field: Field, value: Json, place: Place) -> Any:
@@ -69,8 +76,8 @@ def _read_field(field: Field, value: Json, place: Place) -> Any:
     return {name: record for name, record in named.items() if isinstance(read[name], dict)}
 
 
-def _match(table: Table, value: JsonObject, place: Place) -> tuple[dict[str, str], dict[str, Json]]:
-    """Which key of `value` each field of `table` is read from, and the keys that are no field's."""
+def _match(table: Table, value: JsonObject, place: Place) -> tuple[dict[str, str], dict[str, Json], tuple[str, ...]]:
+    """Which key of `value` each field of `table` is read from, the keys that are no field's, and those to spare."""
     exact = {spelling: field for field in table.fields for spelling in (field.name, *field.aliases)}
     folded: dict[str, Field] = {}
     for spelling, field in exact.items():
@@ -84,15 +91,17 @@ def _match(table: Table, value: JsonObject, place: Place) -> tuple[dict[str, str
         elif inner is not None and (inner != "" or field_of_key.keeps_empty):
             found.setdefault(field_of_key.name, []).append(key)
     keys: dict[str, str] = {}
+    spares: list[str] = []
     for field in table.fields:
         candidates = found.get(field.name, [])
         spellings = (field.name, *field.aliases)
         candidates.sort(key=lambda key: spellings.index(key) if key in spellings else len(spellings))
         if candidates:
             keys[field.name] = candidates[0]
+        spares += candidates[1:]
         for spare in candidates[1:]:
             place.key(spare).warn(f"means the same as {candidates[0]}, which counts", "keep one of them")
-    return keys, others
+    return keys, others, tuple(spares)
 
 
 def warn_of_unknown(others: Mapping[str, Json], known: list[str], place: Place) -> None:

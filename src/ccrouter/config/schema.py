@@ -141,9 +141,11 @@ class Config:
     """Everything the router runs by. `warnings` is what the user should know; `raw` what they wrote (for `ccr code`'s
     settings that the router itself does not read: StatusLine and the like), variables not filled in and literal secrets
     masked. `unavailable`: providers that were left out, as nothing routes to them and something is missing, and why.
+    `digest` is the SHA-256 of the file's bytes, in hex; "" without a file.
     """
 
     path: Path | None = None
+    digest: str = ""
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     api_key: Secret | None = None

@@ -27,17 +27,20 @@ def create_starter(path: Path) -> bool:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        is_new = _write_new(path, TEMPLATE.read_bytes())
+        is_new = write_new(path, TEMPLATE.read_bytes())
         if is_new:
-            _write_new(path.with_name(SCHEMA_NAME), SCHEMA.read_bytes())
+            write_new(path.with_name(SCHEMA_NAME), SCHEMA.read_bytes())
     except OSError as error:
         hint = "name another place: ccr start --config PATH"
         raise ConfigError([Problem(str(path), "", f"cannot be created: {error.strerror or error}", hint)]) from error
     return is_new
 
 
-def _write_new(path: Path, data: bytes) -> bool:
-    """Puts `data` at `path` in one step, readable by its owner alone; False if something is there."""
+def write_new(path: Path, data: bytes) -> bool:
+    """Puts `data` at `path` in one step, readable by its owner alone; False if something is there.
+
+    The folder must be there. Raises OSError if nothing can be written.
+    """
     if path.exists():
         return False
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 by contract

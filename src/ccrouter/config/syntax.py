@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ccrouter.config.report import Place, Report
@@ -20,31 +21,43 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+#: Messages by which those who examine a file tell these three from all other mistakes.
+NO_SUCH_FILE = "there is no such file"
+NO_OBJECT = "must be an object"
+UNREADABLE = "cannot be read"
+
 _JSON5_MESSAGE = re.compile(r"<string>:(\d+) (.*) at column (\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a file says: its tree, and for each object that names a key twice, that object and those keys."""
+    """What a file says: its tree, and for each object that names a key twice, that object and those keys. `digest` is
+    the SHA-256 of the file's bytes, in hex; "" for what is in no file.
+    """
 
     tree: JsonObject
     twice: tuple[tuple[JsonObject, tuple[str, ...]], ...] = field(default=(), repr=False)
+    digest: str = ""
 
     def warn_of_duplicates(self, report: Report) -> None:
         """Adds a warning to `report` for each key that is written twice in one object."""
-        if self.twice:
-            self._search(self.tree, Place(report))
+        for place in self.duplicates(report):
+            place.warn("is written twice; the last one counts", "keep one of them")
 
-    def _search(self, node: Json, place: Place) -> None:
+    def duplicates(self, report: Report) -> list[Place]:
+        """The place of each key that is written twice in one object, in the order of the file."""
+        return list(self._search(self.tree, Place(report))) if self.twice else []
+
+    def _search(self, node: Json, place: Place) -> Iterator[Place]:
         if isinstance(node, list):
             for index, value in enumerate(node):
-                self._search(value, place.item(index))
+                yield from self._search(value, place.item(index))
         if not isinstance(node, dict):
             return
         for key in next((keys for found, keys in self.twice if found is node), ()):
-            place.key(key).warn("is written twice; the last one counts", "keep one of them")
+            yield place.key(key)
         for key, value in node.items():
-            self._search(value, place.key(key))
+            yield from self._search(value, place.key(key))
 
 
 def read_source(path: Path) -> Source:
@@ -54,13 +67,19 @@ def read_source(path: Path) -> Source:
         data = path.read_bytes()
     except FileNotFoundError:
         hint = "`ccr start` without --config makes a starter file in ~/.claude-code-router"
-        raise ConfigError([Problem(file, "", "there is no such file", hint)]) from None
+        raise ConfigError([Problem(file, "", NO_SUCH_FILE, hint)]) from None
     except OSError as error:
-        raise ConfigError([Problem(file, "", f"cannot be read: {error.strerror or error}")]) from error
-    return parse(_decode(data, file), file)
+        raise ConfigError([Problem(file, "", f"{UNREADABLE}: {error.strerror or error}")]) from error
+    return read_data(data, file)
 
 
-def _decode(data: bytes, file: str) -> str:
+def read_data(data: bytes, file: str) -> Source:
+    """The tree of `data`, the content of `file`. Raises ConfigError as `read_source` does."""
+    return replace(parse(decode(data, file), file), digest=hashlib.sha256(data).hexdigest())
+
+
+def decode(data: bytes, file: str) -> str:
+    """`data` as text, by its byte order mark or else as UTF-8. Raises ConfigError naming the line."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         return data.decode(encoding)
@@ -94,7 +113,7 @@ def parse(text: str, file: str) -> Source:
     except ValueError:
         tree = _parse_json5(text, file, collect)
     if not isinstance(tree, dict):
-        raise ConfigError([Problem(file, "", "must be an object", 'write { "Providers": [...], "Router": {...} }')])
+        raise ConfigError([Problem(file, "", NO_OBJECT, 'write { "Providers": [...], "Router": {...} }')])
     _refuse_infinities(tree, file)
     return Source(tree, tuple(twice))
 

@@ -126,6 +126,39 @@ def read_transformer(value: Json, place: Place, customs: Customs) -> Specs:
     return Specs(wire, transforms, by_model, model_wire)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transformer that a provider names, whether or not there is one of that name. `model` is "" for all models."""
+
+    name: str
+    model: str
+    place: Place
+    has_options: bool
+
+    @property
+    def is_wire_format(self) -> bool:
+        """True if it says which wire format is spoken, and nothing more."""
+        return self.name.strip().casefold() in WIRE_FORMATS and not self.has_options
+
+
+def entries_of(value: Json, place: Place) -> list[Entry]:
+    """Every transformer that `value`, a provider's `transformer`, names. What `read_transformer` refuses is left out."""
+    if isinstance(value, (str, list)):
+        value = {"use": value}
+    if not isinstance(value, dict):
+        return []
+    found = []
+    for key, inner in value.items():
+        model = "" if key == "use" else key
+        used = inner.get("use") if model and isinstance(inner, dict) else inner
+        spot = place.key(key).key("use") if model else place.key(key)
+        for index, entry in enumerate(used if isinstance(used, list) else [used]):
+            parts = entry if isinstance(entry, list) else [entry]
+            if parts and isinstance(parts[0], str) and parts[0]:
+                found.append(Entry(parts[0], model, spot.item(index), any(parts[1:])))
+    return found
+
+
 def unapplied(specs: Specs, *, is_messages: bool) -> list[str]:
     """What of `specs` is without effect though it should have one, each named as in a message, none twice.
 

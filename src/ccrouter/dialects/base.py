@@ -70,6 +70,12 @@ class Dialect(Protocol):
         `client_headers` are lower-case.
         """
 
+    def models_sent(self, url: str, body: bytes) -> list[str]:
+        """Every model that a POST of `body` to `url` asks for, read from these bytes; [] if it names none.
+
+        Raises LocalProtocolError for a body that two readers could read differently.
+        """
+
     def reader(self, request: UpstreamRequest, target: Target, writer: MessageWriter) -> Reader:
         """A reader for the answer to `request`, writing through `writer`."""
 

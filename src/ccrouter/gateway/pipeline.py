@@ -1,6 +1,6 @@
 """The pipeline: one request from its bytes to the last byte of its answer.
 
-    read → client profile → facts → route → plan → for each target: encode, send, read, write → record
+    read → client profile → facts → route → plan → policy → for each target: encode, send, read, write → record
 
 The first upstream content is read before anything of an answer goes to the client. Until then falling back to the next
 target is free and invisible; after it a failure is an `error` event, and never a finished turn.
@@ -8,16 +8,19 @@ target is free and invisible; after it a failure is an `error` event, and never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config, Router, Target
-from ccrouter.errors import ClientError, UnsupportedContent, UpstreamError
+from ccrouter.errors import ClientError, Denied, NoTarget, UnsupportedContent, UpstreamError
+from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.attempt import Attempter, Question
-from ccrouter.gateway.record import Attempt, Exchange
+from ccrouter.gateway.record import Attempt, Auditor, Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.messages import claudable
 from ccrouter.messages.request import MessagesRequest
@@ -66,14 +69,20 @@ class _Estimate:
 class Gateway:
     """Serves Messages requests by one configuration. Replaced as a whole when the configuration changes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, all but four by name
         self,
         config: Config,
         client: UpstreamClient,
         clock: Callable[[], float],
         projects: ProjectRouters | None = None,
+        *,
+        policy: Policy = NO_POLICY,
+        auditor: Auditor | None = None,
     ) -> None:
+        if client.policy != policy:
+            raise ValueError("the upstream client stands under another policy than the gateway")
         self.config = config
+        self._approval = Approval(policy, auditor, config.secrets)
         self.catalog = Catalog(config.providers, config.unavailable)
         self._clock = clock
         self._attempter = Attempter(client, clock)
@@ -88,25 +97,40 @@ class Gateway:
         """
         request, facts, make_filter = self._read(body, headers, exchange)
         estimate = _Estimate(request, self._memo)
-        route, targets = self._decide(facts, estimate, exchange)
-        told = {"x-ccr-route": route.name, "x-ccr-model": str(route.target), "x-ccr-reason": route.reason}
-        exchange.told = told
-        question = Question(
-            request=request,
-            headers=headers,
-            asked=facts.asked or str(route.target),
-            told=told,
-            estimate=lambda: self._tokens_at_start(facts, estimate),
-            make_filter=make_filter,
-        )
-        if request.stream:
-            reply.expect_stream(told)
+        with self._noting_denials(exchange):
+            route, targets = self._decide(facts, estimate, exchange)
+            told = {"x-ccr-route": route.name, "x-ccr-model": str(route.target), "x-ccr-reason": route.reason}
+            exchange.told = told
+            self._approval.approve(targets, exchange)
+            question = Question(
+                request=request,
+                headers=headers,
+                asked=facts.asked or str(route.target),
+                told=told,
+                estimate=lambda: self._tokens_at_start(facts, estimate),
+                make_filter=make_filter,
+            )
+            if request.stream:
+                reply.expect_stream(told)
+            await self._ask_in_turn(question, targets, reply, exchange)
+        self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
+
+    async def _ask_in_turn(
+        self, question: Question, targets: Sequence[Target], reply: Reply, exchange: Exchange
+    ) -> None:
+        """Send the first answer that comes. Raises the first failure if none does, and Denied at once: where one target
+        may not be asked, no other takes its place.
+        """
         first_error: UpstreamError | UnsupportedContent | None = None
         for position, target in enumerate(targets):
             attempt = Attempt(str(target), self._clock() - exchange.began)
             exchange.attempts.append(attempt)
+            exchange.target = str(target)
             try:
-                await self._attempter.attempt(question, target, reply, exchange)
+                await self._attempter.attempt(question, self._approval.sendable(target), reply, exchange)
+            except Denied as denied:
+                attempt.failure = redact(str(denied), self.config.secrets)
+                raise
             except (UpstreamError, UnsupportedContent) as error:
                 attempt.failure = redact(str(error), self.config.secrets)
                 first_error = first_error or error
@@ -115,18 +139,58 @@ class Gateway:
                 if position + 1 == len(targets) or not should_fall_back(error):
                     raise first_error from None
             else:
-                self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
                 return
 
     async def count_tokens(self, body: bytes, headers: Mapping[str, str], exchange: Exchange) -> int:
-        """The input tokens of a request, routed as one that is sent: counted by Anthropic's own API where it would go
-        there, else, and if that cannot count, estimated here.
+        """The input tokens of a request, routed and judged as one that is sent: counted by Anthropic's own API where it
+        would go there, else, and if that cannot count, estimated here.
         """
         request, facts, _ = self._read(body, headers, exchange)
         estimate = _Estimate(request, self._memo)
-        _, targets = self._decide(facts, estimate, exchange)
-        counted = await self._attempter.count_tokens(request, headers, targets[0])
+        with self._noting_denials(exchange):
+            _, targets = self._decide(facts, estimate, exchange)
+            self._approval.approve(targets, exchange)
+            counted = await self._attempter.count_tokens(request, headers, self._approval.sendable(targets[0]))
         return estimate() if counted is None else counted
+
+    def models(self) -> list[str]:
+        """The ids that a client may ask for, as `Catalog.models`: those that the policy lets be served."""
+        names = self.catalog.models(self.config.router)
+        if not self._approval.policy.is_in_force:
+            return names
+        return [name for name in names if self._is_served(name)]
+
+    def check_model(self, name: str) -> None:
+        """Raises NoTarget if nothing would serve a request for this model, Denied if what would is not allowed to."""
+        exchange = Exchange(id="", path="/v1/models", began=self._clock(), asked=name)
+        with self._noting_denials(exchange):
+            self._judge_name(name, exchange)
+
+    def _is_served(self, name: str) -> bool:
+        """True if what the name stands for is allowed, and so is what would serve a request for it."""
+        try:
+            meant = self.catalog.resolve(name, self.config.router.default_provider)
+            if meant is not None:
+                self._approval.judge(meant)
+            self._judge_name(name, Exchange(id="", path="", began=0.0))
+        except (Denied, NoTarget):
+            return False
+        return True
+
+    def _judge_name(self, name: str, exchange: Exchange) -> None:
+        _, targets = self._decide(RequestFacts(asked=name), lambda: 0, exchange)
+        for target in targets:
+            exchange.target = str(target)
+            self._approval.judge(target)
+
+    @contextlib.contextmanager
+    def _noting_denials(self, exchange: Exchange) -> Iterator[None]:
+        """Tell the auditor of a denial, by whomever: the router's own strictness, the policy, the last step."""
+        try:
+            yield
+        except Denied as denied:
+            self._approval.note_denial(denied, exchange)
+            raise
 
     def _read(
         self, body: bytes, headers: Mapping[str, str], exchange: Exchange

@@ -1,14 +1,13 @@
 """The ASGI application. This module constructs things; nobody else does, and nobody reads a global.
 
-Messages requests take a plain path from here to the gateway and back; Starlette serves the rest, where a few
-microseconds do not matter and its conveniences do.
+Messages requests take a plain path from here to the gateway and back; the other endpoints are functions that the table
+of routes names (routes.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 import secrets
 import sys
@@ -18,127 +17,121 @@ from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.exceptions import HTTPException
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Router
 
-from ccrouter import __version__
+from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
-from ccrouter.errors import ClientError, LocalProtocolError, NoTarget, RouterError
+from ccrouter.errors import ClientError, ConfigError, RouterError
 from ccrouter.gateway.attempt import error_frame
 from ccrouter.gateway.pipeline import Gateway
-from ccrouter.gateway.record import Exchange
-from ccrouter.messages.fault import Fault, fault_of, type_of_status
+from ccrouter.gateway.record import CLIENT_GONE, Auditor, Exchange, outcome_facts
+from ccrouter.jsontypes import JsonObject
+from ccrouter.messages.fault import Fault, type_of_status
 from ccrouter.secret import redact
-from ccrouter.server.guard import Guard
+from ccrouter.server.account import Account
+from ccrouter.server.call import Call
+from ccrouter.server.edition import Edition, Lease, Reloaded
+from ccrouter.server.faults import defect, fault_for, fault_headers, fault_response
+from ccrouter.server.guard import Caller, Guard, read_caller
 from ccrouter.server.intake import ClientGone, Receive, read_body
 from ccrouter.server.log import ExchangeLog
+from ccrouter.server.reload import keep_listening
 from ccrouter.server.respond import HttpReply, Pulse, Send
+from ccrouter.server.routes import Found, find, served_path
 from ccrouter.upstream.client import UpstreamClient
 
 Scope = MutableMapping[str, Any]
 
 
 class App:
-    """The router as an ASGI application. `log` may be None: then nothing about exchanges is formatted or written."""
+    """The router as an ASGI application. `log` may be None: then nothing about exchanges is formatted or written.
 
-    def __init__(
+    `reload` gives what the files say now, or raises ConfigError; without it `reload()` refuses. `is_launch_key` says
+    whether a key was minted for a launch of Claude Code that lives.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a process has one of, all but the first by name
         self,
         config: Config,
         *,
+        policy: Policy = NO_POLICY,
         projects: ProjectRouters | None = None,
         log: ExchangeLog | None = None,
+        auditor: Auditor | None = None,
+        is_launch_key: Callable[[str], bool] | None = None,
+        reload: Callable[[], tuple[Config, Policy]] | None = None,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._config = config
-        self._projects = projects
+        self.environ = environ
+        self.started = datetime.now(UTC)
+        self.account = Account(auditor, self._complain)
+        self.changing = asyncio.Lock()
+        self.now = clock
+        self._first = (config, policy, projects)
         self._log = log
-        self._clock = clock
-        self._guard = Guard(config, environ)
+        self._is_launch_key = is_launch_key
+        self._load = reload
         self._pulse = Pulse(clock)
-        self._client: UpstreamClient | None = None
-        self._gateway: Gateway | None = None
-        self._router = Router(
-            [
-                Route("/", self._root, methods=["GET", "HEAD"]),
-                Route("/health", self._health, methods=["GET", "HEAD"]),
-                Route("/api/hello", self._hello, methods=["GET", "HEAD"]),
-                Route("/api/event_logging/batch", self._telemetry, methods=["POST"]),
-                Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
-                Route("/v1/messages", self._wrong_method, methods=["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]),
-                Route("/v1/models", self._models, methods=["GET"]),
-                Route("/v1/models/{id:path}", self._model, methods=["GET"]),
-            ],
-            redirect_slashes=False,
-            lifespan=self._lifespan,
-        )
-        # Not the Starlette application: its outermost layer answers a defect in plain text and raises it again.
-        self._rest = ExceptionMiddleware(
-            self._router, handlers={HTTPException: self._http_error, RouterError: self._router_error}
-        )
+        self._edition: Edition | None = None
+        self._leases: list[Lease] = []
+        self._reloading: asyncio.Task[None] | None = None
+        self._lifespans = Router(lifespan=self._lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._router(scope, receive, send)
+            await self._lifespans(scope, receive, send)
             return
         if scope["type"] != "http":
             return
-        path = scope["path"]
-        if "//" in path or path[1:].endswith("/"):  # base URLs are often written with a slash at the end
-            scope["path"] = "/" + "/".join(part for part in path.split("/") if part)
-        headers = _headers(scope)
-        scope["ccr.headers"] = headers
-        scope["ccr.request_id"] = request_id = f"req_{secrets.token_hex(12)}"
+        request_id = f"req_{secrets.token_hex(12)}"
+        edition = self.edition
         try:
-            self._guard.check(scope["path"], headers)
+            path, method = served_path(scope["path"]), scope["method"]
+            caller = read_caller(scope)
+            found = find(path, method)
+            edition.guard.check(found.access, method, caller)
         except RouterError as error:
-            await self._refuse(send, error, request_id)
+            await self._refuse(send, fault_for(error, edition.config.secrets), request_id)
             return
-        if scope["path"] == "/v1/messages" and scope["method"] == "POST":
-            await self._messages(headers, receive, send, request_id)
-        else:
-            await self._serve_rest(scope, receive, send, request_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody gets in by it
+            self._report(error, request_id, edition)
+            await self._refuse(send, fault_for(defect(request_id), ()), request_id)
+            return
+        with edition.lease.in_use():
+            if found.row is not None and found.row.endpoint is None:
+                await self._messages(edition, caller, receive, send, request_id)
+            else:
+                await self._answer(found, Call(self, edition, caller, found.params, receive, request_id), scope, send)
 
     # -- messages ------------------------------------------------------------------------------------------------
 
-    async def _messages(self, headers: Mapping[str, str], receive: Receive, send: Send, request_id: str) -> None:
-        exchange = Exchange(request_id, "/v1/messages", self._clock())
-        reply = HttpReply(send, self._pulse, {"request-id": request_id}, self._clock)
+    async def _messages(self, edition: Edition, caller: Caller, receive: Receive, send: Send, request_id: str) -> None:
+        headers = caller.headers
+        exchange = Exchange(request_id, "/v1/messages", self.now())
+        reply = HttpReply(send, self._pulse, {"request-id": request_id}, self.now)
         try:
-            body = await read_body(receive, headers, self._config.max_body)
+            body = await read_body(receive, headers, edition.config.max_body)
             async with _until_client_leaves(receive, reply):
-                await self._running.messages(body, headers, reply, exchange)
+                await edition.gateway.messages(body, headers, reply, exchange)
             exchange.status = 200
         except RouterError as error:
-            await self._fail(reply, error, exchange)
+            await self._fail(reply, error, exchange, edition)
         except ClientGone:
-            exchange.status, exchange.error = 499, "the client hung up"
+            exchange.status, exchange.error = CLIENT_GONE, "the client hung up"
         except asyncio.CancelledError:  # the router is stopping, and has waited as long as it will
             stopped = ClientError("the router was stopped", status=503, type="overloaded_error")
-            await self._fail(reply, stopped, exchange)
+            await self._fail(reply, stopped, exchange, edition)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer in its own form
-            self._report(error, exchange.id)
-            await self._fail(reply, _defect(exchange.id), exchange)
+            self._report(error, exchange.id, edition)
+            await self._fail(reply, defect(exchange.id), exchange, edition)
         finally:
             reply.forget()
-            exchange.total = self._clock() - exchange.began
-            if self._log is not None:
-                self._log.write(exchange)
+            self.finish(exchange)
 
-    def _report(self, error: Exception, request_id: str) -> None:
-        """A defect of ours, with its trace, where its user can find it: in the log, or on stderr without one."""
-        trace = redact("".join(traceback.format_exception(error)), self._config.secrets)
-        if self._log is not None:
-            self._log.event("error", "a defect of the router", reqId=request_id, trace=trace)
-        else:
-            print(trace, file=sys.stderr)  # noqa: T201 - there is no log
-
-    async def _fail(self, reply: HttpReply, error: RouterError, exchange: Exchange) -> None:
-        fault = self._redacted(fault_of(error))
+    async def _fail(self, reply: HttpReply, error: RouterError, exchange: Exchange, edition: Edition) -> None:
+        fault = fault_for(error, edition.config.secrets)
         exchange.status, exchange.error = fault.status, fault.message
         if reply.has_begun:
             await reply.write(error_frame(fault))
@@ -149,133 +142,173 @@ class App:
                 headers["x-ccr-upstream-request-id"] = exchange.upstream_id
             await reply.whole(fault.status, headers, fault.json(exchange.id))
 
-    def _redacted(self, fault: Fault) -> Fault:
-        """The fault without keys: providers quote them in their own error texts."""
-        secrets_ = self._config.secrets
-        message = redact(fault.message, secrets_)
-        body = fault.body
-        if body is not None:
-            text = body.decode("utf-8", "replace")
-            body = body if redact(text, secrets_) == text else None
-        return Fault(fault.status, fault.type, message, fault.retry_after, fault.should_retry, fault.details, body)
-
-    async def _refuse(self, send: Send, error: RouterError, request_id: str) -> None:
-        fault = fault_of(error)
+    def finish(self, exchange: Exchange) -> None:
+        """The exchange is over: log and audit are told how it ended."""
+        exchange.total = self.now() - exchange.began
         if self._log is not None:
-            self._log.event("warn", "refused", reqId=request_id, status=fault.status, error=fault.message)
-        reply = HttpReply(send, self._pulse, {"request-id": request_id}, self._clock)
-        await reply.whole(fault.status, {**fault_headers(fault), "connection": "close"}, fault.json(request_id))
+            self._log.write(exchange)
+        if facts := outcome_facts(exchange):
+            self.account.report("outcome", facts)
 
-    async def _serve_rest(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        scope["app"] = self  # with an application, the router raises its 404 and 405 instead of answering in plain text
+    # -- the rest ------------------------------------------------------------------------------------------------
+
+    async def _answer(self, found: Found, call: Call, scope: Scope, send: Send) -> None:
+        sending = _with_request_id(send, call.id)
         try:
-            await self._rest(scope, receive, _with_request_id(send, request_id))
+            try:
+                if found.row is None or found.row.endpoint is None:
+                    response = _no_route(found, scope, call.id)
+                else:
+                    response = await found.row.endpoint(call)
+            except RouterError as error:
+                response = fault_response(fault_for(error, call.edition.config.secrets), call.id)
+            await response(scope, call.receive, sending)
         except ClientGone:
             pass  # nobody is left to answer
         except Exception as error:  # noqa: BLE001 - as above
-            self._report(error, request_id)
-            await self._refuse(send, _defect(request_id), request_id)
+            self._report(error, call.id, call.edition)
+            await self._refuse(send, fault_for(defect(call.id), ()), call.id)
+
+    async def _refuse(self, send: Send, fault: Fault, request_id: str) -> None:
+        if self._log is not None:
+            self._log.event("warn", "refused", reqId=request_id, status=fault.status, error=fault.message)
+        reply = HttpReply(send, self._pulse, {"request-id": request_id}, self.now)
+        await reply.whole(fault.status, {**fault_headers(fault), "connection": "close"}, fault.json(request_id))
+
+    # -- what is in force ----------------------------------------------------------------------------------------
 
     @property
-    def _running(self) -> Gateway:
-        assert self._gateway is not None, "the application serves only within its lifespan"
-        return self._gateway
+    def edition(self) -> Edition:
+        """What is in force now. A request keeps the one that it began with."""
+        assert self._edition is not None, "the application serves only within its lifespan"
+        return self._edition
+
+    async def reload(self) -> Reloaded:
+        """After the call what the files say now is in force, for requests that begin from then on.
+
+        Raises ConfigError if it is refused and ClientError if it cannot be done: what was in force then stays so.
+        """
+        if self._load is None:
+            raise ClientError("this process cannot reload: restart it", status=501, type="api_error")
+        async with self.changing:
+            before = self.edition
+            try:
+                config, policy = await asyncio.to_thread(self._load)
+                config, notes = keep_listening(config, policy, before.config)
+            except ConfigError as error:
+                self._note_refusal(error, before)
+                raise
+            facts = {"policy": policy.digest, "config": config.digest, "result": "ok"}
+            self.account.record("reload", facts)
+            if policy.digest != before.policy.digest:
+                self.account.record("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
+            projects = None if before.projects is None else ProjectRouters(config, self.environ)
+            after = self._put_in_force(config, policy, projects, before)
+            self.account.protect(config.secrets)
+            if self._log is not None:
+                self._log.set_level(config.log_level)
+                self._log.event("info", "reloaded", policy=policy.name, config=config.digest, notes=list(notes))
+            return Reloaded(after, notes)
+
+    def reload_soon(self) -> None:
+        """Reload in a task of its own, for a signal. A refusal is in the log, or on stderr without one."""
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload_quietly())
+
+    def amend(self, config: Config, tree: JsonObject) -> None:
+        """After the call `config`, lowered from `tree`, is in force until the next reload. `changing` is to be held."""
+        before = self.edition
+        self._put_in_force(config, before.policy, before.projects, before, tree)
+
+    def _put_in_force(
+        self,
+        config: Config,
+        policy: Policy,
+        projects: ProjectRouters | None,
+        before: Edition | None,
+        amended: JsonObject | None = None,
+    ) -> Edition:
+        if before is not None and before.policy == policy:
+            lease = before.lease
+        else:  # the client judges what leaves, by its policy: it is never taken over by another
+            lease = Lease(UpstreamClient(policy))
+            self._leases = [one for one in self._leases if not one.is_closed] + [lease]
+        self._edition = Edition(
+            config=config,
+            policy=policy,
+            projects=projects,
+            guard=Guard(config, self.environ, self._is_launch_key),
+            gateway=Gateway(
+                config,
+                lease.client,
+                self.now,
+                projects,
+                policy=policy,
+                auditor=self.account if self.account.is_kept else None,
+            ),
+            lease=lease,
+            amended=amended,
+        )
+        if before is not None and before.lease is not lease:
+            before.lease.retire()
+        return self._edition
+
+    def _note_refusal(self, error: ConfigError, before: Edition) -> None:
+        reason = redact(str(error), before.config.secrets)
+        facts = {"policy": before.policy.digest, "config": before.config.digest, "result": "refused", "reason": reason}
+        self.account.report("reload", facts)
+        if self._log is not None:
+            self._log.event("error", "reload refused", error=reason)
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except RouterError as error:
+            if self._log is None:
+                _print(f"ccr: the reload was refused: {redact(str(error), self.edition.config.secrets)}")
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task
+            self._report(error, "reload", self.edition)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
-        self._client = UpstreamClient()
-        self._gateway = Gateway(self._config, self._client, self._clock, self._projects)
+        config, policy, projects = self._first
+        self._put_in_force(config, policy, projects, None)
         beating = asyncio.create_task(self._pulse.run())
         try:
             yield
         finally:
             beating.cancel()
-            await self._client.close()
+            for lease in self._leases:
+                await lease.close()
 
-    # -- the rest ------------------------------------------------------------------------------------------------
+    # -- what goes wrong -----------------------------------------------------------------------------------------
 
-    async def _root(self, _request: Request) -> Response:
-        return JSONResponse({"message": "ccrouter", "version": __version__, "docs": "POST /v1/messages"})
+    def _report(self, error: Exception, request_id: str, edition: Edition) -> None:
+        """A defect of ours, with its trace, where its user can find it: in the log, or on stderr without one."""
+        trace = redact("".join(traceback.format_exception(error)), edition.config.secrets)
+        if self._log is not None:
+            self._log.event("error", "a defect of the router", reqId=request_id, trace=trace)
+        else:
+            _print(trace)
 
-    async def _health(self, _request: Request) -> Response:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return JSONResponse({"status": "ok", "timestamp": now, "service": "ccrouter", "version": __version__})
-
-    async def _hello(self, _request: Request) -> Response:
-        return JSONResponse({"message": "hello"})
-
-    async def _telemetry(self, request: Request) -> Response:
-        """Claude Code 2.0's event batches: taken, so that it does not retry, and thrown away."""
-        await read_body(request.receive, request.scope["ccr.headers"], self._config.max_body)
-        return JSONResponse({"accepted_count": 0, "rejected_count": 0})
-
-    async def _wrong_method(self, _request: Request) -> Response:
-        raise HTTPException(405, headers={"allow": "POST"})
-
-    async def _count_tokens(self, request: Request) -> Response:
-        headers = request.scope["ccr.headers"]
-        body = await read_body(request.receive, headers, self._config.max_body)
-        exchange = Exchange(request.scope["ccr.request_id"], "/v1/messages/count_tokens", self._clock())
-        return JSONResponse({"input_tokens": await self._running.count_tokens(body, headers, exchange)})
-
-    async def _models(self, _request: Request) -> Response:
-        data = [_model_entry(name) for name in self._running.catalog.models(self._config.router)]
-        first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-        return JSONResponse({"data": data, "has_more": False, "first_id": first, "last_id": last})
-
-    async def _model(self, request: Request) -> Response:
-        name = request.path_params["id"]
-        catalog, router = self._running.catalog, self._config.router
-        # Whatever a request may name is served: by its own route, or by the default one.
-        if (
-            name in catalog.models(router)
-            or catalog.resolve(name, router.default_provider)
-            or "default" in router.routes
-        ):
-            return JSONResponse(_model_entry(name))
-        raise NoTarget(f"model {name!r} is not listed here; GET /v1/models shows what is")
-
-    async def _http_error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        texts = {
-            404: f"there is no {request.method} {request.url.path} here; the Messages API is at POST /v1/messages",
-            405: f"{request.method} is not allowed for {request.url.path}",
-        }
-        message = texts.get(error.status_code, error.detail)
-        fault = Fault(error.status_code, type_of_status(error.status_code), message)
-        return self._fault_response(fault, request, dict(error.headers or {}))
-
-    async def _router_error(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, RouterError)
-        fault = self._redacted(fault_of(error))
-        return self._fault_response(fault, request, fault_headers(fault))
-
-    def _fault_response(self, fault: Fault, request: Request, headers: Mapping[str, str]) -> Response:
-        body = fault.json(request.scope["ccr.request_id"])
-        return Response(body, fault.status, headers, media_type="application/json")
+    def _complain(self, why: str) -> None:
+        if self._log is not None:
+            self._log.event("error", "the audit log cannot be written", error=why)
+        else:
+            _print(f"ccr: the audit log cannot be written: {why}")
 
 
-def _defect(request_id: str) -> LocalProtocolError:
-    return LocalProtocolError(f"a defect of the router; its log tells more under {request_id}")
+def _print(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - there is no log
 
 
-def fault_headers(fault: Fault) -> dict[str, str]:
-    """The headers that clients decide by whether and when to try again."""
-    headers: dict[str, str] = {}
-    if fault.retry_after is not None:
-        headers["retry-after"] = str(max(0, math.ceil(fault.retry_after)))
-    if fault.should_retry is not None:
-        headers["x-should-retry"] = "true" if fault.should_retry else "false"
-    return headers
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """Lower-case names; a name sent twice has its values joined, as RFC 9110 §5.3 says."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
+def _no_route(found: Found, scope: Scope, request_id: str) -> Any:
+    method, path = scope["method"], scope["path"]
+    if found.methods:
+        fault = Fault(405, type_of_status(405), f"{method} is not allowed for {path}")
+        return fault_response(fault, request_id, {"allow": ", ".join(found.methods)})
+    text = f"there is no {method} {path} here; the Messages API is at POST /v1/messages"
+    return fault_response(Fault(404, type_of_status(404), text), request_id)
 
 
 def _with_request_id(send: Send, request_id: str) -> Send:
@@ -316,7 +349,3 @@ async def _until_client_leaves(receive: Receive, reply: HttpReply) -> AsyncItera
         raise
     finally:
         watching.cancel()
-
-
-def _model_entry(name: str) -> dict[str, str]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}

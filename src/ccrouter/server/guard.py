@@ -1,59 +1,177 @@
-"""Who may ask for what. One table of routes, deny by default; locality and names are judged here and nowhere else.
+"""Who may ask for what. Deny by default: what no row of the table opens (routes.py) needs the router's key.
 
 A router on loopback is reachable by every page that a browser on the machine opens (DNS rebinding; the Node router had
-GHSA-8hmm-4crw-vm2c). So where no key is asked for the Host must be one that we serve, and a foreign Origin is
-always refused.
+GHSA-8hmm-4crw-vm2c), and by everybody if a forwarder runs beside it. So where no key is asked for the Host must be one
+that we serve, a foreign Origin is always refused, and management is for callers that are on this machine by
+their socket, by the name they call us and by the absence of any trace of a forwarder. No header makes anybody local.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
+import re
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
 
 from ccrouter.config.schema import Config
-from ccrouter.errors import NotAuthorized
+from ccrouter.errors import ClientError, NotAuthorized
 from ccrouter.loopback import is_loopback
 
-#: Paths that anybody may ask for, key or not: what health checks and clients' first probes need.
-OPEN_PATHS = frozenset({"/", "/health", "/api/hello"})
+Scope = MutableMapping[str, Any]
+
+
+class Access(Enum):
+    """Who may use a route.
+
+    OPEN: anybody. CLIENT: who shows the router's key, where one is configured, or a key of a launch that lives.
+    MANAGEMENT: who shows the router's key, where one is configured, and sits at this machine.
+    """
+
+    OPEN = "open"
+    CLIENT = "client"
+    MANAGEMENT = "management"
+
+
+#: Headers of which two make a request ambiguous: one reader would judge the first, another serve the last.
+SINGLE_HEADERS = frozenset({
+    "host", "origin", "authorization", "x-api-key", "content-type", "content-length", "content-encoding",
+    "transfer-encoding",
+})  # fmt: skip
+
+#: Whoever adds one of these passes on requests of others. `x-forwarded-…` counts whatever follows.
+FORWARDING_HEADERS = frozenset({
+    "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-forwarded-for", "true-client-ip",
+    "cf-connecting-ip", "fastly-client-ip", "x-envoy-external-address",
+})  # fmt: skip
+
+_READING = frozenset({"GET", "HEAD"})
+_HOST = r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
+_HOST_HEADER = re.compile(_HOST)
+_ORIGIN_HEADER = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://{_HOST}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the peer address of the socket ("" if it has none), and the headers, each once, names in lower case.
+
+    `repeated` are those that were sent more than once; their values are joined by commas (RFC 9110 §5.3).
+    """
+
+    peer: str
+    headers: Mapping[str, str]
+    repeated: frozenset[str] = frozenset()
+
+    @property
+    def is_local(self) -> bool:
+        """True if the request comes from this machine, was meant for it by name, and was not passed on by anybody."""
+        return is_loopback(self.peer) and is_loopback(_host_of(self.headers)) and not self.forwarders
+
+    @property
+    def forwarders(self) -> list[str]:
+        """The headers that only somebody in between adds."""
+        return [name for name in self.headers if name in FORWARDING_HEADERS or name.startswith("x-forwarded-")]
+
+
+def read_caller(scope: Scope) -> Caller:
+    """The caller of an ASGI request."""
+    headers: dict[str, str] = {}
+    repeated = set()
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in headers:
+            repeated.add(name)
+            value = f"{headers[name]},{value}"
+        headers[name] = value
+    client = scope.get("client")
+    return Caller(str(client[0]) if client else "", headers, frozenset(repeated))
 
 
 class Guard:
-    """Decides on a request by its headers. Build one per configuration."""
+    """Decides on requests. Build one per configuration.
 
-    def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
+    `is_launch_key` says whether a key was minted for a launch of Claude Code that lives; None: there are none.
+    """
+
+    def __init__(
+        self, config: Config, environ: Mapping[str, str], is_launch_key: Callable[[str], bool] | None = None
+    ) -> None:
         self._key = config.api_key
+        self._is_launch_key = is_launch_key
         self._hosts = {host.lower() for host in config.allowed_hosts}
         if not is_loopback(config.host) and config.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
             self._hosts.add(config.host.lower())
         self._hosts |= set(_codespace_hosts(config.port, environ))
 
-    def check(self, path: str, headers: Mapping[str, str]) -> None:
-        """Raises NotAuthorized: 401 without a valid key where one is configured, 403 for a foreign Host or Origin."""
-        if origin := headers.get("origin"):
-            self._check_name("Origin", origin, origin)
-        if path in OPEN_PATHS:  # health checks come under any name, and learn nothing
+    def check(self, access: Access, method: str, caller: Caller) -> None:
+        """Raises NotAuthorized (401 without a valid key where one is configured, 403 for a foreign Host or Origin and
+        for management from elsewhere) or ClientError (400 for an ambiguous request, 415 for a write that is not JSON).
+        """
+        _check_single(caller)
+        headers = caller.headers
+        if (origin := headers.get("origin")) is not None:
+            self._check_name("Origin", origin, _ORIGIN_HEADER)
+        if access is Access.OPEN:  # health checks come under any name, and learn nothing
             return
         if self._key is None:
-            self._check_name("Host", headers.get("host", ""), f"//{headers.get('host', '')}")
-            return
-        if any(self._key.matches(offered) for offered in _offered(headers)):
-            return
-        if any(_offered(headers)):
-            raise NotAuthorized("Invalid API key: it is not the APIKEY of this router's configuration")
-        raise NotAuthorized("APIKEY is missing: send the router's key as `x-api-key` or `Authorization: Bearer`")
+            self._check_name("Host", headers.get("host", ""), _HOST_HEADER)
+        elif not self._is_known(access, caller):
+            if any(_offered(headers)):
+                raise NotAuthorized("Invalid API key: it is not the APIKEY of this router's configuration")
+            raise NotAuthorized("APIKEY is missing: send the router's key as `x-api-key` or `Authorization: Bearer`")
+        if access is Access.MANAGEMENT:
+            _check_management(method, caller)
 
-    def _check_name(self, what: str, value: str, url: str) -> None:
-        try:
-            host = (urlsplit(url).hostname or "").rstrip(".")
-        except ValueError:  # "[": not a name at all
-            host = ""
-        if is_loopback(host) or host in self._hosts:
+    def is_trusted(self, caller: Caller) -> bool:
+        """True for who may be told how the router is set up: with the router's key, or without one from here."""
+        return caller.is_local if self._key is None else self._shows_key(caller)
+
+    def _is_known(self, access: Access, caller: Caller) -> bool:
+        if self._shows_key(caller):
+            return True
+        if self._is_launch_key is None or access is not Access.CLIENT or not caller.is_local:
+            return False
+        return any([self._is_launch_key(offered) for offered in _offered(caller.headers)])  # noqa: C419 - as below
+
+    def _shows_key(self, caller: Caller) -> bool:
+        # A list: every offered key is compared, whichever of them is the right one.
+        return any([self._key is not None and self._key.matches(offered) for offered in _offered(caller.headers)])  # noqa: C419 - the time must not tell which matched
+
+    def _check_name(self, what: str, value: str, form: re.Pattern[str]) -> None:
+        found = form.fullmatch(value)
+        host = found[1].rstrip(".").lower() if found else ""
+        if host and (is_loopback(host) or host in self._hosts):
             return
         raise NotAuthorized(
-            f"{what} {value!r} is not served here; if it is yours, add the name to `allowedHosts` in the config",
+            f"{what} {value[:200]!r} is not served here; if it is yours, add the name to `allowedHosts` in the config",
             status=403,
         )
+
+
+def _check_single(caller: Caller) -> None:
+    twice = sorted(caller.repeated & SINGLE_HEADERS)
+    if twice:
+        raise ClientError(f"the header {twice[0]} was sent more than once")
+    if "content-length" in caller.headers and "transfer-encoding" in caller.headers:  # RFC 9112 §6.1: smuggling
+        raise ClientError("content-length and transfer-encoding exclude each other")
+
+
+def _check_management(method: str, caller: Caller) -> None:
+    if not is_loopback(caller.peer):
+        raise NotAuthorized("this is for callers on the router's own machine", status=403)
+    if forwarders := caller.forwarders:
+        raise NotAuthorized(f"this is not for requests that somebody passes on ({forwarders[0]})", status=403)
+    host = caller.headers.get("host", "")
+    if not is_loopback(_host_of(caller.headers)):
+        raise NotAuthorized(f"this is served under a loopback name only, not under {host[:200]!r}", status=403)
+    kind = caller.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if method not in _READING and kind != "application/json":  # what a form of a foreign page cannot send
+        raise ClientError("a write needs `content-type: application/json`", status=415)
+
+
+def _host_of(headers: Mapping[str, str]) -> str:
+    found = _HOST_HEADER.fullmatch(headers.get("host", ""))
+    return found[1] if found else ""
 
 
 def _offered(headers: Mapping[str, str]) -> Iterable[str]:

@@ -14,6 +14,9 @@ from ccrouter.gateway.record import Exchange
 
 _RANK: dict[str, int] = {"trace": 10, "debug": 20, "info": 30, "warn": 40, "error": 50, "fatal": 60}
 
+#: Clients count before many of their requests: such lines would hide the others.
+_COUNTING = "/v1/messages/count_tokens"
+
 
 class ExchangeLog:
     """Appends to a file. A disk that is full or gone costs log lines, never a request; that is said once, on stderr."""
@@ -25,14 +28,18 @@ class ExchangeLog:
         self._has_complained = False
         self._open()
 
+    def set_level(self, level: LogLevel) -> None:
+        """After the call lines of at least `level` are written."""
+        self._rank = _RANK[level]
+
     def event(self, level: LogLevel, message: str, **facts: object) -> None:
         """A line about the router itself."""
         if _RANK[level] >= self._rank:
             self._put({"level": _RANK[level], "time": _now(), "msg": message, **facts})
 
     def write(self, exchange: Exchange) -> None:
-        """A line about one exchange: at level info, or warn if it failed."""
-        level = 30 if exchange.status < 400 else 40
+        """A line about one exchange: at level info, at debug for mere counts of tokens, at warn if it failed."""
+        level = _RANK["debug" if exchange.path == _COUNTING else "info"] if exchange.status < 400 else _RANK["warn"]
         if level < self._rank:
             return
         usage = exchange.usage

@@ -11,13 +11,18 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
+from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
 from ccrouter.server.app import App
 from ccrouter.server.log import ExchangeLog
+
+if TYPE_CHECKING:
+    from ccrouter.gateway.record import Auditor
 
 #: How long streams under way may go on after the first signal, in seconds.
 DRAIN_SECONDS = 4
@@ -62,7 +67,16 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(config: Config, *, on_ready: Callable[[], None], log: Path | None = None) -> int:
+def serve(  # noqa: PLR0913 - what a process has one of, all but the first by name
+    config: Config,
+    *,
+    policy: Policy = NO_POLICY,
+    on_ready: Callable[[], None],
+    log: Path | None = None,
+    auditor: Auditor | None = None,
+    is_launch_key: Callable[[str], bool] | None = None,
+    reload: Callable[[], tuple[Config, Policy]] | None = None,
+) -> int:
     """Serve until SIGTERM or SIGINT; streams under way get DRAIN_SECONDS, a second signal ends them at once.
 
     `on_ready` is called once requests are being answered; exchanges are logged to the file `log`. Returns the exit
@@ -70,7 +84,15 @@ def serve(config: Config, *, on_ready: Callable[[], None], log: Path | None = No
     """
     sockets = listen(config)
     exchanges = ExchangeLog(log, config.log_level) if log is not None else None
-    app = App(config, projects=ProjectRouters(config), log=exchanges)
+    app = App(
+        config,
+        policy=policy,
+        projects=ProjectRouters(config),
+        log=exchanges,
+        auditor=auditor,
+        is_launch_key=is_launch_key,
+        reload=reload,
+    )
     _tune_allocator()
     server = _Server(
         uvicorn.Config(

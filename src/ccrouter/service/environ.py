@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from ccrouter.config.interpolate import Filled, fill_text
 from ccrouter.config.schema import Config
 from ccrouter.jsontypes import JsonObject
 from ccrouter.service.address import base_url, reachable_host
 
-#: They make Claude Code talk to a cloud's own endpoint, whatever the base URL says.
-REMOVED = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+#: They make Claude Code talk to somebody else, whatever the base URL says: to a cloud's own endpoint, or through a
+#: socket. A repository's settings can set them too. (Names as in the program's own table of variables, 2.1.330.)
+REMOVED = (
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_MANTLE",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+    "CLAUDE_CODE_USE_GATEWAY",
+    "CLAUDE_CODE_RUNNER_MODEL_SOCKET",
+    "ANTHROPIC_UNIX_SOCKET",
+)
 
 #: What Claude Code is given as a key when the router asks for none.
 DUMMY_KEY = "test"
@@ -21,15 +33,23 @@ FIRST_WITH_AUTO_MODE = (2, 1, 0)
 _NON_INTERACTIVE = {"CI": "true", "FORCE_COLOR": "0", "NODE_NO_READLINE": "1", "TERM": "dumb"}
 
 
-def client_variables(
-    config: Config, *, host: str, port: int, base: Mapping[str, str], version: tuple[int, int, int] | None
+def client_variables(  # noqa: PLR0913 - facts about one client, all but the first by name
+    config: Config,
+    *,
+    host: str,
+    port: int,
+    base: Mapping[str, str],
+    version: tuple[int, int, int] | None,
+    key: str | None = None,
 ) -> dict[str, str]:
     """The variables that Claude Code of this `version` (None: unknown) needs to reach the router at `host` and `port`.
 
-    `base` is the environment it would have otherwise; exceptions from its proxy are kept and ours added.
+    `base` is the environment it would have otherwise; exceptions from its proxy are kept and ours added. `key` is shown
+    to the router in place of the configured one.
     """
+    configured = config.api_key.reveal() if config.api_key else DUMMY_KEY
     variables = {
-        "ANTHROPIC_AUTH_TOKEN": config.api_key.reveal() if config.api_key else DUMMY_KEY,
+        "ANTHROPIC_AUTH_TOKEN": key or configured,
         "ANTHROPIC_BASE_URL": base_url(host, port),
         # An exported key would be sent beside the token, or make Claude Code ask which of the two to use.
         "ANTHROPIC_API_KEY": "",
@@ -48,18 +68,35 @@ def client_variables(
     return variables
 
 
-def claude_environment(variables: Mapping[str, str], base: Mapping[str, str]) -> dict[str, str]:
-    """`base` with `variables`, and without what would lead Claude Code past the router."""
-    return {name: value for name, value in base.items() if name not in REMOVED} | dict(variables)
+def claude_environment(
+    variables: Mapping[str, str], base: Mapping[str, str], withheld: Iterable[str] = ()
+) -> dict[str, str]:
+    """`base` with `variables`, without what would lead Claude Code past the router and what is `withheld` from it."""
+    absent = {*REMOVED, *withheld}
+    return {name: value for name, value in base.items() if name not in absent} | dict(variables)
+
+
+def key_variables(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables of `environ` that the config takes the router's own key from.
+
+    What claude runs has claude's environment, and nothing in it needs that key once claude has another.
+    """
+    written = [
+        value for name, value in config.raw.items() if name.replace("_", "").replace("-", "").lower() == "apikey"
+    ]
+    texts = [fill_text(value, environ) for value in written if isinstance(value, str)]
+    return tuple(dict.fromkeys(name for text in texts if isinstance(text, Filled) for name in text.names))
 
 
 def claude_settings(variables: Mapping[str, str], *, status_line: str | None = None) -> JsonObject:
     """The content of a file for `claude --settings`: it outranks the user's own settings files, as variables do not.
 
-    Settings cannot remove a variable, so those in REMOVED are blank. `status_line` is the command of a status line,
-    None for none.
+    Settings cannot remove a variable, so those in REMOVED are blank; and exceptions from a proxy stand in both
+    spellings, as one that is left out could be set by a repository. `status_line` is the command of a status line, None
+    for none.
     """
-    settings: JsonObject = {"env": {**dict.fromkeys(REMOVED, ""), **variables}}
+    exceptions = {"no_proxy": variables["NO_PROXY"]} if "NO_PROXY" in variables else {}
+    settings: JsonObject = {"env": {**dict.fromkeys(REMOVED, ""), **exceptions, **variables}}
     if status_line:
         settings["statusLine"] = {"type": "command", "command": status_line, "padding": 0}
     return settings

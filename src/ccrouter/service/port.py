@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import subprocess
@@ -44,6 +45,22 @@ def find_holder(port: int) -> Holder | None:
         return from_lsof(_run("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpu"))
 
 
+def listening_addresses(port: int) -> list[str]:
+    """The addresses on which something listens on `port`, as the system reports them: "127.0.0.1", "::", "0.0.0.0".
+
+    None twice. Empty if nobody listens, or the system has no means to tell.
+    """
+    if sys.platform == "linux":
+        rows = [row for table in ("tcp", "tcp6") for row in _listening(Path("/proc/net") / table, port)]
+        found = [row.address for row in rows]
+    elif sys.platform == "win32":
+        listed = [_run("netstat", "-ano", "-p", kind) for kind in ("TCP", "TCPv6")]
+        found = addresses_from_netstat("\n".join(listed), port)
+    else:
+        found = addresses_from_lsof(_run("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Ftn"), port)
+    return list(dict.fromkeys(found))
+
+
 def _own_uid() -> int | None:
     ask = getattr(os, "getuid", None)  # Windows has none
     return int(ask()) if ask else None
@@ -61,13 +78,19 @@ def _from_proc(port: int) -> Holder | None:
     sockets = [row for table in ("tcp", "tcp6") for row in _listening(Path("/proc/net") / table, port)]
     if not sockets:
         return None
-    uid = sockets[0][1]
-    pid = _owner_of({f"socket:[{inode}]" for inode, _ in sockets})
-    return Holder(pid, describe(pid) if pid else "", uid)
+    pid = _owner_of({f"socket:[{socket.inode}]" for socket in sockets})
+    return Holder(pid, describe(pid) if pid else "", sockets[0].uid)
 
 
-def _listening(table: Path, port: int) -> list[tuple[str, int]]:
-    """Inode and user of each socket of `table` that listens on `port`."""
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    address: str
+    inode: str
+    uid: int
+
+
+def _listening(table: Path, port: int) -> list[_Socket]:
+    """The sockets of `table` that listen on `port`."""
     try:
         rows = table.read_text().splitlines()[1:]
     except OSError:  # no IPv6
@@ -75,9 +98,17 @@ def _listening(table: Path, port: int) -> list[tuple[str, int]]:
     found = []
     for row in rows:
         fields = row.split()
-        if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-            found.append((fields[9], int(fields[7])))
+        address, _, number = fields[1].partition(":")
+        if fields[3] == _LISTEN and int(number, 16) == port:
+            found.append(_Socket(address_from_proc(address), fields[9], int(fields[7])))
     return found
+
+
+def address_from_proc(digits: str) -> str:
+    """The address that /proc/net/tcp writes as `digits`: words of 32 bits, each in the byte order of this machine."""
+    words = [int(digits[start : start + 8], 16) for start in range(0, len(digits), 8)]
+    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+    return str(ipaddress.ip_address(packed))
 
 
 def _owner_of(links: set[str]) -> int | None:
@@ -117,6 +148,28 @@ def from_netstat(listed: str, port: int) -> int | None:
         if len(fields) == 5 and fields[1].endswith(f":{port}") and fields[2].endswith(":0"):
             return int(fields[4])
     return None
+
+
+def addresses_from_lsof(listed: str, port: int) -> list[str]:
+    """The addresses in what `lsof -Ftn` prints: a line `tIPv4` or `tIPv6`, and behind it `n<address>:<port>`."""
+    found, family = [], ""
+    for line in listed.splitlines():
+        if line.startswith("t"):
+            family = line[1:]
+        elif line.startswith("n") and line.endswith(f":{port}"):
+            address = line[1:].rpartition(":")[0].strip("[]")
+            found.append({"IPv6": "::"}.get(family, "0.0.0.0") if address == "*" else address)  # noqa: S104 - told, not bound
+    return found
+
+
+def addresses_from_netstat(listed: str, port: int) -> list[str]:
+    """The addresses that something listens on at `port`, in what `netstat -ano` prints."""
+    rows = (line.split() for line in listed.splitlines())
+    return [
+        fields[1].rpartition(":")[0].strip("[]")
+        for fields in rows
+        if len(fields) == 5 and fields[1].endswith(f":{port}") and fields[2].endswith(":0")
+    ]
 
 
 def _from_netstat(listed: str, port: int) -> Holder | None:

@@ -24,7 +24,9 @@ class ServiceState:
     """One running router.
 
     `options` are those it was started with, by name and without a key; `has_key_option` tells that there was one. `log`
-    is its log file, None if it keeps none.
+    is its log file, None if it keeps none. `policy` is the one it was started under: its `name`, `digest` and `source`,
+    empty if none was in force, None if the router is of a version that knew none. `takes_launch_keys` is False for
+    versions that know no launch keys either.
     """
 
     process: Identity
@@ -35,6 +37,8 @@ class ServiceState:
     options: Mapping[str, str] = field(default_factory=dict)
     has_key_option: bool = False
     log: str | None = None
+    policy: Mapping[str, str] | None = None
+    takes_launch_keys: bool = False
 
 
 def pid_file(folder: Path) -> Path:
@@ -59,6 +63,8 @@ def record(folder: Path, state: ServiceState) -> None:
         "options": dict(state.options),
         "hasKeyOption": state.has_key_option,
         "log": state.log,
+        "policy": None if state.policy is None else dict(state.policy),
+        "takesLaunchKeys": state.takes_launch_keys,
     }
     write_private(state_file(folder, state.port), json.dumps(told, indent=2) + "\n")
     write_private(pid_file(folder), str(state.process.pid))
@@ -117,9 +123,15 @@ def _read(path: Path) -> ServiceState | None:
             port=int(told["port"]),
             config=str(told["config"]),
             version=str(told["version"]),
-            options={str(name): str(value) for name, value in told.get("options", {}).items()},
+            options=_texts(told.get("options")) or {},
             has_key_option=bool(told.get("hasKeyOption", False)),
             log=told.get("log"),
+            policy=_texts(told.get("policy")),
+            takes_launch_keys=told.get("takesLaunchKeys") is True,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _texts(told: Mapping[str, object] | None) -> dict[str, str] | None:
+    return None if told is None else {str(name): str(value) for name, value in told.items()}

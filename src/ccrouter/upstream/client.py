@@ -1,7 +1,8 @@
 """Sending one request to a provider, and mapping every way in which that can fail to our own errors.
 
 The only module that knows the HTTP client library (aiohttp). Redirects are never followed: a provider that redirects
-would take the key and the conversation to a place that nobody approved.
+would take the key and the conversation to a place that nobody approved. Certificates are always verified: there is no
+setting for it. Under a policy nothing leaves unjudged: `egress` sees the URL, the proxy and the bytes that go out.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 from ccrouter import __version__
+from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.schema import Endpoint, Provider
 from ccrouter.errors import RemoteProtocolError, UpstreamUnreachable
 from ccrouter.upstream.auth import auth_headers
 from ccrouter.upstream.dryrun import DryRunResponse
+from ccrouter.upstream.egress import DRY_RUN_SCHEME, JudgedSockets, check_egress, refusals, url_of
 
 #: Never sent upstream, whoever set them: hop-by-hop (RFC 9110 §7.6.1), forwarding traces, and what the client library
 #: sets.
@@ -27,6 +30,9 @@ NEVER_SENT = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade", "host", "content-length", "forwarded", "via", "cookie", "x-real-ip",
 })  # fmt: skip
+
+#: No connection was made. If an address was excluded on the way, that is the reason to tell.
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 class UpstreamResponse(Protocol):
@@ -75,48 +81,57 @@ class HttpResponse:
 
 
 class UpstreamClient:
-    """One connection pool for the life of the process. Build it inside the running event loop; `close` it at the
-    end.
+    """One connection pool for the life of the process, under one policy. Build it inside the running event loop;
+    `close` it at the end.
     """
 
-    def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ttl_dns_cache=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            headers={"accept-encoding": "identity"},
-            skip_auto_headers=("user-agent", "accept"),
-            requote_redirect_url=False,
-            read_bufsize=256 * 1024,
-        )
-        self._proxies: dict[tuple[str, str], str | None] = {}
+    def __init__(self, policy: Policy = NO_POLICY) -> None:
+        self.policy = policy
+        judges_addresses = policy.is_in_force and bool(policy.banned_addresses)
+        self._direct = _session(JudgedSockets(policy) if judges_addresses else None)
+        # A proxy resolves names itself, and that it may be used is the proxies' rule: its own address is not judged.
+        self._by_proxy = _session(None) if judges_addresses else self._direct
+        self._proxies: dict[tuple[str, str], URL | None] = {}
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._direct.close()
+        await self._by_proxy.close()
 
     async def send(
         self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str], body: bytes
     ) -> UpstreamResponse:
         """POST `body` to `endpoint` with the provider's key, and return once the answer's headers are here.
 
-        Raises UpstreamUnreachable. Any status is an answer, redirects included.
+        Raises Denied, before anything is connected to, if the policy does not let this leave; LocalProtocolError if it
+        cannot be told from the bytes; UpstreamUnreachable. Any status is an answer, redirects included.
         """
-        if endpoint.url.startswith("dry-run:"):
+        try:
+            url = url_of(endpoint)
+            proxy = self._proxy(provider, url)
+        except ValueError as error:
+            raise _failure(aiohttp.InvalidURL(provider.name), provider.name) from error
+        if self.policy.is_in_force:
+            check_egress(self.policy, provider, endpoint, proxy, body)
+        if url.scheme == DRY_RUN_SCHEME:
             return DryRunResponse(body)
         limits = provider.timeouts
         longest = max(limits.idle, limits.first_byte)
-        try:
-            async with asyncio.timeout(limits.first_byte):
-                response = await self._session.post(
-                    endpoint.url,
-                    data=body,
-                    headers=self._headers(provider, endpoint, headers),
-                    proxy=self._proxy(provider, endpoint.url),
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=longest),
-                )
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise _failure(error, provider.name) from error
+        session = self._direct if proxy is None else self._by_proxy
+        with refusals() as refused:
+            try:
+                async with asyncio.timeout(limits.first_byte):
+                    response = await session.post(
+                        url,
+                        data=body,
+                        headers=self._headers(provider, endpoint, headers),
+                        proxy=proxy,
+                        allow_redirects=False,
+                        timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=longest),
+                    )
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                if refused and isinstance(error, _NOT_CONNECTED):
+                    raise refused[0] from error
+                raise _failure(error, provider.name) from error
         return HttpResponse(response, provider)
 
     def _headers(self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str]) -> dict[str, str]:
@@ -127,18 +142,35 @@ class UpstreamClient:
         merged.update((name.lower(), value) for name, value in provider.headers.items())
         return {name: value for name, value in merged.items() if name not in NEVER_SENT}
 
-    def _proxy(self, provider: Provider, url: str) -> str | None:
-        """The provider's own proxy, else the environment's unless NO_PROXY names the host; never for loopback."""
+    def _proxy(self, provider: Provider, url: URL) -> URL | None:
+        """The provider's own proxy, else the environment's unless NO_PROXY names the host; never for loopback.
+
+        Raises ValueError for a proxy whose URL is none.
+        """
         if provider.proxy is not None:
-            return provider.proxy or None
-        parts = urlsplit(url)
-        key = (parts.scheme, parts.netloc)
+            return URL(provider.proxy) if provider.proxy else None
+        key = (url.scheme, url.raw_authority)
         if key not in self._proxies:
             found = getproxies()
-            host = parts.hostname or ""
+            host = url.raw_host or ""
             is_direct = host in {"localhost", "127.0.0.1", "::1"} or bool(proxy_bypass(host))
-            self._proxies[key] = None if is_direct else found.get(parts.scheme) or found.get("all")
+            proxy = None if is_direct else found.get(url.scheme) or found.get("all")
+            self._proxies[key] = URL(proxy) if proxy else None
         return self._proxies[key]
+
+
+def _session(socket_factory: JudgedSockets | None) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=60, ttl_dns_cache=60, ssl=True, socket_factory=socket_factory
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        headers={"accept-encoding": "identity"},
+        skip_auto_headers=("user-agent", "accept"),
+        requote_redirect_url=False,
+        read_bufsize=256 * 1024,
+    )
 
 
 def _failure(error: Exception, provider: str) -> UpstreamUnreachable | RemoteProtocolError:

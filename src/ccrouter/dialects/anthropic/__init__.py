@@ -10,6 +10,7 @@ from ccrouter.config.schema import Target
 from ccrouter.dialects.anthropic.reader import MessagesReader
 from ccrouter.dialects.anthropic.request import encode
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.named_models import models_named
 from ccrouter.dialects.upstream_error import explain_error
 from ccrouter.errors import UpstreamStatus
 from ccrouter.messages.request import MessagesRequest
@@ -33,6 +34,10 @@ class Anthropic:
 
     def encode(self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
         return encode(request, target, client_headers)
+
+    def models_sent(self, url: str, body: bytes) -> list[str]:
+        """As every dialect: a client's own members pass, and among them those that name further models."""
+        return models_named(url, body)
 
     def reader(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Reader, UpstreamRequest
+from ccrouter.dialects.named_models import models_named
 from ccrouter.dialects.openai_chat.amend import refused_member, without
 from ccrouter.dialects.openai_chat.request import encode
 from ccrouter.dialects.openai_chat.stream import ChatReader, random_id
@@ -31,6 +32,10 @@ class OpenAIChat:
     ) -> UpstreamRequest:
         """As `dialects.base.Dialect.encode`."""
         return encode(request, target)
+
+    def models_sent(self, url: str, body: bytes) -> list[str]:
+        """As `dialects.base.Dialect.models_sent`."""
+        return models_named(url, body)
 
     def reader(self, request: UpstreamRequest, target: Target, writer: MessageWriter) -> Reader:
         """As `dialects.base.Dialect.reader`."""

@@ -1,0 +1,79 @@
+"""One request to an endpoint other than messages: who asks, for what, and by which configuration it is served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+import msgspec
+from starlette.responses import Response
+
+from ccrouter.config.schema import Config
+from ccrouter.errors import ClientError
+from ccrouter.gateway.record import Exchange
+from ccrouter.jsontypes import JsonObject
+from ccrouter.server.account import Account
+from ccrouter.server.edition import Edition, Reloaded
+from ccrouter.server.guard import Caller
+from ccrouter.server.intake import Receive, read_body
+
+
+class Process(Protocol):
+    """What endpoints need of the application.
+
+    `changing` is held while what is in force, or the file behind it, is changed.
+    """
+
+    started: datetime
+    environ: Mapping[str, str]
+    account: Account
+    changing: asyncio.Lock
+
+    @property
+    def edition(self) -> Edition:
+        """What is in force now."""
+
+    async def reload(self) -> Reloaded:
+        """Put what the files say now in force. Raises RouterError: then nothing has changed. Takes `changing`."""
+
+    def amend(self, config: Config, tree: JsonObject) -> None:
+        """Put `config`, lowered from `tree`, in force until the next reload. To be called with `changing` held."""
+
+    def now(self) -> float:
+        """The clock's seconds."""
+
+    def finish(self, exchange: Exchange) -> None:
+        """The exchange is over: log and audit are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that the guard has let in. `params` are the parts of the path that the route names."""
+
+    process: Process
+    edition: Edition
+    caller: Caller
+    params: Mapping[str, str]
+    receive: Receive
+    id: str
+
+    async def body(self) -> bytes:
+        """The body, decompressed. Raises ClientError and ClientGone as `read_body`."""
+        return await read_body(self.receive, self.caller.headers, self.edition.config.max_body)
+
+    async def json_object(self) -> JsonObject:
+        """The body as a JSON object; an empty body is an empty object. Raises ClientError (400) for anything else."""
+        body = await self.body()
+        try:
+            found = msgspec.json.decode(body) if body.strip() else {}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ClientError("the body is not JSON") from None
+        if not isinstance(found, dict):
+            raise ClientError("the body must be a JSON object")
+        return found
+
+
+Endpoint: TypeAlias = Callable[[Call], Awaitable[Response]]

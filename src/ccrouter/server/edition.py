@@ -1,0 +1,80 @@
+"""What is in force: one configuration and policy, and all that serves by them. Replaced whole, never changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ccrouter.compliance.policy import Policy
+from ccrouter.config.projects import ProjectRouters
+from ccrouter.config.schema import Config
+from ccrouter.gateway.pipeline import Gateway
+from ccrouter.jsontypes import JsonObject
+from ccrouter.server.guard import Guard
+from ccrouter.upstream.client import UpstreamClient
+
+
+class Lease:
+    """An upstream client in use: one that is retired is closed when the last request that began with it has ended."""
+
+    def __init__(self, client: UpstreamClient) -> None:
+        self.client = client
+        self._users = 0
+        self._is_retired = False
+        self._closing: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """For the time of one request, from its acceptance to the last byte of its answer."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._close_if_idle()
+
+    def retire(self) -> None:
+        """No new request will use it."""
+        self._is_retired = True
+        self._close_if_idle()
+
+    @property
+    def is_closed(self) -> bool:
+        """True once it has been closed entirely."""
+        return self._closing is not None and self._closing.done()
+
+    async def close(self) -> None:
+        """Close it now, whoever uses it: the process ends."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self.client.close())
+        await self._closing
+
+    def _close_if_idle(self) -> None:
+        if self._is_retired and not self._users and self._closing is None:
+            self._closing = asyncio.create_task(self.client.close())
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One configuration in force. A request is served to its end by the edition that it began with.
+
+    `amended` is the configuration's tree where providers were changed in memory, else None.
+    """
+
+    config: Config
+    policy: Policy
+    projects: ProjectRouters | None
+    guard: Guard
+    gateway: Gateway
+    lease: Lease
+    amended: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """A reload that took effect; `notes` says what of the new configuration did not, and when it will."""
+
+    edition: Edition
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,45 @@
+"""Errors on their way to a client: never with a secret in them, always in the Messages API's form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from starlette.responses import Response
+
+from ccrouter.errors import LocalProtocolError, RouterError
+from ccrouter.messages.fault import Fault, fault_of
+from ccrouter.secret import Secret, redact
+
+
+def fault_for(error: RouterError, secrets: Iterable[Secret]) -> Fault:
+    """The error as the client is told it, without keys: providers quote them in their own error texts."""
+    fault = fault_of(error)
+    secrets = tuple(secrets)
+    body = fault.body
+    if body is not None:
+        text = body.decode("utf-8", "replace")
+        body = body if redact(text, secrets) == text else None
+    message = redact(fault.message, secrets)
+    return Fault(fault.status, fault.type, message, fault.retry_after, fault.should_retry, fault.details, body)
+
+
+def fault_headers(fault: Fault) -> dict[str, str]:
+    """The headers that clients decide by whether and when to try again."""
+    headers: dict[str, str] = {}
+    if fault.retry_after is not None:
+        headers["retry-after"] = str(max(0, math.ceil(fault.retry_after)))
+    if fault.should_retry is not None:
+        headers["x-should-retry"] = "true" if fault.should_retry else "false"
+    return headers
+
+
+def fault_response(fault: Fault, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The whole answer."""
+    lines = {**fault_headers(fault), **(headers or {})}
+    return Response(fault.json(request_id), fault.status, lines, media_type="application/json")
+
+
+def defect(request_id: str) -> LocalProtocolError:
+    """What a client is told of a mistake of ours."""
+    return LocalProtocolError(f"a defect of the router; its log tells more under {request_id}")

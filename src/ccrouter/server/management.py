@@ -1,0 +1,180 @@
+"""The endpoints of management: what the configuration says, and changing it. Secrets are in no answer.
+
+Nothing here can weaken a policy: what is written is examined as at a start, by the policy in force, and refused whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.responses import JSONResponse, Response
+
+from ccrouter import __version__
+from ccrouter.compliance.examine import examine
+from ccrouter.compliance.findings import Finding
+from ccrouter.config import backup
+from ccrouter.config.masking import mask
+from ccrouter.config.rewrite import keep_secrets, rewrite
+from ccrouter.config.syntax import decode, parse, read_source
+from ccrouter.config.transformers import BUILT_IN
+from ccrouter.errors import ClientError, ConfigError
+from ccrouter.jsontypes import Json, JsonObject
+from ccrouter.secret import MASK, Secret, redact
+from ccrouter.server.call import Call
+from ccrouter.server.endpoints import in_force, timestamp
+
+#: The paths that this router serves for a transformer: the classic router had some for every wire format.
+_ENDPOINTS = {"anthropic": "/v1/messages"}
+
+
+async def read_config(call: Call) -> Response:
+    """The file's content as it is written now, placeholders kept, literal secrets masked; what is in force where the
+    file cannot be read.
+    """
+    config = call.edition.config
+    if config.path is None:
+        return JSONResponse(config.raw)
+    try:
+        return JSONResponse(mask(read_source(config.path).tree))
+    except ConfigError:
+        return JSONResponse(config.raw)
+
+
+async def write_config(call: Call) -> Response:
+    """Replace the file's content. It is in force after the next reload or start, as clients of the classic router know.
+
+    Raises ClientError, with every reason, if the new content cannot be used (400) or breaks the policy (403): the file
+    is not touched then.
+    """
+    new = await call.json_object()
+    if not new:
+        raise ClientError("the body must be the whole configuration, as a JSON object")
+    async with call.process.changing:
+        kept = await asyncio.to_thread(_save, call, new)
+    return JSONResponse(
+        {
+            "success": True,
+            "message": "Config saved successfully",
+            "backup": str(kept) if kept else None,
+            "note": "it is applied by POST /api/restart, or by the next start",
+        }
+    )
+
+
+async def restart(call: Call) -> Response:
+    """Put in force what config and policy files say now, within this process. Raises ClientError if they are refused:
+    what was in force stays so.
+    """
+    await call.body()
+    try:
+        done = await call.process.reload()
+    except ConfigError as error:
+        problems = [{"path": one.path, "message": one.message, "hint": one.hint} for one in error.problems]
+        secrets = call.edition.config.secrets
+        raise ClientError(
+            redact(f"what was in force stays in force, as the new configuration is refused: {error}", secrets),
+            details={"problems": _redacted(problems, secrets)},
+        ) from error
+    told: JsonObject = {"success": True, "message": "Service restart initiated"}
+    if done.notes:
+        told["notes"] = list(done.notes)
+    return JSONResponse({**told, **in_force(done.edition.config, done.edition.policy)})
+
+
+async def read_policy(call: Call) -> Response:
+    """What is in force in this very process, for those who compare it with what the files say."""
+    told = in_force(call.edition.config, call.edition.policy)
+    process = {"version": __version__, "pid": os.getpid(), "started": timestamp(call.process.started)}
+    return JSONResponse({**told, **process})
+
+
+async def list_transformers(_call: Call) -> Response:
+    return JSONResponse({"transformers": [{"name": name, "endpoint": _ENDPOINTS.get(name)} for name in BUILT_IN]})
+
+
+def _save(call: Call, new: JsonObject) -> Path | None:
+    path, environ = call.edition.config.path, call.process.environ
+    if path is None:
+        raise ClientError("this router runs without a config file: there is nothing to save to")
+    text = _present_text(path)
+    new = _with_secrets(text, path, new, call)
+    try:
+        changed = rewrite(text, new)
+    except ConfigError as error:
+        raise ClientError(redact(str(error), _secrets(call, new))) from error
+    verdict = examine(path, environ, call.edition.policy, text=changed)
+    if verdict.errors or verdict.config is None:
+        raise _refusal(call, verdict.errors, _secrets(call, new))
+    try:
+        return backup.save(path, changed, now=datetime.now(UTC))
+    except OSError as error:
+        message = f"the config file cannot be written: {error.strerror or error}"
+        raise ClientError(message, status=500, type="api_error") from error
+
+
+def _present_text(path: Path) -> str:
+    """Raises ClientError if the file cannot be read: what is in it is not to be lost by a save."""
+    try:
+        return decode(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        return ""
+    except (OSError, ConfigError) as error:
+        raise ClientError(f"the config file cannot be read, and is left as it is: {error}", status=409) from error
+
+
+def _with_secrets(text: str, path: Path, new: JsonObject, call: Call) -> JsonObject:
+    """`new` with what the file has in the place of masks. Raises ClientError if a mask has nothing to stand for."""
+    try:
+        old = parse(text, str(path)).tree if text.strip() else {}
+    except ConfigError as error:
+        raise ClientError(f"the config file cannot be parsed, and is left as it is: {error}", status=409) from error
+    restored = keep_secrets(old, new, call.process.environ)
+    known = set(_texts(old))
+    if any(MASK in value and value not in known for value in _texts(restored)):
+        raise ClientError(f"a secret is masked ({MASK}) where the file has none: write the secret, or a placeholder")
+    return restored
+
+
+def _refusal(call: Call, errors: tuple[Finding, ...], secrets: tuple[Secret, ...]) -> ClientError:
+    """Every reason; 403 if the policy has one among them, which is then on record."""
+    is_denied = any(finding.rule for finding in errors)
+    message = redact("\n".join(str(finding.problem) for finding in errors), secrets)
+    details = [{"path": one.path, "message": one.message, "rule": one.rule or None, "hint": one.hint} for one in errors]
+    if is_denied:
+        note_denial(call, next(finding.rule for finding in errors if finding.rule), "/api/config")
+    return ClientError(
+        f"the configuration is refused, and the file left as it was:\n{message}",
+        status=403 if is_denied else 400,
+        type="permission_error" if is_denied else "invalid_request_error",
+        details={"problems": _redacted(details, secrets)},
+    )
+
+
+def note_denial(call: Call, rule: str, path: str) -> None:
+    """Tell the audit that a change was refused. It is refused whether that can be written or not."""
+    facts = {"request": call.id, "path": path, "rule": rule, "policy": call.edition.policy.digest, "result": "denied"}
+    call.process.account.report("denial", facts)
+
+
+def _secrets(call: Call, tree: JsonObject) -> tuple[Secret, ...]:
+    """The secrets in force and those that stand in `tree`: messages about it may quote what is written."""
+    hidden = [Secret(was) for was, shown in zip(_texts(tree), _texts(mask(tree)), strict=True) if was != shown]
+    return (*call.edition.config.secrets, *hidden)
+
+
+def _texts(node: Json) -> Iterator[str]:
+    """Every text in `node`, keys left out, in order."""
+    if isinstance(node, str):
+        yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _texts(inner)
+
+
+def _redacted(told: list[JsonObject], secrets: tuple[Secret, ...]) -> list[JsonObject]:
+    return [
+        {key: redact(value, secrets) if isinstance(value, str) else value for key, value in one.items()} for one in told
+    ]

@@ -1,0 +1,119 @@
+"""The table of routes: every path that is served, by which methods, for whom, and what answers. Data, and its lookup.
+
+The lookup is the only one: the row that the guard judges by is the row whose endpoint answers. What is in no row
+needs the router's key like any client's route, and is then a 404.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ccrouter.server import endpoints, management, providers
+from ccrouter.server.call import Endpoint
+from ccrouter.server.guard import Access
+
+_READ = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route. In `path`, `{name}` stands for one segment and `{name:path}` for one or more. `endpoint` None: the
+    application itself answers, as the answer streams.
+    """
+
+    methods: tuple[str, ...]
+    path: str
+    access: Access
+    endpoint: Endpoint | None
+
+
+ROUTES: tuple[Row, ...] = (
+    Row(_READ, "/health", Access.OPEN, endpoints.health),
+    Row(_READ, "/", Access.CLIENT, endpoints.root),
+    Row(_READ, "/api/hello", Access.CLIENT, endpoints.hello),
+    Row(("POST",), "/api/event_logging/batch", Access.CLIENT, endpoints.telemetry),
+    Row(("POST",), "/v1/messages", Access.CLIENT, None),
+    Row(("POST",), "/v1/messages/count_tokens", Access.CLIENT, endpoints.count_tokens),
+    Row(_READ, "/v1/models", Access.CLIENT, endpoints.models),
+    Row(_READ, "/v1/models/{id:path}", Access.CLIENT, endpoints.model),
+    Row(_READ, "/api/config", Access.MANAGEMENT, management.read_config),
+    Row(("POST",), "/api/config", Access.MANAGEMENT, management.write_config),
+    Row(("POST",), "/api/restart", Access.MANAGEMENT, management.restart),
+    Row(_READ, "/api/policy", Access.MANAGEMENT, management.read_policy),
+    Row(_READ, "/api/transformers", Access.MANAGEMENT, management.list_transformers),
+    Row(_READ, "/providers", Access.MANAGEMENT, providers.list_providers),
+    Row(("POST",), "/providers", Access.MANAGEMENT, providers.add_provider),
+    Row(_READ, "/providers/{id}", Access.MANAGEMENT, providers.read_provider),
+    Row(("PUT",), "/providers/{id}", Access.MANAGEMENT, providers.change_provider),
+    Row(("DELETE",), "/providers/{id}", Access.MANAGEMENT, providers.delete_provider),
+    Row(("PATCH",), "/providers/{id}/toggle", Access.MANAGEMENT, providers.toggle_provider),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the table says of a request. `row` is None where nothing answers: `methods` then holds those that the path
+    has, none for an unknown path.
+    """
+
+    row: Row | None
+    access: Access
+    params: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] = ()
+
+
+_UNKNOWN = Found(None, Access.CLIENT)
+_STRICTNESS = (Access.OPEN, Access.CLIENT, Access.MANAGEMENT)
+#: Dot segments and control characters: other programs would read another path out of such a one.
+_ODD = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f]")
+
+
+def served_path(path: str) -> str:
+    """`path` without needless slashes: base URLs are often written with one at the end. Nothing else is mended."""
+    if "//" in path or path[1:].endswith("/"):
+        return "/" + "/".join(part for part in path.split("/") if part)
+    return path
+
+
+def find(path: str, method: str) -> Found:
+    """What answers `method` on `path`, as `served_path` gives it. A wrong method asks for no less than the path's
+    strictest route, and is nowhere open.
+    """
+    if _ODD.search(path):
+        return _UNKNOWN
+    rows, params = _rows_of(path)
+    if not rows:
+        return _UNKNOWN
+    for row in rows:
+        if method in row.methods:
+            return Found(row, row.access, params)
+    methods = tuple(name for row in rows for name in row.methods)
+    strictest = max((Access.CLIENT, *(row.access for row in rows)), key=_STRICTNESS.index)
+    return Found(None, strictest, params, methods)
+
+
+def _rows_of(path: str) -> tuple[tuple[Row, ...], Mapping[str, str]]:
+    if path in _EXACT:
+        return _EXACT[path], {}
+    for pattern, rows in _PATTERNS:
+        if match := pattern.fullmatch(path):
+            return rows, match.groupdict()
+    return (), {}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    kinds = {"": "[^/]+", ":path": ".+"}
+    parts = re.split(r"\{(\w+)((?::path)?)\}", path)
+    text = re.escape(parts[0])
+    for name, kind, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        text += f"(?P<{name}>{kinds[kind]}){re.escape(rest)}"
+    return re.compile(text)
+
+
+_BY_PATH = {
+    path: tuple(row for row in ROUTES if row.path == path) for path in dict.fromkeys(row.path for row in ROUTES)
+}
+_EXACT = {path: rows for path, rows in _BY_PATH.items() if "{" not in path}
+_PATTERNS = tuple((_pattern(path), rows) for path, rows in _BY_PATH.items() if "{" in path)

@@ -1,0 +1,97 @@
+"""The last judgement before a socket opens, on what is really about to leave: URL, proxy, bytes, address.
+
+It relies on no earlier check and knows nothing of routes. It asks `compliance.judge` and decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from yarl import URL
+
+from ccrouter.compliance.judge import Passage, Violation, denial, enforce, judge
+from ccrouter.compliance.policy import Policy
+from ccrouter.config.schema import Endpoint, Provider
+from ccrouter.dialects.registry import DIALECTS
+from ccrouter.errors import Denied
+
+#: The scheme of the provider that answers from within this process.
+DRY_RUN_SCHEME = "dry-run"
+
+# What the sockets of one request were refused for: they are made deep within the client library, which takes any
+# exception of theirs for an address that does not answer.
+_refusals: ContextVar[list[Denied] | None] = ContextVar("refusals", default=None)
+
+
+@lru_cache(maxsize=256)
+def url_of(endpoint: Endpoint) -> URL:
+    """The URL that is judged and, as the same object, sent to. Raises ValueError if it is none."""
+    return URL(endpoint.url)
+
+
+def place_of(provider: Provider, endpoint: Endpoint) -> Passage:
+    """Where a request to `endpoint` would go, before it is known what it says. A URL that is none leads nowhere."""
+    try:
+        url = url_of(endpoint)
+    except ValueError:
+        return Passage(provider=provider.name, scheme="", host="")
+    if url.scheme == DRY_RUN_SCHEME:  # it never leaves; whose name it has is judged all the same
+        return Passage(provider=provider.name)
+    return Passage(provider=provider.name, scheme=url.scheme, host=url.raw_host or "", port=url.port)
+
+
+def check_egress(policy: Policy, provider: Provider, endpoint: Endpoint, proxy: URL | None, body: bytes) -> None:
+    """Raises Denied if `policy` does not let these bytes go there this way, LocalProtocolError if they are ambiguous.
+
+    The addresses of names are judged when sockets are made for them: see `JudgedSockets`.
+    """
+    enforce(policy, place_of(provider, endpoint))
+    if proxy is not None:
+        enforce(policy, Passage(proxy=proxy.raw_host or "of no readable name"))
+    if not policy.restricts_models:
+        return
+    models = DIALECTS[endpoint.dialect].models_sent(endpoint.url, body)
+    for model in models:
+        enforce(policy, Passage(sent=model))
+    if not models:
+        text = "The outgoing request names no model, so that it cannot be told whether it is allowed"
+        raise denial(policy, Violation("models.allowed", text, policy.allowed_models or ()))
+
+
+@contextmanager
+def refusals() -> Iterator[list[Denied]]:
+    """`with refusals() as refused:` collects what the sockets that are made within were refused for."""
+    refused: list[Denied] = []
+    token = _refusals.set(refused)
+    try:
+        yield refused
+    finally:
+        _refusals.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSockets:
+    """Makes the sockets of a connector, one for each address that a name resolved to, and none for excluded ones."""
+
+    policy: Policy
+
+    def __call__(self, address_info: tuple[Any, ...]) -> socket.socket:
+        """A socket for this address. Raises OSError for an excluded one, and adds a Denied to the `refusals`.
+
+        The address is the one that is connected to next: nothing is resolved between this and that.
+        """
+        family, kind, protocol, _, place = address_info
+        violation = judge(self.policy, Passage(address=str(place[0])))
+        if violation is None:
+            return socket.socket(family=family, type=kind, proto=protocol)
+        refused = _refusals.get()
+        if refused is not None:
+            refused.append(denial(self.policy, violation))
+        raise PermissionError(errno.EACCES, "address excluded by policy")
