@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +80,3 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     paused: list[float] = []
     monkeypatch.setattr("ccrouter.audit.proof.time.sleep", paused.append)
     return paused
-
-
-Damage = Callable[[list[bytes]], list[bytes]]

@@ -8,11 +8,19 @@ import pty
 import select
 import shutil
 import signal
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from ccrouter.cli.code import takes_settings
+from ccrouter.config.schema import Config
+from ccrouter.errors import NotAuthorized
+from ccrouter.secret import Secret
+from ccrouter.server.guard import Access, Caller, Guard
+from ccrouter.service.launches import PREFIX, LaunchKeys, minted
 from tests.cli.conftest import LIMIT, Ccr, FakeClaude, free_port, read_until, tree
 
 HARD = [
@@ -100,8 +108,9 @@ def test_environment_and_settings(ccr: Ccr, claude: FakeClaude, served: int) -> 
         MINE="kept",
     )
     told = claude.told
+    assert told["env"]["ANTHROPIC_AUTH_TOKEN"].startswith(PREFIX)
     expected = {
-        "ANTHROPIC_AUTH_TOKEN": "test",
+        "ANTHROPIC_AUTH_TOKEN": told["env"]["ANTHROPIC_AUTH_TOKEN"],
         "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{served}",
         "ANTHROPIC_API_KEY": "",
         "NO_PROXY": "intern.example,127.0.0.1",
@@ -152,12 +161,114 @@ def test_where_settings_can_be_added(words: list[str], *, expected: bool) -> Non
     assert takes_settings(words) is expected
 
 
-def test_key_of_the_config(ccr: Ccr, claude: FakeClaude, port: int) -> None:
-    """APIKEY is what claude is given."""
+def test_key_of_the_launch(ccr: Ccr, claude: FakeClaude, port: int) -> None:
+    """Claude is given a key that serves while it runs, from this launch on, and is refused (401) once it has ended."""
     ccr.configure(PORT=port, APIKEY="sk-router-0123456789")
-    ccr.run("code")
+    child = ccr.spawn("code", FAKE_CLAUDE="wait")
+    read_until(child, "ready")
+    key = claude.told["env"]["ANTHROPIC_AUTH_TOKEN"]
+    assert key == claude.told["settings"]["env"]["ANTHROPIC_AUTH_TOKEN"]
+    assert key.startswith(PREFIX)
+    assert ask(port, key) == 200
+    assert ask(port, f"{key}x") == 401
+    assert [path.stat().st_mode & 0o777 for path in (ccr.folder / "launches").iterdir()] == [0o600]
+    child.terminate()
+    child.communicate(timeout=LIMIT)
+    assert list((ccr.folder / "launches").iterdir()) == []
+    assert ask_until(port, key, 401) == 401
+    assert ask(port, "sk-router-0123456789") == 200
+
+
+def test_key_of_a_killed_launch(ccr: Ccr, claude: FakeClaude, port: int) -> None:
+    """`ccr code` that was killed leaves its file, and a claude that lives on: the key serves no more."""
+    ccr.configure(PORT=port, APIKEY="sk-router-0123456789")
+    child = ccr.spawn("code", FAKE_CLAUDE="wait")
+    read_until(child, "ready")
+    key = claude.told["env"]["ANTHROPIC_AUTH_TOKEN"]
+    assert ask(port, key) == 200
+    child.kill()
+    child.wait(LIMIT)
+    assert ask_until(port, key, 401) == 401
+    assert list((ccr.folder / "launches").iterdir()) == []
+
+
+def test_key_of_the_launch_is_not_for_management(ccr: Ccr, claude: FakeClaude, port: int) -> None:
+    """Nothing that claude runs can change the router with the key that it has."""
+    ccr.configure(PORT=port, APIKEY="sk-router-0123456789")
+    child = ccr.spawn("code", FAKE_CLAUDE="wait")
+    read_until(child, "ready")
+    key = claude.told["env"]["ANTHROPIC_AUTH_TOKEN"]
+    assert ask(port, key, path="/api/restart") == 401
+    assert ask(port, key, path="/api/config") == 401
+
+
+def test_key_of_the_launch_from_elsewhere(tmp_path: Path) -> None:
+    """The key of a launch that lives is refused to a peer that is not this machine, and to what others pass on."""
+    keys = LaunchKeys(tmp_path)
+    guard = Guard(Config(api_key=Secret("sk-router-0123456789")), {}, keys.admits)
+    with minted(tmp_path) as key:
+        headers = {"host": "127.0.0.1:3456", "authorization": f"Bearer {key}"}
+        guard.check(Access.CLIENT, "POST", Caller("127.0.0.1", headers))
+        for caller in (Caller("192.168.1.7", headers), Caller("127.0.0.1", {**headers, "x-forwarded-for": "10.0.0.1"})):
+            with pytest.raises(NotAuthorized) as caught:
+                guard.check(Access.CLIENT, "POST", caller)
+            assert caught.value.status == 401
+
+
+def test_routers_own_key_stays_out_of_claude(ccr: Ccr, claude: FakeClaude, port: int) -> None:
+    """The variable that APIKEY names is not in claude's environment, nor its value anywhere there; providers' keys are."""
+    ccr.configure(PORT=port, APIKEY="${MY_ROUTER_KEY}")
+    done = ccr.run("code", MY_ROUTER_KEY="sk-router-0123456789", OPENROUTER_API_KEY="sk-or-0123456789012345")
+    assert done.returncode == 0, done.stderr
+    assert "MY_ROUTER_KEY" not in claude.told["env"]
+    assert "sk-router-0123456789" not in claude.out.read_text()
+    assert claude.told["env"]["OPENROUTER_API_KEY"] == "sk-or-0123456789012345"
+
+
+def test_router_with_a_key_of_its_start(ccr: Ccr, claude: FakeClaude, port: int) -> None:
+    """A router that was started with --apikey, which is on no disk, is spoken to with the key of the launch."""
+    ccr.configure(PORT=port)
+    ccr.serve("--apikey", "sk-desktop-0123456789")
+    child = ccr.spawn("code", FAKE_CLAUDE="wait")
+    read_until(child, "ready")
+    assert ask(port, claude.told["env"]["ANTHROPIC_AUTH_TOKEN"]) == 200
+    assert ask(port, "test") == 401
+
+
+@pytest.mark.parametrize("state", [None, False])
+def test_key_of_the_config(ccr: Ccr, claude: FakeClaude, port: int, state) -> None:
+    """A router that may not know our launches, as it left no record or is of an older version, is shown APIKEY."""
+    ccr.configure(PORT=port, APIKEY="sk-router-0123456789")
+    ccr.serve()
+    path = ccr.folder / f".claude-code-router.{port}.json"
+    if state is None:
+        path.unlink()
+    else:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "takesLaunchKeys": state}))
+    assert ccr.run("code").returncode == 0
     assert claude.told["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-router-0123456789"
     assert claude.told["settings"]["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-router-0123456789"
+
+
+def ask(port: int, key: str, path: str = "/v1/messages") -> int:
+    """The status of one request with `key`."""
+    body = b'{"model":"m","max_tokens":8,"messages":[{"role":"user","content":"hi"}]}'
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def ask_until(port: int, key: str, wanted: int) -> int:
+    """As `ask`, until it is `wanted`: the router remembers for a second that a key was good."""
+    until = time.monotonic() + LIMIT
+    while (status := ask(port, key)) != wanted and time.monotonic() < until:
+        pass
+    return status
 
 
 def test_port_that_is_not_the_configs(ccr: Ccr, claude: FakeClaude, port: int) -> None:
@@ -181,7 +292,7 @@ def test_shell_without_the_providers_key(ccr: Ccr, claude: FakeClaude, port: int
     ccr.serve(P_KEY="sk-p-0123456789", ROUTER_KEY="sk-router-0123456789")
     done = ccr.run("code", ROUTER_KEY="sk-router-0123456789")
     assert (done.returncode, done.stderr) == (0, "")
-    assert claude.told["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-router-0123456789"
+    assert claude.told["env"]["ANTHROPIC_AUTH_TOKEN"].startswith(PREFIX)
     activated = ccr.run("activate", ROUTER_KEY="sk-router-0123456789")
     assert 'export ANTHROPIC_AUTH_TOKEN="sk-router-0123456789"' in activated.stdout
     status = ccr.run("status", ROUTER_KEY="sk-router-0123456789")
@@ -193,13 +304,14 @@ def test_shell_without_the_providers_key(ccr: Ccr, claude: FakeClaude, port: int
 
 
 def test_config_of_the_running_router(ccr: Ccr, claude: FakeClaude, port: int, tmp_path) -> None:
-    """A router started with `--config` is spoken to with that config's key."""
+    """A router started with `--config` is spoken to by that config: its port, its time-out."""
     elsewhere = tmp_path / "other.json"
-    elsewhere.write_text(json.dumps({"PORT": port, "APIKEY": "sk-elsewhere-0123456789"}))
+    elsewhere.write_text(json.dumps({"PORT": port, "API_TIMEOUT_MS": 12345}))
     ccr.configure(PORT=free_port())
     ccr.serve("--config", str(elsewhere))
     ccr.run("code")
-    assert claude.told["env"]["ANTHROPIC_AUTH_TOKEN"] == "sk-elsewhere-0123456789"
+    assert claude.told["env"]["ANTHROPIC_BASE_URL"] == f"http://127.0.0.1:{port}"
+    assert claude.told["env"]["API_TIMEOUT_MS"] == "12345"
     assert str(elsewhere) in ccr.run("status").stdout
 
 

@@ -84,7 +84,9 @@ async def running(
             log_config=None,
             access_log=False,
             lifespan="on",
+            http="httptools",
             ws="none",
+            proxy_headers=False,
             timeout_graceful_shutdown=2,
         )
     )

@@ -11,6 +11,7 @@ from ccrouter.service.environ import (
     claude_environment,
     claude_settings,
     client_variables,
+    key_variables,
     wants_status_line,
 )
 
@@ -31,6 +32,45 @@ def test_whole() -> None:
         "API_TIMEOUT_MS": "600000",
         "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1",
     }
+
+
+def test_key_of_a_launch() -> None:
+    """A key of this launch goes before the configured one."""
+    told = client_variables(
+        Config(api_key=Secret("sk-1")), host="127.0.0.1", port=1, base={}, version=None, key="ccr-launch-x"
+    )
+    assert told["ANTHROPIC_AUTH_TOKEN"] == "ccr-launch-x"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"APIKEY": "${CCR_APIKEY}"}, ("CCR_APIKEY",)),
+        ({"apiKey": "$CCR_APIKEY"}, ("CCR_APIKEY",)),
+        ({"api-key": "${CCR_APIKEY:-***}"}, ("CCR_APIKEY",)),
+        ({"APIKEY": "***"}, ()),
+        ({"APIKEY": "$$CCR_APIKEY"}, ()),
+        ({"APIKEY": "${UNSET}"}, ()),
+        ({"Providers": [{"api_key": "${CCR_APIKEY}"}]}, ()),
+        ({}, ()),
+    ],
+)
+def test_variables_of_the_routers_key(raw, expected) -> None:
+    """The variables that the router's own key comes from, however the setting is spelled; not those of providers."""
+    assert key_variables(Config(raw=raw), {"CCR_APIKEY": "sk-0123456789"}) == expected
+
+
+def test_withheld() -> None:
+    """What is withheld is not in the environment, whatever else is."""
+    assert claude_environment({"A": "1"}, {"B": "2", "C": "3"}, withheld=["B"]) == {"C": "3", "A": "1"}
+
+
+def test_proxy_exceptions_in_settings() -> None:
+    """Settings have both spellings: a repository could otherwise name the other one, and a proxy."""
+    env = claude_settings({"NO_PROXY": "127.0.0.1"})["env"]
+    assert (env["NO_PROXY"], env["no_proxy"]) == ("127.0.0.1", "127.0.0.1")
+    env = claude_settings({"NO_PROXY": "a", "no_proxy": "b"})["env"]
+    assert (env["NO_PROXY"], env["no_proxy"]) == ("a", "b")
 
 
 def test_config_says_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -20,7 +21,17 @@ from ccrouter.service.state import (
 
 
 def state(port: int = 3456, process: Identity | None = None) -> ServiceState:
-    return ServiceState(process or own_identity(), "127.0.0.1", port, "/c.json", "1.2.3", {"port": str(port)}, log="/l")
+    return ServiceState(
+        process or own_identity(),
+        "127.0.0.1",
+        port,
+        "/c.json",
+        "1.2.3",
+        {"port": str(port)},
+        log="/l",
+        policy={"name": "p", "digest": "d", "source": "/p.json"},
+        takes_launch_keys=True,
+    )
 
 
 def test_record_and_read(tmp_path: Path) -> None:
@@ -34,6 +45,17 @@ def test_record_and_read(tmp_path: Path) -> None:
         ".claude-code-router.3456.json",
         ".claude-code-router.pid",
     ]
+
+
+def test_record_of_an_older_version(tmp_path: Path) -> None:
+    """One that knew neither policies nor launch keys is read: its policy is not known, and it takes no such keys."""
+    record(tmp_path, state())
+    path = state_file(tmp_path, 3456)
+    told = json.loads(path.read_text())
+    del told["policy"], told["takesLaunchKeys"]
+    path.write_text(json.dumps(told))
+    (found,) = read_live(tmp_path)
+    assert (found.policy, found.takes_launch_keys) == (None, False)
 
 
 def test_forget(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ GENESIS = Link(0, "0" * 64)
 
 class Record(msgspec.Struct, frozen=True):
     """What the chain needs to know of a line. `hash` is the line's own, `missed` the records that could not be written
-    before it; `torn_bytes`, `torn_sha256` and `reason` are those of a repair.
+    before it. What follows is of any type, since facts may have these names: `torn_bytes`, `torn_sha256` and `reason`
+    mean something in a repair only.
     """
 
     seq: int
@@ -48,9 +49,9 @@ class Record(msgspec.Struct, frozen=True):
     hash: str
     missed: int = 0
     policy: Any = None
-    torn_bytes: int | None = None
-    torn_sha256: str = ""
-    reason: str = ""
+    torn_bytes: Any = None
+    torn_sha256: Any = ""
+    reason: Any = ""
 
     @property
     def link(self) -> Link:

@@ -95,6 +95,8 @@ class Ledger:
         is_new = not content and not tail.size and not rotated and known is None
         self.newest, self.found = (GENESIS, "") if is_new else reconcile(before, stated)
         self._open_live(os.O_CREAT)
+        if tail.is_open:
+            self._write(b"\n")
         if tail.torn or self.found:
             line, link = repair(self.newest, now(), tail.torn, self.found or "the last line was not finished")
             self._write(b"\n" + line if tail.torn else line)
@@ -135,7 +137,8 @@ class Ledger:
         number = max(self._rotated, self.files.newest_number()) + 1
         try:
             self.files.live.rename(self.files.numbered(number))
-        except PermissionError:  # on Windows: somebody reads it. It grows a little longer than it should
+        except PermissionError:  # it is append-only, or, on Windows, somebody reads it: it grows on
+            self._limit *= 2
             self._open_live(0)
             return
         self._rotated = number

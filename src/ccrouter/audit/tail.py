@@ -19,11 +19,13 @@ class Tail:
     """The end of one file: its size, its last whole line, and the bytes of a line that was not finished.
 
     `last` is None if there is no whole line, or if the last one is no sound record; `is_damaged` tells the latter.
+    `is_open`: nothing but its newline is missing from the last one.
     """
 
     size: int = 0
     last: Record | None = None
     is_damaged: bool = False
+    is_open: bool = False
     torn: bytes = b""
 
 
@@ -38,12 +40,12 @@ def read_tail(path: Path) -> Tail:
         torn = next(backwards, b"")
         size = file.seek(0, 2)
         line = next(backwards, None)
+    if (record := _sound(torn)) is not None:
+        return Tail(size, record, is_open=True)
     if line is None:
         return Tail(size, torn=torn)
-    try:
-        return Tail(size, read(line), torn=torn)
-    except Breach:
-        return Tail(size, is_damaged=True, torn=torn)
+    record = _sound(line)
+    return Tail(size, record, is_damaged=record is None, torn=torn)
 
 
 def newest_policy(paths: Iterable[Path]) -> str | None:
@@ -55,14 +57,9 @@ def newest_policy(paths: Iterable[Path]) -> str | None:
             continue
         with file:
             for line in _lines_backwards(file):
-                if _POLICY not in line:
-                    continue
-                try:
-                    policy = read(line).policy
-                except Breach:
-                    continue
-                if isinstance(policy, str):
-                    return policy
+                record = _sound(line) if _POLICY in line else None
+                if record is not None and isinstance(record.policy, str):
+                    return record.policy
     return None
 
 
@@ -74,6 +71,13 @@ def last_lines(path: Path, count: int) -> list[bytes]:
         return []
     with file:
         return list(islice(_lines_backwards(file), 1, count + 1))[::-1]
+
+
+def _sound(line: bytes) -> Record | None:
+    try:
+        return read(line)
+    except Breach:
+        return None
 
 
 def _lines_backwards(file: IO[bytes]) -> Iterator[bytes]:

@@ -65,7 +65,8 @@ class AuditTrail:
             self._ledger = self._open()
             self.last_policy_digest = newest_policy([self._files.live, *self._files.rotated()[-1:]])
         except OSError as error:
-            self._fail(error)
+            self._note(error)
+            self._refuse()
 
     @property
     def head(self) -> Link | None:
@@ -100,9 +101,9 @@ class AuditTrail:
                     self.last_policy_digest = policy
                 return
         except OSError as error:
-            self._fail(error)
-            return
-        self._miss()
+            self._note(error)
+        self._refuse()
+        self._missed += 1
 
     def close(self) -> None:
         """After the call nothing more is recorded and another process may go on with the chain."""
@@ -142,19 +143,17 @@ class AuditTrail:
 
     # -- what cannot be recorded ---------------------------------------------------------------------------------------
 
-    def _fail(self, error: OSError) -> None:
+    def _note(self, error: OSError) -> None:
         self._why = error.strerror or str(error)
         self._next_try = self._clock() + _PAUSE
         try:
             self._release()
         except OSError as second:
             self._why += f"; {second.strerror or second}"
-        self._miss()
 
-    def _miss(self) -> None:
+    def _refuse(self) -> None:
         if self._is_required:
             raise AuditUnavailable(f"the audit log cannot be written ({self._why}), and the policy requires it")
-        self._missed += 1
         self._complain(self._why)
 
     def _complain(self, why: str) -> None:

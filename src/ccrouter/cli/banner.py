@@ -33,8 +33,8 @@ def routes(config: Config) -> list[tuple[str, str]]:
 
 def start_banner(config: Config, policy: Policy, log: Path | None) -> str:
     """What `ccr start` prints once it listens."""
-    parts = [f"\nccrouter listens on {base_url(config.host, config.port)}" + _audience(config)]
-    parts.append(f"Policy: {policy_words(policy_facts(policy))}")
+    where = f"\nccrouter listens on {base_url(config.host, config.port)}" + _audience(config)
+    parts = [f"{where}\nPolicy: {policy_words(policy_facts(policy))}"]
     shown = routes(config)
     if shown:
         parts.append(table(("route", "provider,model"), shown))

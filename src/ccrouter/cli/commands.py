@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "activate": ("ccrouter.cli.activate", "Print the shell commands that point claude at the router"),
     "install": ("ccrouter.cli.install", "Write a config and its policy, unless there is one"),
     "verify": ("ccrouter.cli.verify", "Verify the config, and what runs, against the policy"),
+    "doctor": ("ccrouter.cli.doctor", "Look at everything that matters, and say what to do about it"),
     "audit": ("ccrouter.cli.audit", "Prove the audit log unbroken, or show its last lines"),
     "version": ("ccrouter.cli.version", "Print the version"),
     "help": ("ccrouter.cli.guidance", "Show this help, or that of a command"),

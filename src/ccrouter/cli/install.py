@@ -57,7 +57,10 @@ def command(named: str, npm: bool) -> int:  # noqa: FBT001 - click passes option
         return 1
     if code:
         return code
-    _keep_out_of_git(path)
+    try:
+        _keep_out_of_git(path)
+    except OSError as error:
+        warn(f"cannot tell whether git would keep {path}: {error.strerror or error}")
     return _add_scripts(package) if package else 0
 
 

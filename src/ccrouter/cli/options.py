@@ -138,7 +138,6 @@ def load_for_clients(options: StartOptions) -> Config:
     The keys of providers may be unset here: the router has them from the shell that started it. Any other variable that
     is needed and unset, and any other mistake, is a ConfigError as ever.
     """
-    from ccrouter.config.load import find_config
     from ccrouter.errors import ConfigError
 
     try:
@@ -146,13 +145,27 @@ def load_for_clients(options: StartOptions) -> Config:
     except ConfigError as error:
         if not all(problem.path.lower().startswith("providers") for problem in error.problems):
             raise
-        path = find_config(options.config, os.environ)
-        named = {one or other for one, other in _VARIABLE.findall(path.read_text(encoding="utf-8"))}
-        stand_ins = {name: "http://127.0.0.1/unset" for name in named if not os.environ.get(name)}
         try:
-            return _load(path, {**os.environ, **stand_ins}, options)
+            return load_with_stand_ins(options)
         except ConfigError:
             raise error from None  # more than unset variables is wrong: the first says it in the user's terms
+
+
+def load_with_stand_ins(options: StartOptions) -> Config:
+    """The configuration as it would be if no variable that it names were unset: to be shown, not to be run.
+
+    Raises ConfigError if more than that is wrong.
+    """
+    path = config_path(options)
+    if path is None:
+        return load_config(options)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # the loader says it better
+        return load_config(options)
+    named = {one or other for one, other in _VARIABLE.findall(text)}
+    stand_ins = {name: "http://127.0.0.1/unset" for name in named if not os.environ.get(name)}
+    return _load(path, {**os.environ, **stand_ins}, options)
 
 
 def follow(config: Config, running: Running | None) -> Config:

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from ccrouter.cli.acceptance import accept
-from ccrouter.cli.banner import policy_facts, policy_words
 from ccrouter.cli.options import StartOptions, load_config, start_options
 from ccrouter.cli.terminal import fail, say, warn
 
@@ -53,5 +52,4 @@ def command(**given: Any) -> int:
         fail(f"the service did not start:\n{error}")
         return 1
     say("✅ Service started successfully in the background.")
-    say(f"Policy: {policy_words(policy_facts(accepted.policy))}")
     return 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ccrouter.cli.stale import Answer
     from ccrouter.compliance.examine import Finding, Verdict
     from ccrouter.compliance.policy import Policy
+    from ccrouter.errors import ConfigError
 
 _OPEN = "open"
 
@@ -60,6 +61,7 @@ def command(config: Path | None, policy: str | None, asks_running: bool, as_json
     Every error goes to stderr; the exit code is that of the first (docs/commands.md lists them).
     """
     from ccrouter.cli.findings import tell_error, tell_problem, tell_warning
+    from ccrouter.compliance.findings import POLICY
     from ccrouter.errors import ConfigError
 
     try:
@@ -70,17 +72,17 @@ def command(config: Path | None, policy: str | None, asks_running: bool, as_json
     except ConfigError as error:  # the policy itself cannot be used
         if as_json:
             say(json.dumps(_refusal(error), indent=2, ensure_ascii=False))
-            return 1
+            return POLICY
         for problem in error.problems:
             tell_problem(problem)
-        return 1
+        return POLICY
     if as_json:
         say(json.dumps(_as_json(outcome), indent=2, ensure_ascii=False))
         return outcome.code
-    for finding in outcome.warnings:
-        tell_warning(finding, str(outcome.path))
     for finding in outcome.errors:
         tell_error(finding, str(outcome.path))
+    for finding in outcome.warnings:
+        tell_warning(finding, str(outcome.path))
     if not outcome.errors:
         say(outcome.line)
     return outcome.code
@@ -148,7 +150,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
             *(_finding("error", finding) for finding in outcome.errors),
             *(_finding("warning", finding) for finding in outcome.warnings),
         ],
-        "running": outcome.running.as_json() if outcome.running else None,
+        "running": outcome.running.as_json() if outcome.running and outcome.running.running else None,
         "line": outcome.line,
     }
 
@@ -165,19 +167,13 @@ def _finding(severity: str, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _refusal(error: Any) -> dict[str, Any]:
+def _refusal(error: ConfigError) -> dict[str, Any]:
     """What is told where no policy could be read: nothing was examined."""
+    from ccrouter.compliance.findings import POLICY, Finding
+
     findings = [
-        {
-            "severity": "error",
-            "file": problem.file,
-            "path": problem.path,
-            "message": problem.message,
-            "rule": "",
-            "code": 1,
-            "hint": problem.hint,
-        }
+        _finding("error", Finding(problem.file, problem.path, problem.message, "", POLICY, problem.hint))
         for problem in error.problems
     ]
-    line = f"Error: {findings[0]['file']}: {findings[0]['message']}"
+    line = "Error: " + str(error.problems[0]).partition("\n")[0]
     return {"ok": False, "policy": None, "config": None, "findings": findings, "running": None, "line": line}

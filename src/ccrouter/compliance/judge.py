@@ -168,7 +168,7 @@ def _sendable(policy: Policy) -> tuple[str, ...] | None:
 
 
 def _judge_host(policy: Policy, passage: Passage) -> Violation | None:
-    host = (passage.host or "").rstrip(".").lower()
+    host = _canonical(passage.host or "")
     default = _PORTS.get(passage.scheme or "https")
     port = default if passage.port is None else passage.port
     shown = host if port == default else f"{host}:{port}"
@@ -179,6 +179,12 @@ def _judge_host(policy: Policy, passage: Passage) -> Violation | None:
     ):
         return Violation("hosts.allowed", f"Host not allowed: {shown}", policy.allowed_hosts)
     return _judge_address(policy, host) if _is_address(host) else None
+
+
+def _canonical(host: str) -> str:
+    """One spelling for one host: no brackets, no final dot, no case; addresses in their shortest form."""
+    name = host.strip("[]").rstrip(".").lower()
+    return str(ipaddress.ip_address(name)) if _is_address(name) and "%" not in name else name
 
 
 def _is_host(host: str, port: int | None, pattern: str, *, any_port: bool, default: int | None = None) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any
 
 from ccrouter.config.fields import TABLES, Field, Table
@@ -24,7 +25,7 @@ class Record:
     keys: Mapping[str, str]
     others: Mapping[str, Json]
     spares: tuple[str, ...] = ()
-    written: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    written: Mapping[str, Json] = attribute(default_factory=dict, repr=False)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value in canonical form; a nested object is a `Record`, a list or map of them one of `Record`s."""

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 
 from ccrouter.config.interpolate import Filled, fill_text
-from ccrouter.config.masking import is_secret_name
+from ccrouter.config.masking import is_secret_name, shown_names
 from ccrouter.config.report import Place, Report
 from ccrouter.errors import ConfigError
 from ccrouter.jsontypes import Json, JsonObject
@@ -67,7 +67,14 @@ class _Restorer:
     def restore_object(self, old: Json, new: JsonObject, place: Place) -> JsonObject:
         """`new` with its secrets; what cannot be put back is refused at its place."""
         members = old if isinstance(old, dict) else {}
-        return {key: self._restore(_member(members, key), value, place.key(key)) for key, value in new.items()}
+        by_label = {label: name for name, label in shown_names(members).items() if label != name}
+        kept: JsonObject = {}
+        for key, value in new.items():
+            name = by_label.get(key, key)
+            if name == key and key not in members and MASK in key:
+                place.key(key).refuse(f"has a masked name ({MASK}), and there is none to put in its place", _HINT)
+            kept[name] = self._restore(_member(members, name), value, place.key(key))
+        return kept
 
     def _restore(self, old: Json, new: Json, place: Place) -> Json:
         if isinstance(new, dict):

@@ -18,6 +18,7 @@ from ccrouter.config.spans import (
     has_comment,
     indentation,
     is_open,
+    joined,
     scan,
     starts_line,
 )
@@ -56,24 +57,23 @@ def rewrite(text: str, new: JsonObject) -> str:
 
 def is_same(one: Json, other: Json) -> bool:
     """True if both are the same JSON: 1, 1.0 and true are three things, and the order of patterns counts."""
+    return _is_same(joined(one), joined(other))
+
+
+def _is_same(one: Json, other: Json) -> bool:
     match one, other:
         case dict(), dict():
             if any(map(_PATTERN.search, one)) and list(one) != list(other):
                 return False
-            return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
+            return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
         case list(), list():
-            return len(one) == len(other) and all(map(is_same, one, other))
+            return len(one) == len(other) and all(map(_is_same, one, other))
         case str(), str():
-            return one == other or _joined(one) == _joined(other)
+            return one == other
         case float(), float():
             return repr(one) == repr(other)  # -0.0 == 0.0
         case _:
             return type(one) is type(other) and one == other
-
-
-def _joined(text: str) -> str:
-    """`text` with pairs of surrogates as the characters they stand for: the two parsers differ in this."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _says(text: str, new: JsonObject) -> bool:
@@ -92,7 +92,7 @@ def _edit(text: str, new: JsonObject) -> str:
         return ""
     style = _Style(_unit(root), _line_end(text))
     indent = indentation(text[: root.start]) or ""
-    return text[: root.start] + _Editor(style).change(root, new, indent, is_inline=False) + text[root.end :]
+    return text[: root.start] + _Editor(style).change(root, joined(new), indent, is_inline=False) + text[root.end :]
 
 
 def _line_end(text: str) -> str:
@@ -138,7 +138,7 @@ class _Editor:
 
     def change(self, node: Node, new: Json, indent: str, *, is_inline: bool) -> str:
         """The text of `node` once it means `new`; `indent` is that of the line it stands on."""
-        if is_same(node.value, new):
+        if _is_same(node.value, new):
             return node.text
         if isinstance(node.value, dict) and isinstance(new, dict):
             slots = _object_slots(node, new)

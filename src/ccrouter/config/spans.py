@@ -21,6 +21,7 @@ _PIECE = re.compile(rf"(?P<end>{_LINE_END})|(?P<comment>{_LINE_COMMENT}|{_BLOCK_
 _STRING = re.compile(r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'""", re.DOTALL)
 _BARE = re.compile(r"""[^\s\ufeff,:\[\]{}"'/]+""")
 _STARTS_LINE = re.compile(rf"[^\S\n\r\u2028\u2029]*(?:{_LINE_END})")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LAST_LINE = re.compile(rf"(?:{_LINE_END})([^\S\n\r\u2028\u2029]*)(?:{_BLOCK_COMMENT}[^\S\n\r\u2028\u2029]*)*\Z")
 
 
@@ -123,7 +124,7 @@ class _Scanner:
         start = self.position
         if not isinstance(tree, list):
             self.take(_STRING, _BARE)
-            return Node(self.text, start, self.position, tree)
+            return Node(self.text, start, self.position, joined(tree))
         is_object = isinstance(tree, _Pairs)
         if not self.takes("{" if is_object else "["):
             raise ScanError
@@ -145,7 +146,7 @@ class _Scanner:
         for name, value in pairs:
             if found and not found[-1].has_comma:
                 raise ScanError
-            entry = Entry(lead, self.head() if bracket == "}" else "", name, self.value(value))
+            entry = Entry(lead, self.head() if bracket == "}" else "", join_text(name), self.value(value))
             trivia = self.trivia()
             if self.takes(","):
                 entry.gap, entry.has_comma = trivia, True
@@ -165,6 +166,24 @@ class _Scanner:
             raise ScanError
         self.trivia()
         return self.text[start : self.position]
+
+
+def joined(tree: Json) -> Json:
+    """`tree` with each pair of surrogates as the character it stands for, as JSON's parser has it, but not JSON5's."""
+    if isinstance(tree, str):
+        return join_text(tree)
+    if isinstance(tree, list):
+        return [joined(value) for value in tree]
+    if isinstance(tree, dict):
+        return {join_text(key): joined(value) for key, value in tree.items()}
+    return tree
+
+
+def join_text(text: str) -> str:
+    """`text` with each pair of surrogates as the character it stands for; lone ones stay."""
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def split_line(trivia: str, *, is_last: bool) -> tuple[str, str]:

@@ -142,7 +142,7 @@ class Entry:
 
 
 def entries_of(value: Json, place: Place) -> list[Entry]:
-    """Every transformer that `value`, a provider's `transformer`, names. What `read_transformer` refuses is left out."""
+    """Every transformer that `value`, a provider's `transformer`, names, without what `read_transformer` refuses."""
     if isinstance(value, (str, list)):
         value = {"use": value}
     if not isinstance(value, dict):

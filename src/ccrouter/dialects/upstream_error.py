@@ -23,6 +23,12 @@ from ccrouter.secret import redact
 
 #: Upstream's words are cut here; the rest of a long one is traces and echoes of the request.
 MAX_WORDS = 1500
+#: Of a refused key only the beginning is worth reading: what to do about it stands in front.
+_MAX_WORDS_OF_KEY = 300
+#: What to do about a refused key where nobody knows where it comes from; who does, puts that in its place.
+KEY_HINT = (
+    "Check its key in the router's configuration or environment (not the client's), and that it is one for this URL."
+)
 
 #: What providers call their errors (OpenAI `code`/`type`, OpenRouter `error_type`, Google `status`, and others), in
 #: lower case → the Messages API's word. Words that say no more than the status are left out on purpose.
@@ -83,8 +89,20 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _WRONG_KEY = re.compile(
-    r"api.?key (is )?(not valid|invalid|incorrect|expired)|(invalid|incorrect) api.?key", re.IGNORECASE
+    r"api.?key (is )?(not valid|invalid|incorrect|expired|missing)|(invalid|incorrect|missing) api.?key"
+    r"|api.?key (was|has been) (reported as leaked|revoked|disabled|deleted|suspended)|unregistered callers",
+    re.IGNORECASE,
 )
+#: A 403 that says one of these is about what was asked for, or from where, even if it speaks of a key too.
+_NOT_THE_KEY = re.compile(
+    r"moderat|flagged|guardrail|content.{0,12}(policy|filter)|safety|region|countr(y|ies)|territor|location|\bmodels?\b"
+    r"|data policy|blocked by",
+    re.IGNORECASE,
+)
+_NAMES_NOT_THE_KEY = frozenset({
+    "content_policy_violation", "content_filter", "moderation", "model_not_found", "permission_denied",
+    "permission_error", "unsupported_country_region_territory", "request_forbidden",
+})  # fmt: skip
 _QUOTA = re.compile(
     r"insufficient.{0,20}(balance|credit|quota|fund)|exceeded your current quota|credit balance|out of credits"
     r"|requires? more credits|余额不足|欠费",
@@ -112,6 +130,9 @@ _ADVICE = (
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.IGNORECASE | re.DOTALL)
 _SPACE = re.compile(r"\s+")
+_CUT_WORD = re.compile(r"[^\s\"',;:()<>]+$")
+#: A run of so many characters without a break is no key, in any quotation.
+_LONGEST_KEY = 1000
 
 
 class _Found:
@@ -187,7 +208,7 @@ def _error(status: int, found: _Found, provider: str, wait: float | None, verb: 
 def _type(status: int, found: _Found, wait: float | None) -> ErrorType:
     words = found.words
     named = _type_of_names(found.names)
-    if status == 401 or (status == 403 and named != "permission_error" and _KEY.search(words)):
+    if status == 401 or (status == 403 and _is_about_key(found)):
         return "authentication_error"
     # Gemini says "quota" to a limit per minute, and in how many seconds to come back: then it is a limit.
     if status in {400, 403, 429} and wait is None and _QUOTA.search(words):
@@ -201,6 +222,15 @@ def _type(status: int, found: _Found, wait: float | None) -> ErrorType:
     return type_of_status(status)
 
 
+def _is_about_key(found: _Found) -> bool:
+    """True if a 403 means the key itself, and not what is asked for with it: a model, a region, a moderated text."""
+    if _NOT_THE_KEY.search(found.words):
+        return False
+    if _WRONG_KEY.search(found.words):
+        return True
+    return _NAMES_NOT_THE_KEY.isdisjoint(found.names) and _KEY.search(found.words) is not None
+
+
 def _type_of_names(names: list[str]) -> ErrorType | None:
     return next((_TYPES[name] for name in names if name in _TYPES), None)
 
@@ -209,10 +239,7 @@ def _message(kind: ErrorType, event: str, words: str, provider: str) -> str:
     said = words or "no message"
     name = f"provider '{provider}'" if provider else "the provider"
     if kind == "authentication_error":
-        return (
-            f"Invalid API key for {name}. Check its key in the router's configuration or environment "
-            f"(not the client's), and that it is one for this URL. Upstream said: {said}"
-        )
+        return f"Invalid API key for {name}. {KEY_HINT} Upstream said: {_shorten(said, _MAX_WORDS_OF_KEY)}"
     if kind == "billing_error":
         return (
             f"Out of credits or quota at {name}: add credits or raise the limit of its API key. Upstream said: {said}"
@@ -221,9 +248,14 @@ def _message(kind: ErrorType, event: str, words: str, provider: str) -> str:
     return f"{advice} {event}: {said}" if advice else f"{event}: {said}"
 
 
-def _shorten(words: str) -> str:
+def _shorten(words: str, longest: int = MAX_WORDS) -> str:
+    """The words, cut where they are too long; between words, as half a key in quotation would not be known for one."""
     words = words.strip()
-    return words if len(words) <= MAX_WORDS else words[:MAX_WORDS] + " …"
+    if len(words) <= longest:
+        return words
+    cut = words[:longest]
+    whole = _CUT_WORD.sub("", cut)
+    return (whole if len(cut) - len(whole) < _LONGEST_KEY else cut).rstrip() + " …"
 
 
 # -- the shapes ----------------------------------------------------------------------------------------------------
@@ -335,6 +367,8 @@ def _read_metadata(found: _Found, metadata: dict[str, Any]) -> None:
         if below.words and below.words not in found.words:
             who = metadata.get("provider_name")
             found.words = f"{found.words} ({who + ': ' if isinstance(who, str) else ''}{below.words})"
+    if "flagged_input" in metadata:
+        found.names.append("moderation")
     reasons = metadata.get("reasons")
     if isinstance(reasons, list) and reasons:
         found.words = f"{found.words} (reasons: {', '.join(map(str, reasons[:8]))})"

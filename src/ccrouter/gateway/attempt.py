@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import re
 import secrets
 from collections.abc import Callable, Mapping
 
@@ -19,6 +20,7 @@ from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.registry import DIALECTS
+from ccrouter.dialects.upstream_error import KEY_HINT
 from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
@@ -28,6 +30,7 @@ from ccrouter.messages.fault import Fault
 from ccrouter.messages.fold import Fold
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.writer import MessageWriter
+from ccrouter.secret import redact
 from ccrouter.sse import SseReader
 from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
 
@@ -35,6 +38,8 @@ from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
 _MAX_SHORT_BODY = 256 * 1024
 #: A server that finds ever new things to refuse is not negotiated with.
 _MOST_AMENDMENTS = 6
+# A variable in what the user wrote for a key.
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 _MAX_ANSWER_BODY = 256 * 1024 * 1024
 
 
@@ -71,6 +76,15 @@ class Attempter:
 
     async def attempt(self, question: Question, target: Target, reply: Reply, exchange: Exchange) -> None:
         """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
+        try:
+            await self._attempt(question, target, reply, exchange)
+        except UpstreamStatus as error:
+            pointed = _pointed(error, target.provider)
+            if pointed is error:
+                raise
+            raise pointed from error
+
+    async def _attempt(self, question: Question, target: Target, reply: Reply, exchange: Exchange) -> None:
         answer = await self._open(question, target, exchange)
         try:
             first = await _first_bytes(answer.response, target)
@@ -134,7 +148,7 @@ class Attempter:
                 response.close()
                 raise _redirected(response, provider)
             body = await _read_short(response)
-            error = _pointed(dialect.explain(response.status, response.headers, body, provider.name), provider)
+            error = dialect.explain(response.status, response.headers, body, provider.name)
             if response.status in {404, 405} and not _is_messages_error(body):
                 raise _EndpointMissing(error)
             name = dialect.refused_member(error, sent)
@@ -301,11 +315,22 @@ async def _read_short(response: UpstreamResponse) -> bytes:
 
 
 def _pointed(error: UpstreamStatus, provider: Provider) -> UpstreamStatus:
-    """A refused key with the place that it came from: that is what its user has to look at."""
-    if error.type != "authentication_error" or not provider.key_source:
+    """A refused key with the place that it came from, in front of the provider's words: that is what to look at."""
+    if error.type != "authentication_error":
+        return error
+    if not provider.key:
+        hint = "No key is configured for it: set its api_key to a variable that holds one."
+    elif names := _VARIABLE.findall(provider.key_source):
+        hint = (
+            f"Check the environment variable {' and '.join(names)}: the key comes from {provider.key_source} in the "
+            "router's configuration, not from the client."
+        )
+    elif provider.key_source:
+        hint = f"The key comes from {provider.key_source}: check it there, and that it is one for this URL."
+    else:
         return error
     return UpstreamStatus(
-        f"{error} The key comes from {provider.key_source}: check it there.",
+        redact(str(error).replace(KEY_HINT, hint, 1), [provider.key] if provider.key else []),
         status=error.status,
         type=error.type,
         retry_after=error.retry_after,

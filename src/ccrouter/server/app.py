@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
+from starlette.responses import Response
 from starlette.routing import Router
 
 from ccrouter.compliance.policy import NO_POLICY, Policy
@@ -157,7 +158,7 @@ class App:
         try:
             try:
                 if found.row is None or found.row.endpoint is None:
-                    response = _no_route(found, scope, call.id)
+                    response = _no_route(found, call, scope)
                 else:
                     response = await found.row.endpoint(call)
             except RouterError as error:
@@ -176,6 +177,13 @@ class App:
         await reply.whole(fault.status, {**fault_headers(fault), "connection": "close"}, fault.json(request_id))
 
     # -- what is in force ----------------------------------------------------------------------------------------
+
+    @property
+    def in_force(self) -> tuple[Config, Policy]:
+        """The configuration and the policy in force; before and after the lifespan, those of its beginning and end."""
+        if self._edition is None:
+            return self._first[:2]
+        return self._edition.config, self._edition.policy
 
     @property
     def edition(self) -> Edition:
@@ -233,6 +241,7 @@ class App:
         else:  # the client judges what leaves, by its policy: it is never taken over by another
             lease = Lease(UpstreamClient(policy))
             self._leases = [one for one in self._leases if not one.is_closed] + [lease]
+        auditor = self.account if self.account.is_kept else None
         self._edition = Edition(
             config=config,
             policy=policy,
@@ -244,7 +253,7 @@ class App:
                 self.now,
                 projects,
                 policy=policy,
-                auditor=self.account if self.account.is_kept else None,
+                auditor=auditor,
             ),
             lease=lease,
             amended=amended,
@@ -302,13 +311,13 @@ def _print(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201 - there is no log
 
 
-def _no_route(found: Found, scope: Scope, request_id: str) -> Any:
-    method, path = scope["method"], scope["path"]
+def _no_route(found: Found, call: Call, scope: Scope) -> Response:
+    method, path = scope["method"], redact(scope["path"], call.edition.config.secrets)[:200]
     if found.methods:
         fault = Fault(405, type_of_status(405), f"{method} is not allowed for {path}")
-        return fault_response(fault, request_id, {"allow": ", ".join(found.methods)})
+        return fault_response(fault, call.id, {"allow": ", ".join(found.methods)})
     text = f"there is no {method} {path} here; the Messages API is at POST /v1/messages"
-    return fault_response(Fault(404, type_of_status(404), text), request_id)
+    return fault_response(Fault(404, type_of_status(404), text), call.id)
 
 
 def _with_request_id(send: Send, request_id: str) -> Send:

@@ -17,13 +17,15 @@ from ccrouter import __version__
 from ccrouter.compliance.examine import examine
 from ccrouter.compliance.findings import Finding
 from ccrouter.config import backup
+from ccrouter.config.listen import Overrides
 from ccrouter.config.masking import mask
 from ccrouter.config.rewrite import keep_secrets, rewrite
+from ccrouter.config.schema import Config
 from ccrouter.config.syntax import decode, parse, read_source
 from ccrouter.config.transformers import BUILT_IN
 from ccrouter.errors import ClientError, ConfigError
 from ccrouter.jsontypes import Json, JsonObject
-from ccrouter.secret import MASK, Secret, redact
+from ccrouter.secret import Secret, redact
 from ccrouter.server.call import Call
 from ccrouter.server.endpoints import in_force, timestamp
 
@@ -106,14 +108,20 @@ def _save(call: Call, new: JsonObject) -> Path | None:
         changed = rewrite(text, new)
     except ConfigError as error:
         raise ClientError(redact(str(error), _secrets(call, new))) from error
-    verdict = examine(path, environ, call.edition.policy, text=changed)
+    verdict = examine(path, environ, call.edition.policy, given_key(call.edition.config), text=changed)
     if verdict.errors or verdict.config is None:
         raise _refusal(call, verdict.errors, _secrets(call, new))
     try:
         return backup.save(path, changed, now=datetime.now(UTC))
-    except OSError as error:
-        message = f"the config file cannot be written: {error.strerror or error}"
-        raise ClientError(message, status=500, type="api_error") from error
+    except ConfigError as error:
+        raise ClientError(str(error), status=500, type="api_error") from error
+
+
+def given_key(config: Config, router: str | None = None) -> Overrides:
+    """What the command line said of the key, if it did, and will say again: a file need not have one then."""
+    is_written = any(key.casefold().replace("_", "").replace("-", "") == "apikey" for key in config.raw)
+    key = config.api_key.reveal() if config.api_key and not is_written else None
+    return Overrides(api_key=key, router=router)
 
 
 def _present_text(path: Path) -> str:
@@ -132,11 +140,10 @@ def _with_secrets(text: str, path: Path, new: JsonObject, call: Call) -> JsonObj
         old = parse(text, str(path)).tree if text.strip() else {}
     except ConfigError as error:
         raise ClientError(f"the config file cannot be parsed, and is left as it is: {error}", status=409) from error
-    restored = keep_secrets(old, new, call.process.environ)
-    known = set(_texts(old))
-    if any(MASK in value and value not in known for value in _texts(restored)):
-        raise ClientError(f"a secret is masked ({MASK}) where the file has none: write the secret, or a placeholder")
-    return restored
+    try:
+        return keep_secrets(old, new, call.process.environ)
+    except ConfigError as error:
+        raise ClientError(redact(str(error), _secrets(call, new))) from error
 
 
 def _refusal(call: Call, errors: tuple[Finding, ...], secrets: tuple[Secret, ...]) -> ClientError:

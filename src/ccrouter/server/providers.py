@@ -15,14 +15,13 @@ from collections.abc import Callable
 from starlette.responses import JSONResponse, Response
 
 from ccrouter.compliance.examine import examine
-from ccrouter.config.listen import Overrides
 from ccrouter.config.schema import DRY_RUN, Config, Provider
 from ccrouter.config.syntax import read_source
 from ccrouter.errors import ClientError, ConfigError, Denied, NoTarget
 from ccrouter.jsontypes import JsonObject
 from ccrouter.secret import MASK, Secret, redact
 from ccrouter.server.call import Call
-from ccrouter.server.management import note_denial
+from ccrouter.server.management import given_key, note_denial
 
 #: What a provider may say here. Its dialect, headers and transforms are the config file's matter.
 _FIELDS = frozenset({"id", "name", "type", "baseUrl", "api_base_url", "apiKey", "api_key", "models", "enabled"})
@@ -127,7 +126,7 @@ async def _amend(call: Call, change: Callable[[JsonObject], None]) -> Config:
         config = edition.config
         tree = copy.deepcopy(edition.amended) if edition.amended is not None else _written(config)
         change(tree)
-        text, overrides = json.dumps(tree), Overrides(router=config.router_name)
+        text, overrides = json.dumps(tree), given_key(config, config.router_name)
         verdict = await asyncio.to_thread(examine, config.path, process.environ, edition.policy, overrides, text=text)
         try:
             amended = verdict.accepted()
@@ -140,15 +139,13 @@ async def _amend(call: Call, change: Callable[[JsonObject], None]) -> Config:
 
 
 def _written(config: Config) -> JsonObject:
-    """The tree of the file that is in force. Raises ClientError (409) if the file has been changed since it was read."""
+    """The tree of the file in force. Raises ClientError (409) if the file has been changed since it was read."""
     if config.path is None:
         return {}
     try:
         source = read_source(config.path)
     except ConfigError as error:
-        raise ClientError(
-            "the config file cannot be read any more: mend it, and POST /api/restart", status=409
-        ) from error
+        raise ClientError("the config file cannot be read any more; POST /api/restart tells why", status=409) from error
     if source.digest != config.digest:
         raise ClientError("the config file was changed since it was read: POST /api/restart first", status=409)
     return source.tree

@@ -6,23 +6,23 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
 
 import uvicorn
 
+from ccrouter import __version__
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
+from ccrouter.gateway.record import Auditor
 from ccrouter.server.app import App
 from ccrouter.server.log import ExchangeLog
-
-if TYPE_CHECKING:
-    from ccrouter.gateway.record import Auditor
 
 #: How long streams under way may go on after the first signal, in seconds.
 DRAIN_SECONDS = 4
@@ -79,10 +79,15 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
 ) -> int:
     """Serve until SIGTERM or SIGINT; streams under way get DRAIN_SECONDS, a second signal ends them at once.
 
-    `on_ready` is called once requests are being answered; exchanges are logged to the file `log`. Returns the exit
-    code, after the sockets are closed. Raises OSError if the port is taken.
+    SIGHUP reloads, unless it tells that our terminal was closed: that ends us too. `on_ready` is called once requests
+    are being answered; exchanges are logged to the file `log`. `auditor` is told of start, stop and what App tells it.
+    Returns the exit code, after the sockets are closed. Raises OSError if the port is taken, and what `auditor` raises
+    if the start cannot be recorded.
     """
     sockets = listen(config)
+    port: int = sockets[0].getsockname()[1]
+    if auditor is not None:
+        _record_start(auditor, _facts(config, policy, port), sockets)
     exchanges = ExchangeLog(log, config.log_level) if log is not None else None
     app = App(
         config,
@@ -108,20 +113,23 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
             timeout_graceful_shutdown=DRAIN_SECONDS,
         ),
         on_ready,
+        app.reload_soon,
     )
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(server.serve(sockets=sockets))
     finally:
+        app.account.report("stop", _facts(*app.in_force, port))
         if exchanges is not None:
             exchanges.close()
     return 0 if server.started else 1
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_hangup: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_hangup = on_hangup
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -138,11 +146,55 @@ class _Server(uvicorn.Server):
         if sys.platform == "win32":
             ours.append(signal.SIGBREAK)
         before = {number: signal.signal(number, self.handle_exit) for number in ours}
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # nohup asks for that
+            before[hangup] = signal.signal(hangup, self._hangup_action())
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _hangup_action(self) -> Callable[[int, FrameType | None], None]:
+        """What SIGHUP means: the end, if it came because our terminal is gone; else that we are to reload."""
+        loop, had_terminal = asyncio.get_running_loop(), _has_terminal()
+
+        def hang_up(number: int, frame: FrameType | None) -> None:
+            if had_terminal and not _has_terminal():
+                self.handle_exit(number, frame)
+            else:
+                loop.call_soon_threadsafe(self._on_hangup)
+
+        return hang_up
+
+
+def _record_start(auditor: Auditor, facts: dict[str, object], sockets: list[socket.socket]) -> None:
+    """Raises what `auditor` raises, with the sockets closed: nothing is served then."""
+    try:
+        auditor.record("start", facts)
+    except BaseException:
+        for one in sockets:
+            one.close()
+        raise
+
+
+def _facts(config: Config, policy: Policy, port: int) -> dict[str, object]:
+    """What the audit is told of a start and of a stop."""
+    return {
+        "config": config.digest,
+        "policy": policy.digest,
+        "reason": f"policy {policy.name}",
+        "version": __version__,
+        "port": port,
+    }
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -52,9 +52,13 @@ def read_package(start: Path) -> Package:
     """
     for folder in (start, *start.parents):
         path = folder / "package.json"
-        if path.is_file():
+        try:
+            is_file, is_end = path.is_file(), (folder / "node_modules").is_dir()
+        except OSError as error:
+            raise UnusablePackage(f"{path}: cannot be looked at: {error.strerror or error}") from error
+        if is_file:
             return _read(path)
-        if (folder / "node_modules").is_dir():
+        if is_end:
             raise UnusablePackage(f"there is no package.json in {folder}, which npm takes for the package")
     raise UnusablePackage(f"there is no package.json in {start} or above it; `npm init` makes one")
 

@@ -67,7 +67,7 @@ def check_egress(policy: Policy, provider: Provider, endpoint: Endpoint, proxy: 
 
 @contextmanager
 def refusals() -> Iterator[list[Denied]]:
-    """`with refusals() as refused:` collects what the sockets that are made within were refused for."""
+    """Collect what the sockets that are made within were refused for."""
     refused: list[Denied] = []
     token = _refusals.set(refused)
     try:

@@ -1,0 +1,161 @@
+"""Each provider: where it is and how it is spoken to; and, only if asked, whether it answers and takes its key.
+
+The request that proves a key goes the way of every other: dialect, `UpstreamClient`, policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+
+from ccrouter.compliance.judge import Passage, judge
+from ccrouter.compliance.policy import Policy
+from ccrouter.config.schema import DRY_RUN, Config, Endpoint, Provider, Target
+from ccrouter.dialects.registry import DIALECTS
+from ccrouter.errors import Denied, RouterError, UpstreamStatus
+from ccrouter.messages.request import MessagesRequest
+from ccrouter.service.diagnosis.finding import Finding
+from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
+
+TOPIC = "Providers"
+
+#: Seconds for one provider's answer: somebody is waiting in front of a terminal.
+PATIENCE = 20.0
+_LARGEST = 64 * 1024  # bytes read of an error
+_VARIABLE = re.compile(r"\$\{([^}:]+)")
+
+
+def look_at_providers(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What the configuration says of each provider."""
+    configured = [provider for provider in config.providers if provider.name != DRY_RUN]
+    for provider in configured:
+        endpoint = provider.endpoints[0]
+        message = f"{provider.name}: {endpoint.public_url}, {endpoint.dialect}, {_key(provider, environ)}"
+        yield Finding(TOPIC, "info", f"{message}, {len(provider.models)} models")
+    for name, reason in config.unavailable.items():
+        yield Finding(
+            TOPIC, "warning", f"{name} is left out: {reason}", "no route needs it; to use it, set what is missing"
+        )
+    if not configured and not config.unavailable:
+        yield Finding(
+            TOPIC, "warning", "none is configured: answers are scripted", "put one and its key into the config"
+        )
+
+
+def _key(provider: Provider, environ: Mapping[str, str]) -> str:
+    if not provider.key:
+        return "no key"
+    state = "unset in this shell" if _unset(provider, environ) else "set"
+    return f"key from {provider.key_source} ({state})"
+
+
+def _unset(provider: Provider, environ: Mapping[str, str]) -> list[str]:
+    return [name for name in _VARIABLE.findall(provider.key_source) if not environ.get(name)]
+
+
+def ask_providers(
+    config: Config, policy: Policy, environ: Mapping[str, str], patience: float = PATIENCE
+) -> list[Finding]:
+    """One request of a token to each provider, and what came back. For a process without an event loop.
+
+    A provider whose key is unset in `environ` is not asked.
+    """
+
+    async def ask_all() -> list[Finding]:
+        client = UpstreamClient(policy)
+        try:
+            asked = [provider for provider in config.providers if provider.name != DRY_RUN]
+            listed = [(provider, _usable_model(provider, config, policy)) for provider in asked]
+            return await asyncio.gather(*(_ask(client, *pair, environ, patience) for pair in listed))
+        finally:
+            await client.close()
+
+    return asyncio.run(ask_all())
+
+
+async def _ask(
+    client: UpstreamClient, provider: Provider, model: str | None, environ: Mapping[str, str], patience: float
+) -> Finding:
+    policy = client.policy
+    unset = " and ".join(_unset(provider, environ))
+    if unset:
+        return Finding(TOPIC, "warning", f"{provider.name}: not asked, {unset} is unset", f'export {unset}="..."')
+    if model is None:
+        message = f"{provider.name}: not asked, no model of it is named that may be asked for"
+        return Finding(TOPIC, "warning", message, "add one to its `models`")
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(patience):
+            for endpoint in provider.endpoints:  # the second, if there is one, is for hosts that have not the first
+                error = await _send(client, Target(provider, model), policy.model_sent(model), endpoint)
+                if error is None or error.status not in (404, 405):
+                    break
+    except TimeoutError:
+        return Finding(TOPIC, "problem", f"{provider.name}: no answer within {patience:g} s", "check network and proxy")
+    except Denied as denied:
+        return Finding(TOPIC, "problem", f"{provider.name}: {denied}", "nothing was sent; `ccr verify` explains")
+    except RouterError as failure:
+        return Finding(TOPIC, "problem", str(failure), "check the URL, the network and the proxy")
+    took = f"{(time.monotonic() - began) * 1000:.0f} ms"
+    if error is None:
+        return Finding(TOPIC, "ok", f"{provider.name}: it answers {model} and takes the key ({took})")
+    return _explained(provider, model, error, took)
+
+
+def _usable_model(provider: Provider, config: Config, policy: Policy) -> str | None:
+    """The first model of the provider that the configuration names and the policy allows."""
+    named = [*provider.models, *(ref.model for ref in config.router.listed if ref.provider == provider.name)]
+    passages = (Passage(provider=provider.name, model=name) for name in named)
+    return next((passage.model for passage in passages if judge(policy, passage) is None), None)
+
+
+async def _send(client: UpstreamClient, target: Target, model: str, endpoint: Endpoint) -> UpstreamStatus | None:
+    """The provider's error, None if it answered. Raises RouterError."""
+    body = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+    dialect = DIALECTS[endpoint.dialect]
+    request = MessagesRequest.read(json.dumps(body).encode())
+    sent = dialect.encode(request, Target(target.provider, model), {})
+    response = await client.send(target.provider, endpoint, sent.headers, sent.body)
+    try:
+        if response.status < 300:
+            return None
+        answer = await _read(response)
+    finally:
+        response.close()
+    return dialect.explain(response.status, response.headers, answer, target.provider.name)
+
+
+async def _read(response: UpstreamResponse) -> bytes:
+    body = b""
+    while len(body) < _LARGEST and (chunk := await response.read()):
+        body += chunk
+    return body
+
+
+def _explained(provider: Provider, model: str, error: UpstreamStatus, took: str) -> Finding:
+    """An error status as a finding: what it says about the key, and what about the rest."""
+    status = f"HTTP {error.status}, {took}"
+    if error.status in (401, 403):
+        message = f"Invalid API key for provider '{provider.name}' ({status})"
+        return Finding(TOPIC, "problem", message, f"check {_place_of_key(provider)}")
+    if error.status == 402 or error.type == "billing_error":
+        return Finding(TOPIC, "problem", f"{provider.name}: it takes the key, and has no credit ({status})", "top up")
+    if error.status in (404, 405):
+        advice = "check the provider's URL and the name of the model"
+        return Finding(TOPIC, "problem", f"{provider.name}: {model} is not there ({status}): {error}", advice)
+    if error.status == 429:
+        return Finding(
+            TOPIC, "warning", f"{provider.name}: it takes the key, and is busy ({status})", "try again later"
+        )
+    if error.status == 400:
+        message = f"{provider.name}: it takes the key, and refuses this small request ({status}): {error}"
+        return Finding(TOPIC, "warning", message, "check the model and the transformers")
+    return Finding(TOPIC, "problem", f"{provider.name}: {status}: {error}", "check the URL; the fault may be theirs")
+
+
+def _place_of_key(provider: Provider) -> str:
+    names = _VARIABLE.findall(provider.key_source)
+    return " and ".join(names) if names else f"`api_key` of {provider.name} in the config"
