@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
+import html
 import json
 import logging
 import pickle
 import string
 import traceback
+from urllib.parse import quote, quote_plus
 
 import msgspec
 import pytest
@@ -137,3 +140,65 @@ def test_keys_that_providers_print_back_go(key):
 def test_ordinary_words_stay(text):
     """The words by which clients recognise an error, model names and ids are not taken for keys."""
     assert redact(text) == text
+
+
+# -- in whatever form --------------------------------------------------------------------------------------------------
+
+ODD = r'c5(a|n)+[a-r]*y{2,}.?^"\\w<b>/&%2F+#~'
+FORMS = {
+    "json": lambda text: json.dumps({"k": text}),
+    "json, not ASCII": lambda text: json.dumps({"k": text}, ensure_ascii=False),
+    "json in json": lambda text: json.dumps(json.dumps({"k": text})),
+    "json with escaped slashes": lambda text: json.dumps(text).replace("/", "\\/"),
+    "repr": repr,
+    "repr of json": lambda text: repr(json.dumps(text)),
+    "url": lambda text: f"?key={quote(text, safe='')}&x",
+    "url, path": quote,
+    "form": lambda text: f"key={quote_plus(text)}",
+    "html": html.escape,
+    "html without quotes": lambda text: html.escape(text, quote=False),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "basic": lambda text: base64.b64encode(f"user:{text}".encode()).decode(),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 for URLs": lambda text: base64.urlsafe_b64encode(f"x{text}y".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("key", [ODD, "walrus.marmalade.trombone", "Kanarienvögel-mögen-Äpfel", "日本語の秘密の鍵です"])
+def test_secrets_go_in_every_form(form, key):
+    """However others wrote a secret down, neither that form of it nor a half of it is left."""
+    written = FORMS[form](key)
+    left = redact(f"before {written} after", [Secret(key)])
+    assert MASK in left
+    for part in (written[4:-4], written[len(written) // 2 : -4]):
+        assert part not in left
+    assert left.startswith("before ")
+    assert left.endswith(" after")
+
+
+@pytest.mark.parametrize("end", ["", " …", "…", "...", "”, and so on", " ..."])
+def test_a_secret_that_was_cut_off_goes(end):
+    """Its beginning, from eight letters on, is not left where a text was shortened; shorter ones are words."""
+    key = "walrus-marmalade-trombone"
+    for length in range(8, len(key)):
+        assert redact(f"no such key: {key[:length]}{end}", [Secret(key)]) == f"no such key: ***{end}"
+    assert redact(f"no such key: {key[:7]}{end}", [Secret(key)]) == f"no such key: {key[:7]}{end}"
+    assert redact("walrus-marm in the middle", [Secret(key)]) == "walrus-marm in the middle"
+
+
+def test_the_rest_of_a_key_in_base64_goes():
+    """What has the shape of a key and goes on in the alphabet of base64 leaves no rest."""
+    assert redact("Incorrect key: sk-live_abcdefghij0123/klmnop+qrst==, sorry") == "Incorrect key: ***, sorry"
+
+
+def test_words_in_base64_are_no_secrets():
+    """A short secret is looked for as it is only: encoded it could be a part of anything."""
+    assert redact("dGVu dGVzdHM 74656e", [Secret("tests7")]) == "dGVu dGVzdHM 74656e"
+
+
+def test_redaction_of_long_texts_takes_no_longer_than_they_are():
+    """Blanks and marks without end cost time in proportion: a provider cannot hold the router up by its errors."""
+    secrets = [Secret(f"walrus.marmalade.trombone.{number}") for number in range(5)]
+    for noise in (" " * 200_000, "… " * 50_000, "walrus.m…" * 5_000):
+        assert redact(noise, secrets)

@@ -23,8 +23,8 @@ from tests.upstream.reply import body_reply, json_reply, raw_reply, sse_reply
 
 #: What the upstream knows of us, and quotes.
 TOLD_UPSTREAM = (
-    c.ANTHROPIC, c.OPENROUTER, c.GOOGLE, c.PASSPHRASE, c.REGEX, c.NON_ASCII, c.PASSWORD, c.QUERY, c.HEADER, c.EXTRA_BODY,
-    c.DEFAULT, c.PROXY, c.ROUTER,
+    c.ANTHROPIC, c.OPENROUTER, c.GOOGLE, c.PASSPHRASE, c.REGEX, c.NON_ASCII, c.PASSWORD, c.QUERY, c.HEADER, c.DEFAULT,
+    c.PROXY, c.ROUTER,
 )  # fmt: skip
 #: Variables of the router's environment.
 VARIABLES = {
@@ -112,7 +112,9 @@ SHAPES = {"classic": classic, "guide": guide}
 # -- the upstream ------------------------------------------------------------------------------------------------------
 
 _QUOTES = "; ".join(f"Incorrect API key provided: {one.text}" for one in TOLD_UPSTREAM)
-_CONTENT = f"input_value={c.USER.text!r}, system {c.SYSTEM.text!r}, tool said {c.TOOL_RESULT.text}, {c.METADATA.text}"
+#: What a provider's own words begin with that repeat the request.
+REPEATED = "input_value="
+_CONTENT = f"{REPEATED}{c.USER.text!r}, system {c.SYSTEM.text!r}, tool said {c.TOOL_RESULT.text}, {c.METADATA.text}"
 
 
 def cut_texts() -> list[str]:
@@ -277,7 +279,7 @@ class Scene:
         finally:
             connection.close()
         self.seen[place] = f"{response.status}\n{lines}\n\n".encode() + answered
-        if is_told:
+        if is_told or (response.status == 200 and path.startswith("/v1/messages")):
             self.told.add(place)
         return response.status, answered
 

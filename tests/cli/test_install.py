@@ -143,6 +143,15 @@ def test_open_folder_is_closed(ccr: Ccr) -> None:
     assert mode(ccr.folder) == 0o700
 
 
+def test_open_folder_of_the_policy_is_closed(ccr: Ccr) -> None:
+    """So it is where only the policy goes there, the config being elsewhere: a policy that others could change is none."""
+    ccr.folder.mkdir()
+    ccr.folder.chmod(0o777)
+    assert ccr.run("install", CCR_CONFIG=str(ccr.home / "c" / "config.json")).returncode == 0
+    assert mode(ccr.folder) == 0o700
+    assert (ccr.folder / "policy.json").exists()
+
+
 def test_any_umask(ccr: Ccr) -> None:
     """Modes do not depend on the umask."""
     command = ["sh", "-c", 'umask 000; "$@"', "sh", *ccr.command("install")]
@@ -462,9 +471,9 @@ def test_home_in_a_work_tree(ccr: Ccr, old: str | None, new: str) -> None:
 
 @GIT
 def test_home_below_a_work_tree(ccr: Ccr, tmp_path: Path) -> None:
-    """The .gitignore is that of the work tree's top, and the variables of a git hook do not lead elsewhere."""
+    """The .gitignore is that of the work tree's top."""
     git(tmp_path, "init")
-    done = ccr.run("install", GIT_DIR=str(tmp_path / "elsewhere"), GIT_WORK_TREE="/")
+    done = ccr.run("install")
     assert (tmp_path / ".gitignore").read_text() == ".claude-code-router/\n", done.stderr
     assert not (ccr.home / ".gitignore").exists()
 
@@ -478,6 +487,7 @@ def test_already_ignored(ccr: Ccr, pattern: str) -> None:
     git(ccr.home, "init")
     (ccr.home / ".gitignore").write_text(f"{pattern}\n")
     assert ccr.run("install").stderr == ""
+    assert ccr.run("install", GIT_DIR="/", GIT_WORK_TREE="/").stderr == "", "a hook's variables mean another repository"
     assert (ccr.home / ".gitignore").read_text() == f"{pattern}\n"
 
 

@@ -318,3 +318,227 @@ def test_early_sigterm(ccr: Ccr) -> None:
     child.send_signal(signal.SIGTERM)
     child.communicate(timeout=LIMIT)
     assert not (ccr.folder / ".claude-code-router.pid").exists()
+
+
+# -- under a policy ----------------------------------------------------------------------------------------------------
+
+GUIDE = {
+    "HOST": "127.0.0.1",
+    "APIKEY": "${CCR_APIKEY}",
+    "Providers": [
+        {
+            "name": "anthropic",
+            "api_base_url": "https://api.anthropic.com/v1/messages",
+            "api_key": "${ANTHROPIC_API_KEY}",
+            "models": ["claude-3.7-sonnet", "claude-3.7-haiku"],
+            "transformer": {"use": ["anthropic"]},
+        }
+    ],
+    "Router": {"default": "anthropic,claude-3.7-sonnet"},
+}
+KEYS = {"CCR_APIKEY": "router-key-0123456789abcdef", "ANTHROPIC_API_KEY": "provider-key-0123456789abcdef"}
+FORBIDDEN = GUIDE | {"Router": {"default": "anthropic,claude-3.7-sonnet", "webSearch": "anthropic,claude-9"}}
+
+
+def install_policy(ccr: Ccr, **members: object) -> Path:
+    ccr.folder.mkdir(mode=0o700, exist_ok=True)
+    path = ccr.folder / "policy.json"
+    path.write_text(json.dumps({"name": "mine", "extends": "anthropic-only", **members}))
+    path.chmod(0o600)
+    return path
+
+
+def digest_of(line: str) -> str:
+    return line.partition("(sha256 ")[2].partition(",")[0]
+
+
+def api(port: int, path: str, method: str = "GET") -> tuple[int, dict[str, object]]:
+    headers = {"x-api-key": KEYS["CCR_APIKEY"], "content-type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", b"{}" if method == "POST" else None, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def test_policy_is_always_told(ccr: Ccr, port: int) -> None:
+    """Banner, a second start, a start behind, `status` in text and in JSON name the policy in force, `none` too."""
+    ccr.configure(PORT=port)
+    child = ccr.serve()
+    assert read_until(child, "Policy: ")[-1] == "Policy: none"
+    assert "Policy: none" in ccr.run("start").stdout
+    assert "Policy:  none" in ccr.run("status").stdout
+    assert json.loads(ccr.run("status", "--json").stdout)["policy"] == {"name": "none", "digest": "", "source": ""}
+    child.terminate()
+    child.wait(LIMIT)
+    ccr.configure(PORT=port, **GUIDE)
+    path = install_policy(ccr)
+    done = ccr.run("start", "--daemon", **KEYS)
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("Policy: "))
+    assert line == f"Policy: mine (sha256 {digest_of(line)}, ~/.claude-code-router/policy.json)"
+    assert len(digest_of(line)) == 12
+    assert line in ccr.run("start", **KEYS).stdout
+    assert line in (ccr.folder / "claude-code-router.log").read_text()
+    assert line.replace("Policy: ", "Policy:  ") in ccr.run("status", **KEYS).stdout
+    told = json.loads(ccr.run("status", "--json", **KEYS).stdout)["policy"]
+    assert (told["name"], told["source"], told["digest"][:12], len(told["digest"])) == (
+        "mine",
+        str(path),
+        digest_of(line),
+        64,
+    )
+
+
+def test_status_tells_the_running_policy(ccr: Ccr, port: int) -> None:
+    """It is the running router's policy that `status` tells, not the one that a next start would have; asked or recorded."""
+    ccr.configure(PORT=port, **GUIDE)
+    ccr.serve("--policy", "anthropic-only", **KEYS)
+    install_policy(ccr)
+    assert "anthropic-only (sha256 " in ccr.run("status", **KEYS).stdout
+    assert "anthropic-only (sha256 " in ccr.run("status").stdout, "without the key it cannot be asked"
+
+
+def test_status_of_the_next_start(ccr: Ccr, port: int) -> None:
+    """With nothing running it is the policy of the next start; one that cannot be read is an error, and the policy unknown."""
+    ccr.configure(PORT=port, **GUIDE)
+    path = install_policy(ccr)
+    assert "mine (sha256 " in ccr.run("status", **KEYS).stdout
+    path.write_text("{ broken")
+    done = ccr.run("status", **KEYS)
+    assert "Policy:  unknown" in done.stdout
+    assert str(path) in done.stderr
+    assert json.loads(ccr.run("status", "--json", **KEYS).stdout)["policy"] is None
+
+
+@pytest.mark.parametrize("words", [["start"], ["start", "--daemon"], ["restart"], ["code"]])
+def test_config_that_the_policy_refuses(ccr: Ccr, port: int, claude, words: list[str]) -> None:
+    """No command starts a router with a config that the policy does not allow: 1, what is wrong by rule, no socket, no state."""
+    ccr.configure(PORT=port, **FORBIDDEN)
+    install_policy(ccr)
+    done = ccr.run(*words, **KEYS)
+    assert done.returncode == 1
+    assert "Router.webSearch" in done.stderr
+    assert "claude-9" in done.stderr
+    assert "rule models.allowed" in done.stderr
+    with pytest.raises(OSError):
+        health(port)
+    assert not list(ccr.folder.glob(".claude-code-router.*"))
+    assert not claude.was_called
+
+
+def test_restart_that_the_policy_refuses_stops_nothing(ccr: Ccr, port: int) -> None:
+    """A config that the policy does not allow leaves running what runs."""
+    ccr.configure(PORT=port, **GUIDE)
+    install_policy(ccr)
+    child = ccr.serve(**KEYS)
+    ccr.configure(PORT=port, **FORBIDDEN)
+    assert ccr.run("restart", **KEYS).returncode == 1
+    assert child.poll() is None
+    assert health(port) == 200
+
+
+@pytest.mark.parametrize("content", ["", "{ broken", "[]", '{"name": "x", "unknown": 1}'])
+def test_policy_that_cannot_be_read(ccr: Ccr, port: int, content: str) -> None:
+    """A policy that cannot be understood is never no policy: nothing starts, and no config is made."""
+    path = install_policy(ccr)
+    path.write_text(content)
+    done = ccr.run("start", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(path) in done.stderr
+    assert not (ccr.folder / "config.json").exists()
+
+
+def test_starter_under_a_policy(ccr: Ccr, port: int) -> None:
+    """Scripted answers are nobody's exception: a starter config is judged as any, and the way out is said."""
+    ccr.configure(PORT=port)
+    install_policy(ccr)
+    done = ccr.run("start", **KEYS)
+    assert done.returncode == 1
+    assert "no provider is configured" in done.stderr
+    assert "ccr install" in done.stderr
+
+
+def test_restart_keeps_the_policy(ccr: Ccr, port: int, tmp_path: Path) -> None:
+    """`--policy`, a name or a path given from any folder, is what a restart starts under again."""
+    elsewhere = install_policy(ccr).rename(tmp_path / "home" / "strict.json")
+    ccr.configure(PORT=port, **GUIDE)
+    ccr.serve("--policy", elsewhere.name, **KEYS)
+    assert ccr.run("restart", **KEYS).returncode == 0
+    assert api(port, "/api/policy")[1]["policy"]["source"] == str(elsewhere)  # type: ignore[index] # an object
+    assert ccr.run("restart", "--policy", "anthropic-only", **KEYS).returncode == 0
+    assert ccr.run("restart", **KEYS).returncode == 0
+    assert api(port, "/api/policy")[1]["policy"]["name"] == "anthropic-only"  # type: ignore[index] # an object
+
+
+def test_reload_cannot_end_enforcement(ccr: Ccr, port: int) -> None:
+    """A policy whose file is deleted, or broken, or which the config breaks: the reload is refused, and the old one stays."""
+    ccr.configure(PORT=port, **GUIDE)
+    path = install_policy(ccr)
+    ccr.serve(**KEYS)
+    before = api(port, "/api/policy")[1]
+    text = path.read_text()
+    path.unlink()
+    status, told = api(port, "/api/restart", "POST")
+    assert status >= 400
+    assert "its file is gone" in json.dumps(told)
+    path.write_text("{ broken")
+    assert api(port, "/api/restart", "POST")[0] >= 400
+    path.write_text(text)
+    ccr.configure(PORT=port, **FORBIDDEN)
+    assert api(port, "/api/restart", "POST")[0] >= 400
+    assert api(port, "/api/policy")[1] == before
+    ccr.configure(PORT=port, **GUIDE)
+    assert api(port, "/api/restart", "POST")[0] < 400
+
+
+def test_reload_under_a_policy_that_is_new(ccr: Ccr, port: int) -> None:
+    """A policy that was put in place is in force after a reload; deleted again, it stays. One that demands an audit log needs a restart."""
+    ccr.configure(PORT=port, **GUIDE)
+    ccr.serve(**KEYS)
+    path = install_policy(ccr)
+    status, told = api(port, "/api/restart", "POST")
+    assert (status >= 400, "audit" in json.dumps(told)) == (True, True)
+    install_policy(ccr, auditRequired=False)
+    assert api(port, "/api/restart", "POST")[0] < 400
+    assert api(port, "/api/policy")[1]["policy"]["name"] == "mine"  # type: ignore[index] # an object
+    path.unlink()
+    assert api(port, "/api/restart", "POST")[0] >= 400
+    assert api(port, "/api/policy")[1]["policy"]["name"] == "mine"  # type: ignore[index] # an object
+
+
+@pytest.mark.parametrize(
+    ("log", "is_required", "is_kept"),
+    [(True, False, True), (True, True, True), (False, True, True), (False, False, False)],
+)
+def test_audit(ccr: Ccr, port: int, *, log: bool, is_required: bool, is_kept: bool) -> None:
+    """The audit log is kept unless LOG is false and the policy does not demand it; it tells start, policy and stop."""
+    ccr.configure(PORT=port, LOG=log, **GUIDE)
+    install_policy(ccr, auditRequired=is_required)
+    child = ccr.serve(**KEYS)
+    digest = api(port, "/api/policy")[1]["policy"]["digest"]  # type: ignore[index] # an object
+    child.terminate()
+    child.wait(LIMIT)
+    path = ccr.folder / "audit" / f"audit-{port}.jsonl"
+    assert path.exists() is is_kept
+    if is_kept:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [lines[0]["kind"], lines[-1]["kind"]] == ["start", "stop"]
+        assert lines[0]["policy"] == digest
+        assert KEYS["CCR_APIKEY"] not in path.read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes")
+def test_audit_that_cannot_be_written(ccr: Ccr, port: int) -> None:
+    """Where the policy demands an audit log and there cannot be one, nothing starts; where it does not, that is said."""
+    ccr.configure(PORT=port, **GUIDE)
+    install_policy(ccr, auditRequired=True)
+    (ccr.folder / "audit").write_text("a file in the way")
+    done = ccr.run("start", **KEYS)
+    assert done.returncode == 1
+    assert "audit" in done.stderr
+    install_policy(ccr, auditRequired=False)
+    ccr.serve(**KEYS)
+    assert health(port) == 200

@@ -51,8 +51,11 @@ def test_anthropic_only_is_the_guides():
     assert policy.allowed_models == ("claude-3.7-sonnet", "claude-3.7-haiku")
     assert set(policy.sent_as) == set(policy.allowed_models)
     assert policy.allowed_hosts == ("api.anthropic.com",)
-    assert policy.https_only and policy.loopback_only and policy.private_files
-    assert policy.strict_syntax and policy.audit_required
+    assert policy.https_only
+    assert policy.loopback_only
+    assert policy.private_files
+    assert policy.strict_syntax
+    assert policy.audit_required
     assert (policy.client_key_length, policy.allowed_proxies, policy.allowed_extensions) == (16, (), frozenset())
     assert policy.allowed_key_origins == {"environment"}
     assert (policy.source, policy.is_pinned, policy.is_in_force) == ("preset anthropic-only", False, True)

@@ -185,7 +185,7 @@ def test_every_edge_is_told(desk):
     """All that is wrong is told at once, in the order in which the classic verification would stop."""
 
     def break_much(tree):
-        tree["HOST"] = "0.0.0.0"  # noqa: S104 - refused
+        tree["HOST"] = "0.0.0.0"
         tree["Providers"].append(OPENROUTER)
         tree["Providers"][0]["models"].append("claude-opus-4-8")
         tree["Router"]["think"] = "anthropic,claude-opus-4-8"
@@ -241,7 +241,7 @@ def test_extension_points_that_are_allowed(desk, tmp_path):
     policy = read_policy(str(path), {})
     tree = changed(lambda tree: put(tree, {"use": ["anthropic", "cleancache"]}, "Providers", 0, "transformer"))
     assert messages(desk.examine(tree, policy)) == []
-    tree["REWRITE_SYSTEM_PROMPT"] = "/tmp/prompt.md"  # noqa: S108 - not opened
+    tree["REWRITE_SYSTEM_PROMPT"] = "/tmp/prompt.md"
     assert len(messages(desk.examine(tree, policy))) == 1
 
 
@@ -315,3 +315,24 @@ def test_lone_surrogates_in_a_text(desk):
     tree = changed(lambda tree: put(tree, "\ud800", "Providers", 0, "name"))
     assert "Only anthropic allowed, found '\ud800'" in messages(desk.examine(json.dumps(tree)))
     assert examine(desk.path, desk.environ({}), ANTHROPIC_ONLY, text='{"\ud800": 1}').errors
+
+
+def test_a_target_without_a_route_is_walked(desk):
+    """A target that a router merely lists can be asked for, and is judged."""
+    provider = {key: value for key, value in GUIDE["Providers"][0].items() if key != "name"}
+    tree = {
+        "HOST": "127.0.0.1",
+        "APIKEY": "${CCR_APIKEY}",
+        "providers": {"anthropic": provider},
+        "routers": {"default": {"routes": {"anthropic,claude-3.7-sonnet": {"default": True}, "openrouter,x": {}}}},
+    }
+    assert messages(desk.examine(tree)) == [
+        'routers.default.routes["openrouter,x"] → openrouter: BANNED provider: openrouter'
+    ]
+
+
+def test_a_warning_of_the_loader_gives_way_to_a_rule(desk):
+    """What is refused is not warned about as well."""
+    verdict = desk.examine(changed(lambda tree: put(tree, 1, "Routr")))
+    assert messages(verdict) == ["Routr is not a setting of this router"]
+    assert verdict.warnings == ()

@@ -84,7 +84,7 @@ def test_banned_hosts(banned, host, port, is_banned):
         "192.168.1.1",
         "169.254.169.254",
         "100.64.0.1",
-        "0.0.0.0",  # noqa: S104 - refused
+        "0.0.0.0",
         "::",
         "fe80::1",
         "fe80::1%eth0",
@@ -206,7 +206,7 @@ def test_proxies():
     [
         ("127.0.0.1", "a-local-secret-of-some-length", None),
         ("::1", "a-local-secret-of-some-length", None),
-        ("0.0.0.0", "a-local-secret-of-some-length", "loopbackOnly"),  # noqa: S104 - refused
+        ("0.0.0.0", "a-local-secret-of-some-length", "loopbackOnly"),
         ("127.0.0.1.example.com", "a-local-secret-of-some-length", "loopbackOnly"),
         ("127.0.0.1", None, "clientKey"),
         ("127.0.0.1", "", "clientKey"),
@@ -240,7 +240,7 @@ def test_extensions_and_key_sources():
 
 CLAIMS = (
     Passage("openrouter", "m", "m", "http", "evil.example", 1, "proxy.example", "127.0.0.1"),
-    Listener("0.0.0.0", None),  # noqa: S104 - not bound
+    Listener("0.0.0.0", None),
     Extension("customRouter", "x"),
     KeySource("x", "file"),
 )

@@ -88,8 +88,8 @@ REFUSED = {
     ),
     "model transformer": (
         change(*P, "transformer", to={"use": ["anthropic"], "claude-3.7-sonnet": {"use": ["openrouter"]}}),
-        'transformer "openrouter" of model "claude-3.7-sonnet" of provider "anthropic" is not allowed: '
-        "transforms is an extension point",
+        ('transformer "openrouter" of model "claude-3.7-sonnet" of provider "anthropic" is not allowed: '
+        "transforms is an extension point"),
         23,
     ),
     "proxy": (change("PROXY_URL", to="http://proxy.example:3128"), "PROXY_URL: Proxy not allowed: proxy.example", 39),
@@ -142,7 +142,7 @@ REFUSED = {
     ),
     "another name": (change(*P, "name", to="claude"), "Only anthropic allowed, found 'claude'", 21),
     "a model that is not listed": (change(*P, "models", to=["claude-3.7-sonnet", "gpt-5"]), "Model not allowed: gpt-5", 22),
-    "HOST of the network": (change("HOST", to="0.0.0.0"), "HOST must be 127.0.0.1 (localhost only)", 13),  # noqa: S104 - refused
+    "HOST of the network": (change("HOST", to="0.0.0.0"), "HOST must be 127.0.0.1 (localhost only)", 13),
     "HOST missing": (without("HOST"), "HOST must be 127.0.0.1 (localhost only)", 13),
     "HOST by name": (change("HOST", to="localhost"), "HOST must be 127.0.0.1 (localhost only)", 13),
     "HOST from a variable": (change("HOST", to="${H:-127.0.0.1}"), "HOST must be 127.0.0.1 (localhost only)", 13),
@@ -327,7 +327,7 @@ def test_the_server_of_the_other_shape_is_looked_at(desk):
     provider = {key: value for key, value in GUIDE["Providers"][0].items() if key != "name"}
     tree = {
         "APIKEY": "${CCR_APIKEY}",
-        "servers": {"default": {"HOST": "0.0.0.0"}},  # noqa: S104 - refused
+        "servers": {"default": {"HOST": "0.0.0.0"}},
         "providers": {"anthropic": provider},
         "routers": {"default": {"routes": {"anthropic,claude-3.7-sonnet": {"default": True}}}},
     }
@@ -387,7 +387,7 @@ def test_an_environment_without_effect(desk, variables):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (Overrides(host="0.0.0.0"), "HOST must be 127.0.0.1 (localhost only)"),  # noqa: S104 - refused
+        (Overrides(host="0.0.0.0"), "HOST must be 127.0.0.1 (localhost only)"),
         (Overrides(host="localhost"), "HOST must be 127.0.0.1 (localhost only)"),
         (Overrides(api_key="a-local-secret-of-some-length"), "--apikey comes from the command line"),
     ],

@@ -18,7 +18,7 @@ from ccrouter.config.starter import TEMPLATE
 from ccrouter.config.syntax import parse
 from ccrouter.errors import ConfigError
 
-SETTINGS = settings(max_examples=100, deadline=None, derandomize=True)
+SETTINGS = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 def tree_of(text):

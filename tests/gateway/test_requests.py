@@ -126,7 +126,13 @@ async def test_keys(tmp_path, upstream: Upstream):
             assert json.loads(raw)["error"]["type"] == "authentication_error"
             assert answered["x-should-retry"] == "false"
         assert (await post(router, json.dumps(GOOD), path=f"/v1/messages?key={KEY}&api_key={KEY}"))[0] == 401
-        for path, expected in (("/health", 200), ("/", 401), ("/api/hello", 401), ("/v1/models", 401), ("/nowhere", 401)):
+        for path, expected in (
+            ("/health", 200),
+            ("/", 401),
+            ("/api/hello", 401),
+            ("/v1/models", 401),
+            ("/nowhere", 401),
+        ):
             async with router.client.get(router.url + path) as response:
                 assert response.status == expected, path
             async with router.client.get(router.url + path, headers={"x-api-key": "wrong"}) as response:

@@ -7,7 +7,7 @@ import os
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from ccrouter.secret import Secret
 from ccrouter.service.diagnosis.finding import Finding, Level
 
 if TYPE_CHECKING:
-    from ccrouter.compliance.findings import Finding as Offence
     from ccrouter.compliance.findings import Verdict
     from ccrouter.compliance.policy import Policy
     from ccrouter.config.schema import Config
@@ -55,6 +54,22 @@ def command(online: bool, as_json: bool) -> int:  # noqa: FBT001 - click passes 
     return 0 if is_well else 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is looked at.
+
+    `config` is what could be understood of the file at `path`, the defaults if nothing (`is_readable`); `policy` that
+    of the next start, None if it cannot be read; `verdict` what the one says of the other.
+    """
+
+    path: Path | None
+    config: Config
+    is_readable: bool
+    policy: Policy | None
+    verdict: Verdict
+    running: Running | None
+
+
 def _examination(*, online: bool) -> Iterator[Finding]:
     """All findings, in the order in which they are shown, without any secret."""
     from ccrouter.config.schema import Config
@@ -63,27 +78,21 @@ def _examination(*, online: bool) -> Iterator[Finding]:
 
     first = _readable_config(StartOptions()) or Config()
     running, about_router = look_for_router(router_folder(), first)
-    recorded = running.state.options if running and running.state else {}
-    options = StartOptions().completed_from(recorded)
+    options = StartOptions().completed_from(running.state.options if running and running.state else {})
     policy, about_policy = _policy(options)
     verdict = _verdict(options, policy)
-    lenient = verdict.config or _readable_config(options)
-    config = lenient or first
-    about_surroundings = list(_of_surroundings(config, policy))
-    said = {finding.advice for finding in about_surroundings if finding.advice}
+    readable = verdict.config or _readable_config(options)
+    config = readable or first
+    case = _Case(config_path(options), config, readable is not None, policy, verdict, running)
     for finding in (
-        *_of_programs(config),
-        *(
-            found
-            for found in _of_config(config, verdict, running, is_readable=bool(lenient))
-            if found.advice not in said
-        ),
+        *_of_programs(case),
+        *_of_config(case),
         *about_policy,
-        *_of_verdict(verdict, config),
+        *_of_verdict(case),
         *about_router,
-        *_of_running(running, config, verdict, policy),
-        *(_of_providers(config, policy, online=online) if lenient else ()),
-        *about_surroundings,
+        *_of_running(case),
+        *_of_providers(case, online=online),
+        *_of_surroundings(case),
     ):
         yield finding.without((*config.secrets, *_secrets_of(config)))
 
@@ -126,82 +135,84 @@ def _verdict(options: StartOptions, policy: Policy | None) -> Verdict:
     return examine(config_path(options), os.environ, policy or NO_POLICY, options.overrides())
 
 
-def _of_programs(config: Config) -> Iterator[Finding]:
+def _of_programs(case: _Case) -> Iterator[Finding]:
     from ccrouter.service.diagnosis.program import look_at_programs
 
-    return look_at_programs(config.claude_path, os.environ)
+    return look_at_programs(case.config.claude_path, os.environ)
 
 
-def _of_config(config: Config, verdict: Verdict, running: Running | None, *, is_readable: bool) -> Iterator[Finding]:
+def _of_config(case: _Case) -> Iterator[Finding]:
     """Where the values come from, and what is wrong with the file whatever the policy."""
     from ccrouter.service.diagnosis.origins import TOPIC, look_at_origins
 
-    if is_readable:
-        options = dict(running.state.options) if running and running.state else {}
-        if running and running.state and running.state.has_key_option:
+    state = case.running.state if case.running else None
+    if case.is_readable:
+        options = dict(state.options) if state else {}
+        if state and state.has_key_option:
             options["apikey"] = ""
-        yield from look_at_origins(config, os.environ, options)
-    for found in verdict.errors:
+        yield from look_at_origins(case.config, os.environ, options)
+    for found in case.verdict.errors:
         if found.rule:
             continue
         # The router in the background has the keys of the shell that started it.
-        is_elsewhere = running is not None and is_readable and found.path.lower().startswith("providers")
-        level: Level = "warning" if is_elsewhere else "problem"
-        yield Finding(TOPIC, level, _place(found.problem, config), found.hint)
-    for found in verdict.warnings:
-        yield Finding(TOPIC, "warning", _place(found.problem, config), found.hint)
+        is_elsewhere = case.running and case.is_readable and found.path.lower().startswith("providers")
+        yield Finding(TOPIC, "warning" if is_elsewhere else "problem", _place(found.problem, case.path), found.hint)
+    for found in case.verdict.warnings:
+        if not found.hint.startswith("chmod "):  # said under Files, with the modes of all of them
+            yield Finding(TOPIC, "warning", _place(found.problem, case.path), found.hint)
 
 
-def _of_verdict(verdict: Verdict, config: Config) -> Iterator[Finding]:
+def _of_verdict(case: _Case) -> Iterator[Finding]:
     """Whether the policy allows the config."""
-    if not verdict.policy.is_in_force:
+    errors = case.verdict.errors
+    if not case.verdict.policy.is_in_force:
         return
-    broken: list[Offence] = [found for found in verdict.errors if found.rule]
-    for found in broken:
-        yield Finding(_POLICY, "problem", _place(found.problem, config), found.hint)
-    if not verdict.errors:
+    for found in errors:
+        if found.rule:
+            yield Finding(_POLICY, "problem", _place(found.problem, case.path), found.hint)
+    if not errors:
         yield Finding(_POLICY, "ok", "the config passes it")
-    elif not broken:
+    elif not any(found.rule for found in errors):
         yield Finding(_POLICY, "info", "whether the config passes it is known once it can be used")
 
 
-def _of_running(running: Running | None, config: Config, verdict: Verdict, policy: Policy | None) -> Iterator[Finding]:
+def _of_running(case: _Case) -> Iterator[Finding]:
     from ccrouter.service.diagnosis.router import OnDisk, compare
 
-    if running is not None and running.is_answering:
-        yield from compare(running, config, OnDisk(verdict.config, policy))
+    if case.running is not None and case.running.is_answering:
+        yield from compare(case.running, case.config, OnDisk(case.verdict.config, case.policy))
 
 
-def _of_providers(config: Config, policy: Policy | None, *, online: bool) -> Iterator[Finding]:
-    from ccrouter.service.diagnosis.providers import ask_providers, look_at_providers
+def _of_providers(case: _Case, *, online: bool) -> Iterator[Finding]:
+    from ccrouter.service.diagnosis.providers import TOPIC, ask_providers, look_at_providers
 
-    yield from look_at_providers(config, os.environ)
-    if not online:
+    if not case.is_readable:
         return
-    if policy is None:
-        yield Finding("Providers", "info", "none was asked: the policy cannot be read")
-        return
-    yield from ask_providers(config, policy, os.environ)
+    yield from look_at_providers(case.config, os.environ)
+    if online and case.policy is None:
+        yield Finding(TOPIC, "info", "none was asked: the policy cannot be read")
+    elif online and case.policy is not None:
+        yield from ask_providers(case.config, case.policy, os.environ)
 
 
-def _of_surroundings(config: Config, policy: Policy | None) -> Iterator[Finding]:
+def _of_surroundings(case: _Case) -> Iterator[Finding]:
     from ccrouter.cli.banner import codespace_lines
     from ccrouter.service.diagnosis.bypass import look_at_bypasses
     from ccrouter.service.diagnosis.surroundings import NETWORK, look_at_files, look_at_network
     from ccrouter.service.private import router_folder
 
-    yield from look_at_bypasses(config.port, Path.cwd(), os.environ)
+    port = case.running.port if case.running else case.config.port
+    yield from look_at_bypasses(port, Path.cwd(), os.environ)
     yield from look_at_network(os.environ)
-    codespace = codespace_lines(config, os.environ)
+    codespace = codespace_lines(case.config, os.environ)
     if codespace:
         yield Finding(NETWORK, "info", "this is a GitHub Codespace. " + " ".join(line.strip() for line in codespace))
-    yield from look_at_files(config, router_folder(), policy.source if policy else "")
+    yield from look_at_files(case.config, router_folder(), case.policy.source if case.policy else "")
 
 
-def _place(problem: Problem, config: Config | None = None) -> str:
-    """A problem in one line, without its hint (that is the advice) and the name of the file that all know of."""
-    text = str(replace(problem, hint=""))
-    return text.removeprefix(f"{config.path}: ") if config else text
+def _place(problem: Problem, known: Path | None = None) -> str:
+    """A problem in one line, without its hint (that is the advice) and the name of a file that is `known` already."""
+    return str(replace(problem, hint="")).removeprefix(f"{known}: ")
 
 
 def _show(findings: list[Finding]) -> None:

@@ -156,20 +156,16 @@ def _close(folder: Path) -> None:
 
 
 def _put_policy() -> Path | None:
-    """The policy file, in place after the call; None if there was one.
-
-    Raises OSError if it cannot be written, ConfigError if it could not be read afterwards.
-    """
-    from ccrouter.compliance.document import load_policy, preset_text
+    """The policy file, in place after the call; None if there was one. Raises OSError if it cannot be written."""
+    from ccrouter.compliance.document import FILE_NAME, preset_text
     from ccrouter.config.load import router_folder
     from ccrouter.config.starter import write_new
     from ccrouter.service.private import make_folder
 
-    path = make_folder(router_folder(os.environ)) / "policy.json"
-    is_new = write_new(path, preset_text(_PRESET))
-    if not load_policy(None, os.environ).is_in_force:
-        raise FileExistsError(17, "something is there that is no policy", str(path))
-    return path if is_new else None
+    folder = make_folder(router_folder(os.environ))
+    _close(folder)  # a policy that others could change would be refused
+    path = folder / FILE_NAME
+    return path if write_new(path, preset_text(_PRESET)) else None
 
 
 def _check(path: Path, template: Template, policy: Policy) -> None:

@@ -74,7 +74,9 @@ def _read(target: Path) -> bytes | None:
 
 def _back_up(path: Path, data: bytes, now: datetime) -> Path:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    for name in _names(path, now):
+    names = _names(path, now)
+    while True:
+        name = next(names)
         try:
             descriptor = os.open(name, flags, _PRIVATE)
         except FileExistsError:
@@ -88,7 +90,6 @@ def _back_up(path: Path, data: bytes, now: datetime) -> Path:
             name.unlink(missing_ok=True)
             raise
         return name
-    raise AssertionError("unreachable: the names do not end")  # pragma: no cover
 
 
 def _names(path: Path, now: datetime) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""What is secret in a provider beside its key: in headers and in URLs. Reads texts; keeps none."""
+"""What is secret in a provider beside its key: in headers, URLs, and what is added to bodies. Keeps none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, unquote_plus, urlsplit
 
+from ccrouter.jsontypes import Json
+
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
+#: Narrower than for headers: "max_tokens", "cache_key" and the like are parameters.
+_SECRET_MEMBER = re.compile(r"api[-_]?key$|^key$|token$|secret|passw|authorization|cookie|credential", re.IGNORECASE)
 _SECRET_PARAMETERS = frozenset({"key", "token", "api_key"})
 
 
@@ -36,3 +40,15 @@ def in_url(url: str) -> Iterator[str]:
         if value and unquote_plus(name).casefold() in _SECRET_PARAMETERS:
             yield value
             yield unquote_plus(value)
+
+
+def in_body(added: Json, name: str = "") -> Iterator[str]:
+    """The texts of `extra_body` whose names, or those of what they are in, speak of secrets."""
+    if isinstance(added, dict):
+        for key, value in added.items():
+            yield from in_body(value, key if _SECRET_MEMBER.search(key) else name)
+    elif isinstance(added, list):
+        for value in added:
+            yield from in_body(value, name)
+    elif isinstance(added, str) and name:
+        yield added

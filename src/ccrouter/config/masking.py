@@ -32,12 +32,12 @@ _HARMLESS_PARAMETERS = frozenset({"alt", "api-version", "beta", "model", "region
 # What names the content of a sibling called "value": {"name": "X-Api-Key", "value": "..."}
 _NAMES_OF_VALUES = ("name", "key", "header")
 
-_DEFAULT = re.compile(r"(\$\{[^}]+?:-)[^}]*(\})")
-_PLACEHOLDERS = re.compile(
-    r"(?:(?:Bearer|Basic)\s+)?(?:\$\{\s*[A-Za-z_]\w*\s*(?::-(?:\*\*\*)?)?\}|\$[A-Z_][A-Z0-9_]*)+", re.ASCII
-)
+# All of these take time in proportion to the text: whoever may save a configuration may not stop the router with one.
+_DEFAULT = re.compile(r"(\$\{\s*+\w++\s*+:-)[^{}]*(\})")
+_VARIABLE = r"\$\{\s*[A-Za-z_]\w*\s*(?::-(?:\*\*\*)?)?\}|\$[A-Z_][A-Z0-9_]*"
+_PLACEHOLDERS = re.compile(rf"(?:(?:Bearer|Basic)\s+)?(?:{_VARIABLE})+", re.ASCII)
 # Up to the last @ of the authority; or up to the last @ of all, if a password with a slash in it stands before.
-_PASSWORD = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/?#\s:]+:(?!\d+(?:[/?#]|$))\S*@)")
+_PASSWORD = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/?#\s:]+:(?!\d+(?:[/?#]|$))\S{0,200}@)")
 _BARE_PASSWORD = re.compile(r"^[^\s/@:]+:[^\s@]+@(?=[\w.\[-])")
 _PARAMETER = re.compile(r"(?<=[?&#;])([^=&#;\s?]+)=([^&#;\s]+)")
 _ASSIGNMENT = re.compile(

@@ -191,7 +191,7 @@ class _Layout:
         self._slots = slots
         self._style = style
         found = [own for entry in self._entries if (own := indentation(entry.lead)) is not None]
-        self._own_indent = found[-1] if found else None
+        self._own_indent = found[0] if found else None
         self.is_inline = self._own_indent is None and (bool(self._entries) or indentation(node.closing) is None)
         self.indent = indent
 
@@ -201,11 +201,14 @@ class _Layout:
             return self._settle_first(closing)
         separator = next((entry.lead for entry in self._entries[1:] if not has_comment(entry.lead)), " ")
         edge = self._entries[0].lead if not has_comment(self._entries[0].lead) else ""
+        neighbour = self.indent + self._style.unit if self._own_indent is None else self._own_indent
         for place, slot in enumerate(self._slots):
             if self.is_inline and not has_comment(slot.lead):
                 slot.lead = separator if place else edge
             elif slot.old is None:
-                slot.lead = self._style.line_end + self._neighbour_indent(place)
+                slot.lead = self._style.line_end + neighbour
+            own = indentation(slot.lead)
+            neighbour = neighbour if own is None else own
         return closing
 
     def _settle_first(self, closing: str) -> str:
@@ -221,12 +224,6 @@ class _Layout:
         for place, slot in enumerate(self._slots):
             slot.lead = (comments if place == 0 else "") + self._style.line_end + own
         return self._style.line_end + base
-
-    def _neighbour_indent(self, place: int) -> str:
-        before = (slot for slot in reversed(self._slots[:place]) if slot.lead)
-        after = (slot for slot in self._slots[place:] if slot.old)
-        found = (indentation(slot.lead) for slot in (*before, *after))
-        return next((own for own in found if own is not None), self._own_indent or self.indent + self._style.unit)
 
 
 def split_comment(trivia: str) -> str:

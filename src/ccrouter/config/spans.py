@@ -15,7 +15,7 @@ from ccrouter.jsontypes import Json
 
 _LINE_END = r"\r\n|[\n\r\u2028\u2029]"
 _LINE_COMMENT = r"//[^\n\r\u2028\u2029]*"
-_BLOCK_COMMENT = r"/\*(?s:.*?)\*/"
+_BLOCK_COMMENT = r"/\*(?:[^*]|\*(?!/))*+\*/"
 _TRIVIA = re.compile(rf"(?:[\s\ufeff]|{_LINE_COMMENT}|{_BLOCK_COMMENT})*+")
 _PIECE = re.compile(rf"(?P<end>{_LINE_END})|(?P<comment>{_LINE_COMMENT}|{_BLOCK_COMMENT})|[\s\ufeff]")
 _STRING = re.compile(r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'""", re.DOTALL)

@@ -329,8 +329,11 @@ def _pointed(error: UpstreamStatus, provider: Provider) -> UpstreamStatus:
         hint = f"The key comes from {provider.key_source}: check it there, and that it is one for this URL."
     else:
         return error
+    text = str(error).replace(KEY_HINT, hint, 1)
+    if not error.provider:  # an error within a stream of Messages is read by those who do not know whose it is
+        text = text.replace("for the provider.", f"for provider '{provider.name}'.", 1)
     return UpstreamStatus(
-        redact(str(error).replace(KEY_HINT, hint, 1), [provider.key] if provider.key else []),
+        redact(text, [provider.key] if provider.key else []),
         status=error.status,
         type=error.type,
         retry_after=error.retry_after,

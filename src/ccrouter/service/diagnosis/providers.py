@@ -15,7 +15,7 @@ from ccrouter.compliance.judge import Passage, judge
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.schema import DRY_RUN, Config, Endpoint, Provider, Target
 from ccrouter.dialects.registry import DIALECTS
-from ccrouter.errors import Denied, RouterError, UpstreamStatus
+from ccrouter.errors import Denied, RemoteProtocolError, RouterError, UpstreamStatus
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.service.diagnosis.finding import Finding
 from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
@@ -122,6 +122,9 @@ async def _send(client: UpstreamClient, target: Target, model: str, endpoint: En
     try:
         if response.status < 300:
             return None
+        if response.status < 400:
+            message = f"{target.provider.name}: it answers with a redirect ({response.status}), which is never followed"
+            raise RemoteProtocolError(message, provider=target.provider.name)
         answer = await _read(response)
     finally:
         response.close()
