@@ -302,6 +302,16 @@ async def test_smuggling(tmp_path, upstream: Upstream, framing):
     assert upstream.requests == []
 
 
+async def test_two_lengths_are_refused_whatever_the_server_reads(tmp_path, upstream: Upstream):
+    """A length and a transfer encoding at once are a 400 even if the HTTP parser lets them through."""
+    async with running(settings(upstream, APIKEY=KEY), tmp_path) as router:
+        headers = {**WITH_KEY, "content-length": "2", "transfer-encoding": "chunked"}
+        answer = await call(router.app, "POST", "/v1/messages", headers, b"{}")
+    assert answer.status == 400
+    assert answer.headers["connection"] == "close"
+    assert "transfer-encoding" in answer.message
+
+
 HOSTS = [
     "evil.example",
     "127.0.0.1.evil.example",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import stat
@@ -367,3 +368,16 @@ async def test_a_key_from_the_command_line(tmp_path, upstream: Upstream):
         assert (await call(router.app, "POST", "/providers", headers, body)).status == 200
         router.app.amend(dataclasses.replace(given, api_key=None), config)
         assert (await save(router, config)).status in {400, 403}
+
+
+async def test_changes_come_one_after_the_other(tmp_path, upstream: Upstream):
+    """While a reload or another change is under way a save waits: the file is not touched before that is over."""
+    async with running(settings(upstream), tmp_path) as router:
+        before = (tmp_path / "config.json").read_bytes()
+        async with router.app.changing:
+            saving = asyncio.create_task(save(router, settings(upstream, strict=True)))
+            done, _ = await asyncio.wait({saving}, timeout=0.2)
+            assert not done
+            assert (tmp_path / "config.json").read_bytes() == before
+        assert (await saving).status == 200
+        assert (tmp_path / "config.json").read_bytes() != before

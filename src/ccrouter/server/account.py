@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from ccrouter.audit.trail import AuditTrail
 from ccrouter.errors import ClientError, RouterError
 from ccrouter.gateway.record import Auditor
-from ccrouter.secret import Secret
 
 
 class Account:
@@ -44,8 +42,3 @@ class Account:
             self._auditor.record(kind, facts)
         except Exception as error:  # noqa: BLE001 - the answer has been given; nothing may break it any more
             self._complain(f"{kind}: {error}")
-
-    def protect(self, secrets: Iterable[Secret]) -> None:
-        """After the call the trail searches its texts for `secrets`: those of the configuration in force."""
-        if isinstance(self._auditor, AuditTrail):
-            self._auditor.protect(secrets)

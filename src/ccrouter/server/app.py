@@ -212,7 +212,6 @@ class App:
                 self.account.record("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
             projects = None if before.projects is None else ProjectRouters(config, self.environ)
             after = self._put_in_force(config, policy, projects, before)
-            self.account.protect(config.secrets)
             if self._log is not None:
                 self._log.set_level(config.log_level)
                 self._log.event("info", "reloaded", policy=policy.name, config=config.digest, notes=list(notes))
