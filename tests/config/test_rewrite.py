@@ -93,6 +93,11 @@ GOLDEN = {
         {"a": []},
         "{a: [ // nothing\n]}",
     ),
+    "a comment behind the last value stays behind it": (
+        "{a: 1 /* one */}",
+        {"a": 1, "b": 2},
+        '{a: 1, /* one */ "b": 2}',
+    ),
     "CRLF is kept": (
         '{\r\n  "a": 1\r\n}\r\n',
         {"a": 1, "b": {"c": 2}},

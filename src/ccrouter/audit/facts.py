@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ccrouter.secret import Secret, redact
+from ccrouter.secret import Redactor, Secret
 
 #: Characters of a text that are kept.
 TEXT_LIMIT = 200
@@ -17,15 +17,19 @@ class Cleaner:
     """Cleans facts; `secrets` are looked for in every text."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        self._secrets = tuple(secrets)
-        self._longest = max((len(secret.reveal()) for secret in self._secrets), default=0)
+        found = tuple(secrets)
+        self._redactor = Redactor(found)
+        self._longest = max((len(secret.reveal()) for secret in found), default=0)
 
     def clean(self, facts: Mapping[str, object]) -> dict[str, Any]:
         """A copy of `facts` for the record. Raises TypeError for what is not plain JSON, a Secret too, and ValueError
         for what is nested more than 16 deep.
         """
         texts: list[str] = []
-        copied = _copied(facts, texts, _DEPTH)
+        copied = _plain(facts, texts)
+        if copied is None:
+            texts.clear()
+            copied = _copied(facts, texts, _DEPTH)
         assert isinstance(copied, dict)
         # One search for all of them, since this is done for every request: mostly there is nothing to change.
         if self._is_fit(texts):
@@ -35,8 +39,7 @@ class Cleaner:
     def _is_fit(self, texts: list[str]) -> bool:
         if max(map(len, texts), default=0) > TEXT_LIMIT or not "".join(texts).isprintable():
             return False
-        joined = "\n".join(texts)
-        return redact(joined, self._secrets) == joined
+        return self._redactor.is_clean("\n".join(texts))
 
     def _changed(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -48,12 +51,30 @@ class Cleaner:
         return value
 
     def _text(self, text: str) -> str:
-        found = redact(text[:_SEARCHED], self._secrets)
+        found = self._redactor.redact(text[:_SEARCHED])
         if len(text) > _SEARCHED:
             found = found[: max(0, len(found) - self._longest)]  # a secret may have been cut through
         if len(found) > TEXT_LIMIT or len(text) > _SEARCHED:
             found = found[: TEXT_LIMIT - 1] + "…"
         return found if found.isprintable() else "".join(map(_escaped, found))
+
+
+def _plain(facts: Mapping[str, object], texts: list[str]) -> dict[str, Any] | None:
+    """A copy of facts that are texts, numbers and lists of texts, as they are for every request; None for others."""
+    copied: dict[str, Any] = {}
+    for name, value in facts.items():
+        if type(name) is not str:
+            return None
+        kind = type(value)
+        if kind is str:
+            texts.append(value)  # type: ignore[arg-type] # its type was compared, which the checker does not follow
+        elif kind is list and all(type(one) is str for one in value):  # type: ignore[attr-defined] # as above
+            texts += value  # type: ignore[operator] # as above
+        elif value is not None and kind is not int and kind is not bool:
+            return None
+        texts.append(name)
+        copied[name] = value
+    return copied
 
 
 def _copied(value: object, texts: list[str], depth: int) -> Any:

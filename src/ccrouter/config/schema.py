@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from ccrouter.config.credentials import in_headers, in_url
+from ccrouter.config.credentials import in_body, in_headers, in_url
 from ccrouter.errors import Problem
 from ccrouter.jsontypes import JsonObject
 from ccrouter.secret import Secret
@@ -181,6 +181,7 @@ class Config:
         for provider in self.providers:
             texts += [provider.key.reveal()] if provider.key else []
             texts += in_headers(provider.headers)
+            texts += in_body(provider.extra_body)
             for url in (provider.proxy or "", *(endpoint.url for endpoint in provider.endpoints)):
                 texts += in_url(url)
         return tuple(Secret(text) for text in dict.fromkeys(texts) if text)
