@@ -18,7 +18,7 @@ MASK = "***"
 # follows a key in the alphabet of base64 is its rest.
 _KEY_SHAPED = re.compile(
     r"\b(?:sk|gsk|xai|hf|nvapi)[-_][A-Za-z0-9*._-]{14,}[A-Za-z0-9*._/+=-]*"
-    r"|\b(?:pk|rk|key)[-_](?=[A-Za-z*._-]*[0-9])[A-Za-z0-9*._-]{14,}"
+    r"|\b(?:pk|rk|key)[-_](?=[A-Za-z*._-]{0,200}[0-9])[A-Za-z0-9*._-]{14,}"
     r"|\bAIza[A-Za-z0-9*_-]{14,}"
 )
 
@@ -70,7 +70,7 @@ class Secret:
 
 
 #: Shorter texts ("test", "ollama") are words, not secrets.
-_LEAST = 6
+_LEAST = 7
 #: Encoded, a text of few letters could be a part of anything.
 _LEAST_ENCODED = 10
 #: A secret's beginning, if at least so long, goes too where its rest was cut off: at the end of a text, and at a mark.

@@ -112,9 +112,8 @@ SHAPES = {"classic": classic, "guide": guide}
 # -- the upstream ------------------------------------------------------------------------------------------------------
 
 _QUOTES = "; ".join(f"Incorrect API key provided: {one.text}" for one in TOLD_UPSTREAM)
-#: What a provider's own words begin with that repeat the request.
-REPEATED = "input_value="
-_CONTENT = f"{REPEATED}{c.USER.text!r}, system {c.SYSTEM.text!r}, tool said {c.TOOL_RESULT.text}, {c.METADATA.text}"
+#: A provider's own words that repeat the request.
+_CONTENT = f"input_value={c.USER.text!r}, system {c.SYSTEM.text!r}, tool said {c.TOOL_RESULT.text}, {c.METADATA.text}"
 
 
 def cut_texts() -> list[str]:

@@ -21,7 +21,6 @@ from tests.canary import canaries as c
 from tests.canary.scene import (
     FAILURES,
     POLICY,
-    REPEATED,
     SHAPES,
     SLOW,
     VARIABLES,
@@ -322,14 +321,7 @@ def in_files(home: Path) -> list[str]:
     files = [path for path in sorted(home.rglob("*")) if path != config and not is_backup(path)]
     assert any(path.name.startswith("ccr-") and path.suffix == ".log" and path.stat().st_size > 1000 for path in files)
     assert any(path.name.startswith("audit-") and path.suffix == ".jsonl" for path in files)
-    logs = [path for path in files if path.suffix == ".log"]
-    found = leaks_in_files([*c.KEYS, *c.CREDENTIALS], logs, home)
-    for (
-        path
-    ) in logs:  # a provider's words on an error are in the log, up to a length, whatever they repeat: SECURITY.md
-        lines = [line for line in path.read_bytes().splitlines() if REPEATED.encode() not in line]
-        found += leaks(c.CONTENT, b"\n".join(lines), path.name)
-    found += leaks_in_files([*c.KEYS, *c.CREDENTIALS, *c.CONTENT], [path for path in files if path not in logs], home)
+    found = leaks_in_files([*c.KEYS, *c.CREDENTIALS, *c.CONTENT], files, home)
     kept = [path for path in home.rglob("*") if path == config or is_backup(path)]
     found += leaks_in_files([c.GOOGLE, *c.CREDENTIALS, *c.CONTENT], kept, home)  # they hold what their user wrote
     found += [f"{path} can be read by others" for path in kept if path.stat().st_mode & 0o077 and os.name == "posix"]

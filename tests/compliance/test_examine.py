@@ -98,7 +98,7 @@ def test_modes_are_warnings_without_a_rule(desk):
         verdict = desk.examine(policy=policy)
         assert (len(verdict.errors), len(verdict.warnings)) == (errors, warnings)
         (finding,) = (*verdict.errors, *verdict.warnings)
-        assert finding.message == f"{desk.path} this file is open to others (mode 0644)"
+        assert finding.message == f"{desk.path} is open to others (mode 0644)"
         assert (finding.code, finding.rule) == (37, "privateFiles")
 
 

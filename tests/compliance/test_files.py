@@ -45,7 +45,7 @@ def test_a_file_that_is_open_to_others(private, mode):
     """Any right of group or others is told, with the command that takes it away."""
     private.chmod(mode)
     (fault,) = private_faults(private)
-    assert fault.message == f"this file is open to others (mode 0{mode:o})"
+    assert fault.message == f"is open to others (mode 0{mode:o})"
     assert fault.hint == f"chmod 600 {private}"
 
 
@@ -55,7 +55,7 @@ def test_a_folder_that_is_open_to_others(private):
     private.parent.chmod(0o755)
     (fault,) = private_faults(private)
     assert (fault.message, fault.hint) == (
-        "this folder is open to others (mode 0755)",
+        "is open to others (mode 0755)",
         f"chmod 700 {private.parent}",
     )
 
@@ -65,7 +65,7 @@ def test_a_file_of_somebody_else(private, monkeypatch):
     """A file that belongs neither to the user nor to root is told."""
     owner = private.stat().st_uid
     monkeypatch.setattr(files, "_trusted_owners", lambda: (owner + 1,))
-    assert told(private) == ["this file belongs to another user", "this folder belongs to another user"]
+    assert told(private) == ["belongs to another user", "belongs to another user"]
 
 
 def test_symbolic_links(private, tmp_path):

@@ -171,4 +171,4 @@ class AuditTrail:
 
 def _tell_on_stderr(text: str) -> None:
     if sys.stderr is not None:  # a process without a terminal may have none
-        sys.stderr.write(f"{text}\n")
+        print(text, file=sys.stderr)  # noqa: T201 - what cannot be recorded can only be said here

@@ -73,21 +73,21 @@ def private_faults(path: Path) -> Iterator[Fault]:
     for place in (path, path.parent):
         if place.is_symlink():
             yield Fault(place, "is a symbolic link", "put the real file there")
-    yield from _mode_faults(path, "600", "file")
-    yield from _mode_faults(path.parent, "700", "folder")
+    yield from _mode_faults(path, "600")
+    yield from _mode_faults(path.parent, "700")
     if tracked_by_git(path):
         yield Fault(path, "is tracked by git", f"git rm --cached {path}, and add it to .gitignore")
 
 
-def _mode_faults(path: Path, mode: str, kind: str) -> Iterator[Fault]:
+def _mode_faults(path: Path, mode: str) -> Iterator[Fault]:
     status = path.stat()
     if not HAS_MODES:
         return
     if status.st_uid not in _trusted_owners():
-        yield Fault(path, f"this {kind} belongs to another user", "make a file of your own")
+        yield Fault(path, "belongs to another user", "make a file of your own")
     found = stat.S_IMODE(status.st_mode)
     if found & 0o077:
-        yield Fault(path, f"this {kind} is open to others (mode {found:04o})", f"chmod {mode} {path}")
+        yield Fault(path, f"is open to others (mode {found:04o})", f"chmod {mode} {path}")
 
 
 def foreign_writers(path: Path) -> Iterator[Fault]:

@@ -141,7 +141,8 @@ class Findings:
         """What all this comes to: nothing twice, and no word of the reader's where a rule has spoken."""
         errors = sorted(_once(self.errors), key=_rank)
         warnings = _once(self.warnings)
-        ruled = {(finding.file, finding.path) for finding in errors if finding.rule}
+        # A place within the file: what is wrong with the file as a whole (its mode, its syntax) are different things.
+        ruled = {(finding.file, finding.path) for finding in errors if finding.rule and finding.path}
         told = [finding for finding in warnings if finding.rule or (finding.file, finding.path) not in ruled]
         kept = [finding for finding in errors if finding.rule or (finding.file, finding.path) not in ruled]
         clean = partial(_without, secrets=tuple(self.secrets))

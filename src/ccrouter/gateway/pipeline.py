@@ -20,7 +20,7 @@ from ccrouter.config.schema import Config, Router, Target
 from ccrouter.errors import ClientError, Denied, NoTarget, UnsupportedContent, UpstreamError
 from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.attempt import Attempter, Question
-from ccrouter.gateway.record import Attempt, Auditor, Exchange
+from ccrouter.gateway.record import Attempt, Auditor, Exchange, without_content
 from ccrouter.gateway.reply import Reply
 from ccrouter.messages import claudable
 from ccrouter.messages.request import MessagesRequest
@@ -36,6 +36,8 @@ from ccrouter.upstream.client import UpstreamClient
 #: A body of this many bytes takes more than a millisecond to count.
 _LARGE = 300_000
 _BASE64 = b'"base64"'
+#: The members of a request that hold what was said.
+_CONVERSATION = ("system", "messages", "metadata")
 
 
 @dataclass(slots=True)
@@ -129,17 +131,26 @@ class Gateway:
             try:
                 await self._attempter.attempt(question, self._approval.sendable(target), reply, exchange)
             except Denied as denied:
-                attempt.failure = redact(str(denied), self.config.secrets)
+                attempt.failure, exchange.error = redact(str(denied), self.config.secrets), ""
                 raise
             except (UpstreamError, UnsupportedContent) as error:
-                attempt.failure = redact(str(error), self.config.secrets)
+                attempt.failure = self._failure(error, question.request)
+                if first_error is None or reply.is_committed:
+                    exchange.error = attempt.failure
                 first_error = first_error or error
                 if reply.is_committed:
                     raise
                 if position + 1 == len(targets) or not should_fall_back(error):
                     raise first_error from None
             else:
+                exchange.error = ""
                 return
+
+    def _failure(self, error: Exception, request: MessagesRequest) -> str:
+        """How an attempt failed, for the log: without keys, and without what is quoted of the conversation."""
+        members = request.members
+        content = (bytes(members[name]) for name in _CONVERSATION if name in members)
+        return without_content(redact(str(error), self.config.secrets), content)
 
     async def count_tokens(self, body: bytes, headers: Mapping[str, str], exchange: Exchange) -> int:
         """The input tokens of a request, routed and judged as one that is sent: counted by Anthropic's own API where it

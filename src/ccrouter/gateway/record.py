@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -83,3 +84,44 @@ def outcome_facts(exchange: Exchange) -> dict[str, object]:
         "status": exchange.status,
         "result": "client_gone" if exchange.status == CLIENT_GONE else result,
     }
+
+
+_WORD = re.compile(r"[^\s'\"=(){}\[\],;]*[^\s'\"=(){}\[\],;.:!?]")
+_LEAST_WORDS = 3
+_LEAST_LENGTH = 12
+_LONG_WORD = 16
+
+
+def without_content(text: str, content: Iterable[bytes]) -> str:
+    """`text` with every run of words that the client wrote itself replaced by "…".
+
+    Some servers quote a part of the request in their errors, and no conversation may reach a log by that way.
+    `content` is JSON as the client sent it. Runs of less than three words stay, unless they are one long word: they
+    are the server's own as likely as not.
+    """
+    pieces = tuple(content)
+    words = [found.span() for found in _WORD.finditer(text)]
+    told: list[str] = []
+    at = kept = 0
+    while at < len(words):
+        end = _end_of_quotation(text, words, at, pieces)
+        if end > at:
+            told += (text[kept : words[at][0]], "…")
+            kept = words[end - 1][1]
+        at = max(end, at + 1)
+    return "".join([*told, text[kept:]])
+
+
+def _end_of_quotation(text: str, words: Sequence[tuple[int, int]], start: int, pieces: Sequence[bytes]) -> int:
+    """The number of the word behind the quotation that begins with word `start`; `start` if none does."""
+
+    def is_quoted(end: int, least: int) -> bool:
+        run = text[words[start][0] : words[end - 1][1]].encode("utf-8", "surrogatepass")
+        return len(run) >= least and any(run in piece for piece in pieces)
+
+    end = start + 1 if is_quoted(start + 1, _LONG_WORD) else start
+    following = max(end + 1, start + _LEAST_WORDS)
+    while following <= len(words) and is_quoted(following, _LEAST_LENGTH):
+        end = following
+        following += 1
+    return end

@@ -133,7 +133,7 @@ class App:
 
     async def _fail(self, reply: HttpReply, error: RouterError, exchange: Exchange, edition: Edition) -> None:
         fault = fault_for(error, edition.config.secrets)
-        exchange.status, exchange.error = fault.status, fault.message
+        exchange.status, exchange.error = fault.status, exchange.error or fault.message
         if reply.has_begun:
             await reply.write(error_frame(fault))
             await reply.end()
