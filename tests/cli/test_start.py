@@ -530,6 +530,25 @@ def test_audit(ccr: Ccr, port: int, *, log: bool, is_required: bool, is_kept: bo
         assert KEYS["CCR_APIKEY"] not in path.read_text()
 
 
+def test_audit_of_a_policy_that_changed_between_runs(ccr: Ccr, port: int) -> None:
+    """A policy that is another than at the last run, or gone, is on record by itself; one that is the same is not."""
+    ccr.configure(PORT=port, **GUIDE)
+    install_policy(ccr)
+
+    def kinds() -> list[str]:
+        child = ccr.serve(**KEYS)
+        child.terminate()
+        child.wait(LIMIT)
+        path = ccr.folder / "audit" / f"audit-{port}.jsonl"
+        return [json.loads(line)["kind"] for line in path.read_text().splitlines()]
+
+    once = ["start", "stop"]
+    assert kinds() == once
+    assert kinds() == once * 2
+    (ccr.folder / "policy.json").unlink()
+    assert kinds() == [*once * 2, "policy", *once]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="modes")
 def test_audit_that_cannot_be_written(ccr: Ccr, port: int) -> None:
     """Where the policy demands an audit log and there cannot be one, nothing starts; where it does not, that is said."""

@@ -69,7 +69,7 @@ def _plain(facts: Mapping[str, object], texts: list[str]) -> dict[str, Any] | No
         if kind is str:
             texts.append(value)  # type: ignore[arg-type] # its type was compared, which the checker does not follow
         elif kind is list and all(type(one) is str for one in value):  # type: ignore[attr-defined] # as above
-            texts += value  # type: ignore[operator] # as above
+            texts.extend(value)  # type: ignore[arg-type] # as above
         elif value is not None and kind is not int and kind is not bool:
             return None
         texts.append(name)

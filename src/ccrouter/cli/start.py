@@ -163,12 +163,14 @@ def _audit_trail(accepted: Accepted, folder: Path) -> Iterator[AuditTrail | None
     """
     from ccrouter.audit.trail import AuditTrail
 
-    config, is_required = accepted.config, accepted.policy.audit_required
-    if not (config.log or is_required):
+    config, policy = accepted.config, accepted.policy
+    if not (config.log or policy.audit_required):
         yield None
         return
-    trail = AuditTrail(folder / "audit", config.port, is_required=is_required, secrets=config.secrets)
+    trail = AuditTrail(folder / "audit", config.port, is_required=policy.audit_required, secrets=config.secrets)
     try:
+        if trail.last_policy_digest not in {None, policy.digest}:  # changed while no router ran
+            trail.record("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
         yield trail
     finally:
         trail.close()

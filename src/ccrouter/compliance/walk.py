@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from yarl import URL
-
+from ccrouter.compliance.destination import destination, proxy_host
 from ccrouter.compliance.findings import ROUTE_FORMAT, Findings
 from ccrouter.compliance.judge import Passage
 from ccrouter.config.draft import ProviderDraft, Ref, RouterDraft
@@ -18,28 +17,6 @@ from ccrouter.config.providers import Settled
 from ccrouter.config.proxies import environment_proxy, variable_of
 from ccrouter.config.report import Place, Report
 from ccrouter.config.routes import Directory
-
-_DRY_RUN_SCHEME = "dry-run"
-_NO_HOST = "of no readable name"
-
-
-def destination(provider: str, url: str) -> Passage:
-    """Where a request to `url` goes, by the parser that the HTTP client uses. A URL that is none leads nowhere."""
-    try:
-        parsed = URL(url)
-    except ValueError:
-        return Passage(provider=provider, scheme="", host="")
-    if parsed.scheme == _DRY_RUN_SCHEME:  # it never leaves; whose name it has is judged all the same
-        return Passage(provider=provider)
-    return Passage(provider=provider, scheme=parsed.scheme, host=parsed.raw_host or "", port=parsed.port)
-
-
-def proxy_host(url: str) -> str:
-    """The host of a proxy's URL, fit for a message; never empty."""
-    try:
-        return URL(url).raw_host or _NO_HOST
-    except ValueError:
-        return _NO_HOST
 
 
 def walk_providers(reading: Reading, environ: Mapping[str, str], found: Findings) -> None:

@@ -7,15 +7,6 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass, proxy_bypass_environment  # type: ignore[attr-defined] # typeshed leaves the last out
 
-from ccrouter.config.schema import Provider
-
-
-def proxy_of(provider: Provider, url: str, environ: Mapping[str, str]) -> str | None:
-    """The provider's own proxy, else the environment's unless NO_PROXY names the host of `url`; never for loopback."""
-    if provider.proxy is not None:
-        return provider.proxy or None
-    return environment_proxy(url, environ)
-
 
 def environment_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     """What `environ` names as the proxy for `url`; for the process's own environment also what the system's settings

@@ -8,21 +8,23 @@ setting for it. Under a policy nothing leaves unjudged: `egress` sees the URL, t
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
 from ccrouter import __version__
+from ccrouter.compliance.destination import DRY_RUN_SCHEME
 from ccrouter.compliance.policy import NO_POLICY, Policy
+from ccrouter.config.proxies import environment_proxy
 from ccrouter.config.schema import Endpoint, Provider
 from ccrouter.errors import RemoteProtocolError, UpstreamUnreachable
 from ccrouter.upstream.auth import auth_headers
 from ccrouter.upstream.dryrun import DryRunResponse
-from ccrouter.upstream.egress import DRY_RUN_SCHEME, JudgedSockets, check_egress, refusals, url_of
+from ccrouter.upstream.egress import JudgedSockets, check_egress, refusals, url_of
 
 #: Never sent upstream, whoever set them: hop-by-hop (RFC 9110 §7.6.1), forwarding traces, and what the client library
 #: sets.
@@ -151,10 +153,7 @@ class UpstreamClient:
             return URL(provider.proxy) if provider.proxy else None
         key = (url.scheme, url.raw_authority)
         if key not in self._proxies:
-            found = getproxies()
-            host = url.raw_host or ""
-            is_direct = host in {"localhost", "127.0.0.1", "::1"} or bool(proxy_bypass(host))
-            proxy = None if is_direct else found.get(url.scheme) or found.get("all")
+            proxy = environment_proxy(str(url), os.environ)
             self._proxies[key] = URL(proxy) if proxy else None
         return self._proxies[key]
 

@@ -16,14 +16,12 @@ from typing import Any
 
 from yarl import URL
 
+from ccrouter.compliance.destination import destination, proxy_host
 from ccrouter.compliance.judge import Passage, Violation, denial, enforce, judge
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.schema import Endpoint, Provider
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.errors import Denied
-
-#: The scheme of the provider that answers from within this process.
-DRY_RUN_SCHEME = "dry-run"
 
 # What the sockets of one request were refused for: they are made deep within the client library, which takes any
 # exception of theirs for an address that does not answer.
@@ -37,14 +35,11 @@ def url_of(endpoint: Endpoint) -> URL:
 
 
 def place_of(provider: Provider, endpoint: Endpoint) -> Passage:
-    """Where a request to `endpoint` would go, before it is known what it says. A URL that is none leads nowhere."""
+    """Where a request to `endpoint` would go, before it is known what it says."""
     try:
-        url = url_of(endpoint)
+        return destination(provider.name, url_of(endpoint))
     except ValueError:
-        return Passage(provider=provider.name, scheme="", host="")
-    if url.scheme == DRY_RUN_SCHEME:  # it never leaves; whose name it has is judged all the same
-        return Passage(provider=provider.name)
-    return Passage(provider=provider.name, scheme=url.scheme, host=url.raw_host or "", port=url.port)
+        return destination(provider.name, endpoint.url)
 
 
 def check_egress(policy: Policy, provider: Provider, endpoint: Endpoint, proxy: URL | None, body: bytes) -> None:
@@ -54,7 +49,7 @@ def check_egress(policy: Policy, provider: Provider, endpoint: Endpoint, proxy: 
     """
     enforce(policy, place_of(provider, endpoint))
     if proxy is not None:
-        enforce(policy, Passage(proxy=proxy.raw_host or "of no readable name"))
+        enforce(policy, Passage(proxy=proxy_host(proxy)))
     if not policy.restricts_models:
         return
     models = DIALECTS[endpoint.dialect].models_sent(endpoint.url, body)

@@ -1,0 +1,32 @@
+"""The files that pages refer to. A list: a name that is not in it leads to no file, whatever is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of static/, and its media type."""
+
+    name: str
+    media_type: str
+
+    def read(self) -> bytes:
+        """Its content."""
+        return _content(self.name)
+
+
+#: By the name that pages call them by.
+FILES: Mapping[str, File] = {
+    "style.css": File("style.css", "text/css; charset=utf-8"),
+    "icon.svg": File("icon.svg", "image/svg+xml"),
+}
+
+
+@cache
+def _content(name: str) -> bytes:
+    return files("ccrouter.web").joinpath("static", name).read_bytes()

@@ -1,0 +1,115 @@
+"""What a page is, and how it is written. Facts in, HTML out; no I/O but the reading of our own templates.
+
+A template is given plain values alone, from which every secret has been taken: it cannot show what it does not have.
+Whatever is put into one is escaped.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ccrouter.compliance.policy import Policy
+from ccrouter.config.schema import Config
+from ccrouter.jsontypes import Json, JsonObject
+from ccrouter.secret import Secret, redact
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+#: Nothing from elsewhere, no script at all, no frame around us, forms to us alone.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+
+#: Sent with everything below /ui. The referrer policy is not `no-referrer`: with that, browsers send `Origin: null`
+#: with the form of a page to its own site (Fetch standard, "append a request Origin header"), and we judge by it.
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What pages may tell of: the configuration and the policy in force, and the process that serves by them."""
+
+    config: Config
+    policy: Policy
+    version: str
+    pid: int
+    started: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `path` is where it is served, `title` what links to it say, `template` its file in templates/.
+
+    `read` gives the facts that the template is written from, as plain values; they may still hold secrets.
+    """
+
+    path: str
+    title: str
+    template: str
+    read: Callable[[Snapshot], JsonObject]
+
+
+def render(page: Page, snapshot: Snapshot, pages: Iterable[Page], *, signed_in: bool) -> str:
+    """The page as HTML, with links to all `pages`. `signed_in`: there is a session, and so a way to end it."""
+    facts = cleaned(page.read(snapshot), snapshot.config.secrets)
+    links = [{"path": one.path, "title": one.title, "is_here": one.path == page.path} for one in pages]
+    return write(page.template, {"title": page.title, "links": links, "signed_in": signed_in, **facts})
+
+
+def render_sign_in(error: str = "") -> str:
+    """The form that asks for the router's key, with what was wrong with the last one. It tells nothing of the router."""
+    return write("sign-in.html", {"title": "Sign in", "links": [], "signed_in": False, "error": error})
+
+
+def write(template: str, facts: Mapping[str, Json]) -> str:
+    """The template filled in. Raises jinja2.UndefinedError for a fact that is missing."""
+    return _environment().get_template(template).render(facts)
+
+
+def cleaned(facts: JsonObject, secrets: Iterable[Secret]) -> JsonObject:
+    """`facts` without secrets, and without characters that cannot be seen or that a page may not hold."""
+    known = tuple(secrets)
+
+    def clean(value: Json) -> Json:
+        if isinstance(value, str):
+            return "".join(map(_visible, redact(value, known)))
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        if isinstance(value, dict):
+            return {key: clean(one) for key, one in value.items()}
+        return value
+
+    return {key: clean(value) for key, value in facts.items()}
+
+
+def _visible(character: str) -> str:
+    """Letters that look like others stay; what turns the direction of a line, or is no character, does not."""
+    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn"} else character
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - most routers are never looked at
+
+    return Environment(
+        loader=PackageLoader("ccrouter.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
