@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ccrouter.config import syntax
 from ccrouter.config.load import load
 from ccrouter.config.projects import ProjectRouters
+from ccrouter.config.syntax import read_bounded
 from ccrouter.errors import ConfigError
 
 SESSION = "0b6a1c9e-1111-2222-3333-444455556666"
@@ -99,8 +101,7 @@ def test_changes_are_seen_at_once_and_unchanged_files_are_not_read_again(home, m
     path = home.write("config.json", '{"Router": {"default": "Main,small"}}')
     first = home.routers.router_for(SESSION)
     reads = []
-    read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda self: reads.append(self) or read_bytes(self))
+    monkeypatch.setattr(syntax, "read_bounded", lambda path: reads.append(path) or read_bounded(path))
     assert home.routers.router_for(SESSION) is first
     assert reads == []
     home.write("config.json", '{"Router": {"default": "Main,large"}}')

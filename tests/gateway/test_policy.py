@@ -179,6 +179,26 @@ async def test_a_tag_in_a_tool_result(good, evil, tmp_path):
     assert evil.connections == 0
 
 
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ({"model": "OpenRouter,x/y"}, "providers.banned"),
+        ({"model": "nobody,x"}, "providers.allowed"),
+        ({"system": [text("<CCR-SUBAGENT-MODEL>openrouter,x</CCR-SUBAGENT-MODEL>")]}, "providers.banned"),
+    ],
+)
+async def test_a_provider_that_is_not_configured(body, rule, path, good, evil, tmp_path):
+    """A provider that the policy does not allow is denied by name, and on record, though none of that name exists."""
+    ledger = Ledger()
+    policy = policy_for(good, banned_providers=("openrouter",))
+    async with running(config_for(good, evil), tmp_path, policy=policy, auditor=ledger) as router:
+        status, _, error = await ask(router, path, {}, body)
+    assert (status, error["error"]["type"]) == (403, "permission_error"), error
+    assert [facts["rule"] for facts in ledger.of("denial")] == [rule]
+    assert (good.connections, evil.connections) == (0, 0)
+
+
 async def test_a_name_given_twice(good, evil, tmp_path):
     """Of two models in one body the one that is routed is the one that is judged and sent; it stands there once."""
     async with running(config_for(good, evil), tmp_path, policy=policy_for(good)) as router:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ccrouter.cli.options import StartOptions, create_starter_config, follow, load_for_clients
-from ccrouter.cli.terminal import fail, note, warn
+from ccrouter.cli.readiness import ensure_running
+from ccrouter.cli.terminal import fail, note
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
@@ -79,7 +80,7 @@ def command(words: tuple[str, ...]) -> int:
         claude = find_claude(config.claude_path, os.environ)
     except ClaudeNotFound as error:
         return _explain_no_claude(error)
-    is_ours, running = _ensure_running(config)
+    is_ours, running = ensure_running(config)
     if running is None:
         return 1
     config = follow(config, running)
@@ -94,33 +95,6 @@ def command(words: tuple[str, ...]) -> int:
         fail("the running router wants the key of its --apikey, which is not kept on disk", "set APIKEY in the config")
         return 1
     return _run_claude(config, running, claude, words, key=None)
-
-
-def _ensure_running(config: Config) -> tuple[bool, Running | None]:
-    """The router, started if there was none; None, and said why, if there is none to use.
-
-    True with it if it looks for the keys of launches in this folder: it was recorded there, or has just been started.
-    """
-    from ccrouter.service.launch import StartFailed, launch
-    from ccrouter.service.private import router_folder
-    from ccrouter.service.running import Running, find_running
-
-    folder = router_folder()
-    running = find_running(folder, config.host, config.port)
-    if running and running.is_answering:
-        return bool(running.state and running.state.takes_launch_keys), running
-    if running:
-        fail(f"the router (process {running.pid}) does not answer on port {running.port}", "ccr restart")
-        return False, None
-    note("Service not running, starting service...")
-    for problem in config.warnings:  # the service in the background has nobody to tell
-        warn(str(problem))
-    try:
-        launch([], host=config.host, port=config.port, folder=folder)
-    except StartFailed as error:
-        fail(f"the service did not start:\n{error}", "`ccr start` runs it in this terminal")
-        return False, None
-    return True, Running(config.host, config.port, None, "")
 
 
 def _run_claude(

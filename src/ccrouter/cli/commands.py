@@ -10,6 +10,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("ccrouter.cli.status", "Show whether it runs, where, and with which routes"),
     "code": ("ccrouter.cli.code", "Run Claude Code through the router; all arguments are claude's"),
     "activate": ("ccrouter.cli.activate", "Print the shell commands that point claude at the router"),
+    "ui": ("ccrouter.cli.ui", "Open the web interface, starting the router if it does not run"),
     "install": ("ccrouter.cli.install", "Write a config and its policy, unless there is one"),
     "verify": ("ccrouter.cli.verify", "Verify the config, and what runs, against the policy"),
     "doctor": ("ccrouter.cli.doctor", "Look at everything that matters, and say what to do about it"),

@@ -22,7 +22,7 @@ from ccrouter.compliance.members import ADDRESS_WORDS, ANY, read_members
 from ccrouter.compliance.policy import NO_POLICY, Policy, fold_name
 from ccrouter.config.load import home_folder, router_folder
 from ccrouter.config.report import Place, Report, suggestion
-from ccrouter.config.syntax import decode, parse
+from ccrouter.config.syntax import decode, parse, read_bounded
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.jsontypes import Json
 
@@ -149,7 +149,7 @@ def _read(found: str | Path, environ: Mapping[str, str], above: tuple[str | Path
 def _read_text(path: Path) -> str:
     try:
         faults = list(foreign_writers(path))
-        data = path.read_bytes()
+        data = read_bounded(path)
     except OSError as error:
         raise ConfigError([Problem(str(path), "", f"this policy cannot be read: {error.strerror or error}")]) from error
     if faults:

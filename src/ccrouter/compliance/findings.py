@@ -8,7 +8,7 @@ from functools import partial
 
 from ccrouter.compliance.judge import Claim, Violation, judge
 from ccrouter.compliance.policy import Policy
-from ccrouter.config.report import Place
+from ccrouter.config.report import IN_THE_FILE, Place
 from ccrouter.config.schema import Config
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.secret import Secret, redact
@@ -134,7 +134,9 @@ class Findings:
 
     def add_problem(self, problem: Problem, *, is_error: bool = True) -> None:
         """Adds what the reader of configurations found by itself."""
-        finding = Finding(problem.file, problem.path, problem.message, "", code_of(problem), problem.hint)
+        origins = self.policy.allowed_key_origins
+        hint = problem.hint if origins is None or "file" in origins else problem.hint.removesuffix(IN_THE_FILE)
+        finding = Finding(problem.file, problem.path, problem.message, "", code_of(problem), hint)
         (self.errors if is_error else self.warnings).append(finding)
 
     def verdict(self, config: Config | None) -> Verdict:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 #: What can bring foreign opinions into the router, by the names that policies use. `transforms` are all transformers
-#: that are not merely the name of a wire format.
+#: that are not merely the name of a wire format, and what is merged into bodies.
 ExtensionPoint = Literal["customRouter", "transforms", "plugins", "promptRewrite", "presets"]
 
 KeyOrigin = Literal["environment", "file", "commandLine"]

@@ -186,6 +186,8 @@ def judge_keys(reading: Reading, overrides: Overrides, found: Findings) -> None:
 def _ask_origin(value: Json, what: str, place: Place, found: Findings) -> None:
     if isinstance(value, str) and value:
         found.ask(KeySource(what, _origin(value)), place)
+    elif isinstance(value, (int, float)):  # without quotation marks it is a key all the same
+        found.ask(KeySource(what, "file"), place)
 
 
 def _origin(value: str) -> KeyOrigin:
@@ -240,3 +242,6 @@ def judge_extensions(reading: Reading, found: Findings) -> None:
                 found.ask(
                     Extension("transforms", f'transformer "{entry.name}" of {scope}'), entry.place, "", TRANSFORMER
                 )
+        if record.as_written("extra_body"):  # it can say anything: another prompt, servers of strangers
+            what = f'extra_body of provider "{owner}"'
+            found.ask(Extension("transforms", what), record.at("extra_body"), "", TRANSFORMER)

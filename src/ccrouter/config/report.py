@@ -16,6 +16,9 @@ from ccrouter.secret import Secret, redact
 #: What an unset variable means where it stands: the start fails; the default is taken with a warning; nothing.
 Need = Literal["must", "may", "no"]
 
+#: The end of a hint about an unset variable: the other way to give the value.
+IN_THE_FILE = ", or write the value here"
+
 _BARE_KEY = re.compile(r"[$A-Za-z_][A-Za-z0-9_-]*")
 _QUOTED_LENGTH = 60
 
@@ -37,7 +40,7 @@ class Blank:
     @property
     def hint(self) -> str:
         exports = "; ".join(f'export {name}="..."' for name in self.names)
-        return f"{exports} in the shell that starts the router, or write the value here"
+        return f"{exports} in the shell that starts the router{IN_THE_FILE}"
 
 
 @dataclass(slots=True)

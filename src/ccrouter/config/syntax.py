@@ -26,6 +26,12 @@ NO_SUCH_FILE = "there is no such file"
 NO_OBJECT = "must be an object"
 UNREADABLE = "cannot be read"
 
+#: A configuration is written by hand. More than this is none, and would keep the reader of JSON5 busy for hours.
+LARGEST = 4 * 1024 * 1024
+#: Less deep than Python's own limit lets any of those read who walk the tree later.
+_DEEPEST = 100
+_TOO_DEEP = "is nested too deeply"
+
 _JSON5_MESSAGE = re.compile(r"<string>:(\d+) (.*) at column (\d+)", re.DOTALL)
 
 
@@ -64,7 +70,7 @@ def read_source(path: Path) -> Source:
     """The tree of the file at `path`. Raises ConfigError if it cannot be read, or is not an object in JSON or JSON5."""
     file = str(path)
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
     except FileNotFoundError:
         hint = "`ccr start` without --config makes a starter file in ~/.claude-code-router"
         raise ConfigError([Problem(file, "", NO_SUCH_FILE, hint)]) from None
@@ -73,13 +79,21 @@ def read_source(path: Path) -> Source:
     return read_data(data, file)
 
 
+def read_bounded(path: Path) -> bytes:
+    """The content of `path`, up to one byte more than a configuration may have. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
+
+
 def read_data(data: bytes, file: str) -> Source:
     """The tree of `data`, the content of `file`. Raises ConfigError as `read_source` does."""
     return replace(parse(decode(data, file), file), digest=hashlib.sha256(data).hexdigest())
 
 
 def decode(data: bytes, file: str) -> str:
-    """`data` as text, by its byte order mark or else as UTF-8. Raises ConfigError naming the line."""
+    """`data` as text, by its byte order mark or else as UTF-8. Raises ConfigError naming the line, and for too much."""
+    if len(data) > LARGEST:
+        raise ConfigError([Problem(file, "", f"is larger than {LARGEST // 1024**2} MiB", "is it the right file?")])
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         return data.decode(encoding)
@@ -109,12 +123,12 @@ def parse(text: str, file: str) -> Source:
     try:
         tree: Json = json.loads(text, object_pairs_hook=collect)
     except RecursionError:
-        raise ConfigError([Problem(file, "", "is nested too deeply")]) from None
+        raise ConfigError([Problem(file, "", _TOO_DEEP)]) from None
     except ValueError:
         tree = _parse_json5(text, file, collect)
     if not isinstance(tree, dict):
         raise ConfigError([Problem(file, "", NO_OBJECT, 'write { "Providers": [...], "Router": {...} }')])
-    _refuse_infinities(tree, file)
+    _refuse_extremes(tree, file)
     return Source(tree, tuple(twice))
 
 
@@ -124,7 +138,7 @@ def _parse_json5(text: str, file: str, collect: object) -> Json:
     try:
         tree: Json = json5.loads(text, object_pairs_hook=collect)  # type: ignore[arg-type,unused-ignore] # untyped in some releases
     except RecursionError:
-        raise ConfigError([Problem(file, "", "is nested too deeply")]) from None
+        raise ConfigError([Problem(file, "", _TOO_DEEP)]) from None
     except ValueError as error:
         raise ConfigError([_syntax_problem(str(error), file)]) from None
     return tree
@@ -148,20 +162,24 @@ def _syntax_problem(message: str, file: str) -> Problem:
     return Problem(file, place, f"unexpected {shown}", hint)
 
 
-def _refuse_infinities(node: Json, file: str) -> None:
-    """JSON5 (and Python's reader of JSON) take NaN and Infinity; no setting means anything with them."""
+def _refuse_extremes(node: Json, file: str) -> None:
+    """JSON5 (and Python's reader of JSON) take NaN and Infinity; no setting means anything with them, nor with a value
+    in a hundred others.
+    """
     found = Report(file)
 
-    def visit(value: Json, place: Place) -> None:
+    def visit(value: Json, place: Place, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise ConfigError([Problem(file, "", _TOO_DEEP)])
         if isinstance(value, dict):
             for key, inner in value.items():
-                visit(inner, place.key(key))
+                visit(inner, place.key(key), depth + 1)
         elif isinstance(value, list):
             for index, inner in enumerate(value):
-                visit(inner, place.item(index))
+                visit(inner, place.item(index), depth + 1)
         elif isinstance(value, float) and not math.isfinite(value):
             place.refuse("must be a finite number")
 
-    visit(node, Place(found))
+    visit(node, Place(found), 0)
     if found.problems:
         raise ConfigError(found.problems)

@@ -14,7 +14,7 @@ from ccrouter.compliance.policy import Policy
 from ccrouter.config.schema import Target
 from ccrouter.errors import Denied
 from ccrouter.gateway.record import Auditor, Exchange
-from ccrouter.secret import Secret, redact
+from ccrouter.secret import Redactor, Secret
 from ccrouter.upstream.egress import place_of
 
 #: Longer names and reasons are cut in the account: they may be a client's.
@@ -27,7 +27,7 @@ class Approval:
     def __init__(self, policy: Policy, auditor: Auditor | None, secrets: Iterable[Secret]) -> None:
         self.policy = policy
         self._auditor = auditor
-        self._secrets = tuple(secrets)
+        self._redactor = Redactor(secrets)
 
     def approve(self, targets: Sequence[Target], exchange: Exchange) -> None:
         """Judge every target and write the decision down.
@@ -55,6 +55,14 @@ class Approval:
         enforce(policy, Passage(sent=policy.model_sent(target.model)))
         for endpoint in target.provider.endpoints:
             enforce(policy, place_of(target.provider, endpoint))
+
+    def judge_name(self, name: str | None) -> None:
+        """Raises Denied if `name` is "provider,model" and the policy does not allow a provider of that name, whether or
+        not one is configured.
+        """
+        provider, comma, _ = (name or "").partition(",")
+        if comma:
+            enforce(self.policy, Passage(provider=provider.strip()))
 
     def sendable(self, target: Target) -> Target:
         """The target with the model that goes out for the configured one."""
@@ -89,4 +97,4 @@ class Approval:
 
     def _clean(self, text: str) -> str:
         """Without secrets, and short: first the secrets, so that none is cut in two."""
-        return redact(text[: 8 * _LONGEST], self._secrets)[:_LONGEST]
+        return self._redactor.redact(text[: 8 * _LONGEST])[:_LONGEST]

@@ -225,7 +225,12 @@ class Gateway:
         self, facts: RequestFacts, estimate: Callable[[], int], exchange: Exchange
     ) -> tuple[Route, tuple[Target, ...]]:
         router = self._router(facts)
-        route = choose(facts, router, self.catalog, estimate, self._sessions.previous(facts.thread))
+        try:
+            route = choose(facts, router, self.catalog, estimate, self._sessions.previous(facts.thread))
+        except NoTarget:
+            self._approval.judge_name(facts.subagent_model)
+            self._approval.judge_name(facts.asked)
+            raise
         exchange.route, exchange.reason = route.name, route.reason
         return route, make_plan(route, router, self.catalog)
 

@@ -34,12 +34,14 @@ from ccrouter.server.account import Account
 from ccrouter.server.call import Call
 from ccrouter.server.edition import Edition, Lease, Reloaded
 from ccrouter.server.faults import defect, fault_for, fault_headers, fault_response
-from ccrouter.server.guard import Caller, Guard, read_caller
+from ccrouter.server.guard import Caller, Guard, NotSignedIn, read_caller
 from ccrouter.server.intake import ClientGone, Receive, read_body
 from ccrouter.server.log import ExchangeLog
+from ccrouter.server.pages import to_sign_in
 from ccrouter.server.reload import keep_listening
 from ccrouter.server.respond import HttpReply, Pulse, Send
 from ccrouter.server.routes import Found, find, served_path
+from ccrouter.server.sessions import Sessions
 from ccrouter.upstream.client import UpstreamClient
 
 Scope = MutableMapping[str, Any]
@@ -68,6 +70,7 @@ class App:
         self.environ = environ
         self.started = datetime.now(UTC)
         self.account = Account(auditor, self._complain)
+        self.sessions = Sessions(clock)
         self.changing = asyncio.Lock()
         self.now = clock
         self._first = (config, policy, projects)
@@ -93,6 +96,9 @@ class App:
             caller = read_caller(scope)
             found = find(path, method)
             edition.guard.check(found.access, method, caller)
+        except NotSignedIn:
+            await to_sign_in()(scope, receive, _with_request_id(send, request_id))
+            return
         except RouterError as error:
             await self._refuse(send, fault_for(error, edition.config.secrets), request_id)
             return
@@ -241,11 +247,12 @@ class App:
             lease = Lease(UpstreamClient(policy))
             self._leases = [one for one in self._leases if not one.is_closed] + [lease]
         auditor = self.account if self.account.is_kept else None
+        self.sessions.follow(config.api_key)
         self._edition = Edition(
             config=config,
             policy=policy,
             projects=projects,
-            guard=Guard(config, self.environ, self._is_launch_key),
+            guard=Guard(config, self.environ, self._is_launch_key, self.sessions),
             gateway=Gateway(
                 config,
                 lease.client,

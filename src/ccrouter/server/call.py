@@ -19,6 +19,7 @@ from ccrouter.server.account import Account
 from ccrouter.server.edition import Edition, Reloaded
 from ccrouter.server.guard import Caller
 from ccrouter.server.intake import Receive, read_body
+from ccrouter.server.sessions import Sessions
 
 
 class Process(Protocol):
@@ -30,6 +31,7 @@ class Process(Protocol):
     started: datetime
     environ: Mapping[str, str]
     account: Account
+    sessions: Sessions
     changing: asyncio.Lock
 
     @property

@@ -14,6 +14,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: Claude Code 2.1 gives up after 300 s of silence and SDKs after 600; proxies in between after 60 or less.
 SILENCE_LIMIT = 15.0
 _PING = render(Ping())
+_LONGEST_VALUE = 600  # characters; encoded, each takes up to twelve bytes
 _STREAM_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -22,11 +23,14 @@ _STREAM_HEADERS = (
 
 
 def header_lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI wants them. Values that are not plain ASCII (model names can be anything) are percent-encoded."""
+    """Headers as ASGI wants them. Values that are not plain ASCII (model names can be anything) are percent-encoded, and
+    long ones cut: clients refuse an answer with more than 8 KiB in one header.
+    """
     return [(name.encode("ascii"), _header_value(value)) for name, value in headers.items()]
 
 
 def _header_value(value: str) -> bytes:
+    value = value[:_LONGEST_VALUE]
     if value.isascii() and value.isprintable():
         return value.encode("ascii")
     return quote(value, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~").encode("ascii")

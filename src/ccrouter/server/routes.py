@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ccrouter.server import endpoints, management, providers
+from ccrouter.server import endpoints, management, pages, providers
 from ccrouter.server.call import Endpoint
 from ccrouter.server.guard import Access
+from ccrouter.web.pages import PAGES
 
 _READ = ("GET", "HEAD")
 
@@ -49,6 +50,12 @@ ROUTES: tuple[Row, ...] = (
     Row(("PUT",), "/providers/{id}", Access.MANAGEMENT, providers.change_provider),
     Row(("DELETE",), "/providers/{id}", Access.MANAGEMENT, providers.delete_provider),
     Row(("PATCH",), "/providers/{id}/toggle", Access.MANAGEMENT, providers.toggle_provider),
+    Row(_READ, "/ui", Access.LOCAL, pages.enter),
+    *(Row(_READ, page.path, Access.PAGE, pages.serving(page)) for page in PAGES),
+    Row(_READ, "/ui/sign-in", Access.LOCAL, pages.show_sign_in),
+    Row(("POST",), "/ui/sign-in", Access.LOCAL, pages.sign_in),
+    Row(("POST",), "/ui/sign-out", Access.PAGE, pages.sign_out),
+    Row(_READ, "/ui/static/{name}", Access.LOCAL, pages.read_file),
 )
 
 
@@ -65,13 +72,18 @@ class Found:
 
 
 _UNKNOWN = Found(None, Access.CLIENT)
-_STRICTNESS = (Access.OPEN, Access.CLIENT, Access.MANAGEMENT)
+_STRICTNESS = (Access.OPEN, Access.LOCAL, Access.CLIENT, Access.PAGE, Access.MANAGEMENT)
 #: Dot segments and control characters: other programs would read another path out of such a one.
 _ODD = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f]")
 
 
 def served_path(path: str) -> str:
-    """`path` without needless slashes: base URLs are often written with one at the end. Nothing else is mended."""
+    """`path` without needless slashes: base URLs are often written with one at the end. Nothing else is mended.
+
+    A slash at the end that the table has stays: relative to it links are read.
+    """
+    if path in _EXACT:
+        return path
     if "//" in path or path[1:].endswith("/"):
         return "/" + "/".join(part for part in path.split("/") if part)
     return path

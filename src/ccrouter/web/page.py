@@ -71,7 +71,7 @@ def render(page: Page, snapshot: Snapshot, pages: Iterable[Page], *, signed_in: 
 
 
 def render_sign_in(error: str = "") -> str:
-    """The form that asks for the router's key, with what was wrong with the last one. It tells nothing of the router."""
+    """The form that asks for the router's key, with what was wrong with the last one. It tells nothing."""
     return write("sign-in.html", {"title": "Sign in", "links": [], "signed_in": False, "error": error})
 
 
@@ -98,6 +98,8 @@ def cleaned(facts: JsonObject, secrets: Iterable[Secret]) -> JsonObject:
 
 def _visible(character: str) -> str:
     """Letters that look like others stay; what turns the direction of a line, or is no character, does not."""
+    if character.isspace():
+        return " "
     return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Cn"} else character
 
 

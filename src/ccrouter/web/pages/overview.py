@@ -17,6 +17,8 @@ _DIALECTS = {
     "openai_responses": "OpenAI Responses",
     "gemini": "Gemini",
 }
+#: A list with more in it is folded away.
+_MANY = 12
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::", "*"})  # noqa: S104 - compared, not bound
 
 
@@ -61,12 +63,13 @@ def _policy(policy: Policy) -> JsonObject | None:
         "digest": policy.digest,
         "source": policy.source,
         "is_pinned": policy.is_pinned,
-        "rules": _lists(policy) + _demands(policy),
+        "rules": _lists(policy),
+        "demands": _demands(policy),
     }
 
 
 def _lists(policy: Policy) -> list[JsonObject]:
-    """The rules that are lists; those that are not made are left out. An empty one of what is allowed allows nothing."""
+    """The rules that are lists, of those that are made. An empty one of what is allowed allows nothing."""
     extensions = policy.allowed_extensions
     origins = policy.allowed_key_origins
     listed = (
@@ -82,10 +85,11 @@ def _lists(policy: Policy) -> list[JsonObject]:
         ("Allowed extensions", None if extensions is None else [one for one in EXTENSION_POINTS if one in extensions]),
         ("Keys may come from", None if origins is None else sorted(origins)),
     )
-    return [{"name": name, "values": list(values)} for name, values in listed if values is not None]
+    made = [(name, list(values)) for name, values in listed if values is not None]
+    return [{"name": name, "values": values, "is_long": len(values) > _MANY} for name, values in made]
 
 
-def _demands(policy: Policy) -> list[JsonObject]:
+def _demands(policy: Policy) -> list[str]:
     length = policy.client_key_length
     made = (
         ("https to every provider", policy.https_only),
@@ -95,8 +99,7 @@ def _demands(policy: Policy) -> list[JsonObject]:
         ("a config in strict JSON", policy.strict_syntax),
         ("an audit log of every decision", policy.audit_required),
     )
-    demands = [text for text, is_made in made if is_made]
-    return [{"name": "Demands", "values": demands}] if demands else []
+    return [text for text, is_made in made if is_made]
 
 
 def _routes(config: Config) -> list[JsonObject]:

@@ -1,0 +1,369 @@
+"""Every page: that it is sound HTML, says what is so, gives no secret away, and cannot be made to say something else."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ccrouter.compliance.document import PRESETS, read_policy
+from ccrouter.compliance.policy import NO_POLICY, Policy
+from ccrouter.config.load import load
+from ccrouter.config.schema import Config
+from ccrouter.errors import Problem
+from ccrouter.secret import Secret
+from ccrouter.web.files import FILES
+from ccrouter.web.page import CONTENT_SECURITY_POLICY, HEADERS, Snapshot, cleaned, render, render_sign_in
+from ccrouter.web.pages import PAGES
+from tests.gateway.conftest import running
+from tests.server.conftest import KEY, UPSTREAM_KEY, call, settings
+from tests.web.conftest import HOST, Browser, Document
+
+STARTED = datetime(2026, 11, 22, 7, 30, 5, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}{%raw%}&lt;"
+#: Turns the direction of the line, ends it, rings, is no character, cannot be seen.
+UNSEEN = "\u202egpj.exe\u2066 a\x00b\x07c\n</p>\u200bd\ufeff"
+
+
+def snapshot(config: Config | None = None, policy: Policy = NO_POLICY) -> Snapshot:
+    return Snapshot(config or Config(), policy, "9.8.7", 4321, STARTED)
+
+
+def written(page, config: Config | None = None, policy: Policy = NO_POLICY) -> Document:
+    return Document(render(page, snapshot(config, policy), PAGES, signed_in=True))
+
+
+def hostile_config(name: str) -> Config:
+    """Names that are markup, templates and worse, wherever a name can be."""
+    found = load(None, {})
+    provider = found.providers[0]
+    return Config(
+        path=Path(f"/tmp/{name.replace(chr(0), '')}/config.json"),
+        providers=(
+            type(provider)(name, provider.endpoints, models=(name, f"{name}2"), headers={"x-title": name}),
+            provider,
+        ),
+        router=type(found.router)(
+            routes={name: ref(found, name), "default": ref(found, name)}, fallback={name: (ref(found, name),)}
+        ),
+        warnings=(Problem(name, name, name, name),),
+        unavailable={name: name},
+    )
+
+
+def ref(config: Config, name: str):
+    return type(next(iter(config.router.routes.values())))(name, name)
+
+
+def hostile_policy(name: str) -> Policy:
+    return Policy(
+        name=name, source=name, digest=name, allowed_models=(name,) * 30, sent_as={name: name}, allowed_proxies=()
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
+@pytest.mark.parametrize("name", [HOSTILE, UNSEEN, "plain", "ü 🚀 \U000e0001x"])
+def test_no_name_becomes_markup(page, name):
+    """Whatever providers, models, routes, policies, files and warnings are called, the page has the same elements, and
+    shows the names as text."""
+    plain = written(page, hostile_config("x"), hostile_policy("x"))
+    document = written(page, hostile_config(name), hostile_policy(name))
+    assert document.problems == []
+    assert [tag for tag, _ in document.elements] == [tag for tag, _ in plain.elements]
+    assert document.elements == plain.elements  # no attribute carries a name
+    if name == HOSTILE:
+        assert document.content.count(HOSTILE) > 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
+def test_nothing_unseen_is_shown(page):
+    """Characters that turn a line round, end it, or are none at all are replaced: a name is what it looks like."""
+    text = render(page, snapshot(hostile_config(UNSEEN), hostile_policy(UNSEEN)), PAGES, signed_in=True)
+    assert not set(text) & set("\u202e\u2066\x00\x07\u200b\ufeff")
+    assert "\N{REPLACEMENT CHARACTER}gpj.exe" in text
+
+
+def soundness(document: Document) -> list[str]:
+    """What is wrong with a page for those who do not see it, cannot point at it, or have a small screen."""
+    wrong = list(document.problems)
+    identities = [attributes["id"] for _, attributes in document.elements if "id" in attributes]
+    wrong += [f"id {one} twice" for one in set(identities) if identities.count(one) > 1]
+    for tag, attributes in document.elements:
+        for name in ("aria-labelledby", "aria-describedby", "for"):
+            wrong += [f"{tag}: no {one}" for one in (attributes.get(name) or "").split() if one not in identities]
+        if tag in {"script", "style", "iframe", "object", "embed", "base", "template"}:
+            wrong.append(f"<{tag}>")
+        wrong += [f"{tag} {name}" for name in attributes if name.startswith("on") or name == "style"]
+        wrong += [
+            f"{tag} {name}={value}"
+            for name, value in attributes.items()
+            if name in {"href", "src", "action"} and not re.fullmatch(r"/ui/[a-z./-]*|#[a-z]+", value or "")
+        ]
+        if tag == "img" and "alt" not in attributes:
+            wrong.append("an image without alt")
+        if tag == "input" and not any(one.get("for") == attributes.get("id") for one in document.of("label")):
+            wrong.append("an input without label")
+        if tag == "th" and "scope" not in attributes:
+            wrong.append("a heading of a table without scope")
+    levels = [int(tag[1]) for tag, _ in document.elements if re.fullmatch("h[1-6]", tag)]
+    if (
+        levels[:1] != [1]
+        or levels.count(1) != 1
+        or any(after > before + 1 for before, after in zip(levels, levels[1:]))
+    ):  # noqa: B905, RUF007 - the last has none after it
+        wrong.append(f"headings {levels}")
+    wrong += [f"{tag}: not once" for tag in ("main", "header", "title", "h1") if len(document.of(tag)) != 1]
+    if {"name": "viewport", "content": "width=device-width, initial-scale=1"} not in document.of("meta"):
+        wrong.append("no viewport")
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
+@pytest.mark.parametrize("policy", [NO_POLICY, *(read_policy(name, {}) for name in PRESETS)], ids=lambda one: one.name)
+@pytest.mark.parametrize("config", [Config(), hostile_config("name")], ids=["empty", "full"])
+def test_every_page_is_sound(page, policy, config):
+    """With and without a policy and a configuration: HTML that parses, one main part and heading, labels for all that
+    is labelled, no script and no style of its own, no address that is not ours."""
+    document = written(page, config, policy)
+    assert soundness(document) == []
+    assert document.content.count(page.title) >= 2
+
+
+@pytest.mark.parametrize("error", ["", "That is not it.", HOSTILE])
+def test_the_form_is_sound(error):
+    """So is the form, with and without an error, which is announced; it says nothing of the router."""
+    document = Document(render_sign_in(error))
+    assert soundness(document) == []
+    assert [one["type"] for one in document.of("input")] == ["password"]
+    assert (error in document.content) if error else True
+    assert len([one for one in document.of("p") if one.get("role") == "alert"]) == bool(error)
+    assert not re.search(r"\d", document.content.replace(HOSTILE, ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<p>a<div>b</div></p>",
+        "<h1>a</h1><h3>b</h3>",
+        "<img src='/ui/x'>",
+        "<img alt='' src='https://x.example/'>",
+        "<a href='javascript:x'>x</a>",
+        "<a href='//x.example'>x</a>",
+        "<p onclick='x'>x</p>",
+        "<p style='x'>x</p>",
+        "<script></script>",
+        "<p id='a'></p><p id='a'></p>",
+        "<section aria-labelledby='none'></section>",
+        "<input id='a'>",
+        "<table><tr><th>x</th></tr></table>",
+        "<b><i></b></i>",
+        "<p>x",
+        "<!-- x -->",
+        "<br/>",
+    ],
+)
+def test_what_is_unsound_is_found(text):
+    """Each kind of mistake is found in a page that is sound without it."""
+    page = render_sign_in()
+    assert soundness(Document(page)) == []
+    assert soundness(Document(page.replace("</main>", f"{text}</main>"))) != []
+
+
+# -- what the overview says ----------------------------------------------------------------------------------------------
+
+
+def overview(config: Config, policy: Policy = NO_POLICY) -> str:
+    return written(PAGES[0], config, policy).content
+
+
+def test_overview_tells_what_runs(tmp_path):
+    """Version, process, address, since when; config and its digest; routes with provider, model and fallback; providers
+    with host, dialect, models and whether there is a key; those that are left out with the reason; warnings."""
+    path = tmp_path / "config.json"
+    path.write_text(
+        """{"PORT": 4567, "APIKEY": "router-key-0123456789", "nonsense": 1, "Providers": [
+        {"name": "or", "api_base_url": "https://openrouter.ai:8443/api/v1/chat/completions?key=query-secret-123", "api_key": "sk-secret-of-or-0123456789", "models": ["q/m1", "q/m2"]},
+        {"name": "local", "api_base_url": "http://localhost:11434/v1/chat/completions", "models": ["m"]},
+        {"name": "unset", "api_base_url": "https://a.example/v1/messages", "api_key": "$NOT_THERE", "models": ["m"]}],
+        "Router": {"default": "or,q/m1", "think": "local,m"}, "fallback": {"default": ["local,m"]}}"""
+    )
+    config = load(path, {})
+    told = overview(config)
+    for words in (
+        "Version 9.8.7",
+        "http://127.0.0.1:4567 this machine only",
+        "asked of every client",
+        "2026-11-22 07:30:05 UTC process 4321",
+        f"{path} SHA-256 {config.digest[:12]}",
+        "Policy none",
+        "default or q/m1 then local,m",
+        "think local m",
+        "or key set Host openrouter.ai:8443 Dialect OpenAI Chat Completions Models q/m1 q/m2",
+        "local key not set Host localhost:11434",
+        "unset unavailable environment variable NOT_THERE is not set",
+        "warnings about the configuration",
+        "nonsense is not a setting",
+    ):
+        assert words in told, words
+    for secret in ("router-key-0123456789", "sk-secret-of-or", "query-secret"):
+        assert secret not in told
+
+
+def test_overview_tells_the_policy():
+    """Name, digest, source, whether it is pinned; every list and every demand that it makes, and none that it does not."""
+    policy = Policy(
+        name="strict",
+        source="/etc/ccr/policy.json",
+        digest="d" * 64,
+        is_pinned=True,
+        allowed_providers=("anthropic",),
+        banned_models=("*-preview",),
+        allowed_proxies=(),
+        allowed_extensions=frozenset({"transforms"}),
+        allowed_key_origins=frozenset({"environment"}),
+        sent_as={"a": "b"},
+        https_only=True,
+        client_key_length=24,
+    )
+    told = overview(Config(), policy)
+    for words in (
+        "strict pinned /etc/ccr/policy.json SHA-256 " + "d" * 64,
+        "Allowed providers anthropic",
+        "Banned models *-preview",
+        "Allowed proxies none",
+        "Allowed extensions transforms",
+        "Keys may come from environment",
+        "Sent as another model a → b",
+        "https to every provider",
+        "a key of 24 characters or more",
+    ):
+        assert words in told, words
+    for words in ("Allowed models", "Banned providers", "Banned hosts", "strict JSON", "audit log", "not pinned"):
+        assert words not in told, words
+    assert "It allows everything." in overview(Config(), Policy(name="open", source="preset open", digest="x"))
+
+
+@pytest.mark.parametrize(("host", "address", "audience"), [
+    ("127.0.0.1", "http://127.0.0.1:3456", "this machine only"),
+    ("::1", "http://[::1]:3456", "this machine only"),
+    ("0.0.0.0", "http://127.0.0.1:3456", "every machine that reaches 0.0.0.0"),
+    ("192.0.2.1", "http://192.0.2.1:3456", "every machine that reaches 192.0.2.1"),
+])  # fmt: skip
+def test_overview_tells_who_reaches_it(host, address, audience):
+    """The address is one that can be opened, and who else can open it is said."""
+    assert f"{address} {audience}" in overview(Config(host=host))
+
+
+def test_facts_are_cleaned_throughout():
+    """Secrets go wherever they stand, also within lists of lists and in the form of HTML; numbers and names of facts
+    stay."""
+    secret = Secret("s3cret<&>value-0123456789")
+    facts = {"a": [["x s3cret<&>value-0123456789 y"], {"b": "sk-ant-api03-0123456789abcdefghij"}], "n": 3, "none": None}
+    told = cleaned(facts, [secret])
+    assert told == {"a": [["x *** y"], {"b": "***"}], "n": 3, "none": None}
+
+
+# -- served --------------------------------------------------------------------------------------------------------------
+
+
+async def test_pages_are_served_under_their_rules(tmp_path, upstream):
+    """Each page and file comes with the content security policy and its kind, is kept by nobody, and holds no key."""
+    async with running(settings(upstream), tmp_path) as router:
+        browser = Browser(router.app)
+        for path in [*(page.path for page in PAGES), *(f"/ui/static/{name}" for name in FILES)]:
+            answer = await browser.get(path)
+            assert answer.status == 200, path
+            assert {name: answer.headers[name] for name in HEADERS} == dict(HEADERS)
+            assert "set-cookie" not in answer.headers
+            assert UPSTREAM_KEY.encode() not in answer.raw
+            kind = "text/html" if path.endswith("/") else FILES[path.rpartition("/")[2]].media_type.partition(";")[0]
+            assert answer.headers["content-type"].partition(";")[0] == kind
+    assert CONTENT_SECURITY_POLICY == (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+
+
+async def test_the_way_in(tmp_path, upstream):
+    """`/ui` leads to `/ui/`, which is the page and no further redirect; slashes too many lead there too."""
+    async with running(settings(upstream), tmp_path) as router:
+        for path in ("/ui", "/ui//", "//ui"):
+            answer = await call(router.app, "GET", path, {"host": HOST})
+            assert (answer.status, answer.headers["location"]) == (303, "/ui/"), path
+        assert (await call(router.app, "GET", "/ui/", {"host": HOST})).status == 200
+        assert (await call(router.app, "HEAD", "/ui/", {"host": HOST})).status == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "page.py", "../page.py", "..%2fpage.py", "%2e%2e/page.py", "/etc/passwd", "style.css/", "style.css%00", "STYLE.CSS",
+     "style.css/../../page.py", "..\\page.py", "."],
+)  # fmt: skip
+async def test_only_listed_files_are_served(tmp_path, upstream, name):
+    """No other name, however it is written, leads to a file."""
+    async with running(settings(upstream), tmp_path) as router:
+        async with router.client.get(f"{router.url}/ui/static/{name}") as answer:
+            body = await answer.read()
+            assert answer.status in {400, 403, 404} or (name == "style.css/" and answer.status == 200), body
+            assert b"import" not in body
+            assert b"root:" not in body
+
+
+def test_every_file_is_listed_and_used():
+    """static/ holds what the list names and nothing else; style sheet and icon fetch nothing from elsewhere."""
+    folder = Path(__file__).parents[2] / "src" / "ccrouter" / "web" / "static"
+    assert {path.name for path in folder.iterdir()} == {file.name for file in FILES.values()}
+    page = render_sign_in()
+    for name, file in FILES.items():
+        assert f"/ui/static/{name}" in page
+        text = file.read().decode()
+        assert not re.search(r"@import|url\(|<script|href|onload", text)
+        assert re.findall(r"https?://[^\"\s]+", text) == (["http://www.w3.org/2000/svg"] if name == "icon.svg" else [])
+
+
+def test_both_schemes_can_be_read():
+    """Every colour of text on its ground, light and dark, has a contrast of 4.5 or more (WCAG 2.2, 1.4.3)."""
+    css = FILES["style.css"].read().decode()
+    light, dark = (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part)) for part in css.split("@media")[:2])
+    assert set(light) == set(dark)
+    for colours in (light, dark):
+        for ink, grounds in {
+            "ink": ("ground", "card", "caution-ground"),
+            "quiet": ("ground", "card", "caution-ground"),
+            "card": ("accent",),
+            "good": ("good-ground",),
+            "bad": ("bad-ground",),
+        }.items():
+            for ground in grounds:
+                assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground, colours[ink], colours[ground])
+
+
+def contrast(one: str, other: str) -> float:
+    lights = sorted(luminance(colour) for colour in (one, other))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_contrast_is_measured():
+    """Black on white is 21, and a pair that is known to fall short does."""
+    assert round(contrast("#000000", "#ffffff"), 1) == 21.0
+    assert contrast("#777777", "#ffffff") < 4.5
+
+
+async def test_the_keys_are_nowhere(tmp_path, upstream):
+    """A whole router with keys of its own and of a provider shows neither, to a browser that is signed in."""
+    async with running(settings(upstream, APIKEY=KEY), tmp_path) as router:
+        browser = Browser(router.app)
+        assert (await browser.post("/ui/sign-in", {"key": KEY})).status == 303
+        for page in PAGES:
+            text = (await browser.get(page.path)).raw.decode()
+            assert "p key set" in Document(text).content
+            assert KEY not in text
+            assert UPSTREAM_KEY not in text
+            assert browser.cookie not in text
