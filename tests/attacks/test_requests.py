@@ -109,8 +109,8 @@ ATTACKS = [
     Attack("allowed bare id", "approved", asks("claude-3.7-sonnet")),
     Attack("full-width comma", "approved", asks("openrouter\uff0cqwen/qwen3-coder")),
     Attack("escaped comma", "approved", asks("openrouter%2Cqwen%2Fqwen3-coder")),
-    Attack("no model", "malformed", whole('"stream":false')),
-    Attack("model null", "malformed", whole('"model":null')),
+    Attack("no model", "approved", whole('"stream":false')),
+    Attack("model null", "approved", whole('"model":null')),
     Attack("model as a list", "malformed", whole(f'"model":["{QWEN}"]')),
     Attack("model as an object", "malformed", whole('"model":{"id":"gpt-5"}')),
     # -- /model and tags
@@ -129,7 +129,7 @@ ATTACKS = [
         ("user", [{"type": "tool_result", "tool_use_id": "toolu_1", "content": TAG}]))),
     Attack("tag in an answer", "approved", talk(("user", "x"), ("assistant", TAG), ("user", "y"))),
     Attack("tag in a tool's description", "approved", {"tools": [{"name": "T", "description": TAG, "input_schema": {"type": "object"}}]}),
-    Attack("tag within a tag", "approved", says(text(f"<CCR-SUBAGENT-MODEL>{TAG}</CCR-SUBAGENT-MODEL>x"))),
+    Attack("tag within a tag", "refused", says(text(f"<CCR-SUBAGENT-MODEL>{TAG}</CCR-SUBAGENT-MODEL>x"))),
     Attack("tag in small letters", "approved", says(text(TAG.lower()))),
     # -- what a request is
     Attack("thinking", "refused", {"thinking": {"type": "enabled", "budget_tokens": 1024}}, routes={"think": QWEN}),

@@ -315,7 +315,7 @@ async def test_the_list_of_models(good, evil, tmp_path):
     assert set(names) == {"good,m1", "good,m2", "m2", "fine"}
     assert seen == {
         "good,m1": 200, "good,b1": 403, "bad,b1": 403, "b1": 403, "fine": 200, "foul": 403, "claude-x": 200,
-        "nobody,m1": 404,
+        "nobody,m1": 403,
     }  # fmt: skip
     assert (good.connections, evil.connections) == (0, 0)
 
