@@ -55,6 +55,9 @@ def answer(scripts: Path, environ: dict[str, str]) -> None:
             with urllib.request.urlopen(request, timeout=30) as response:
                 text = response.read().decode()
             assert "event: message_stop" in text, text
+            for path in ("/ui/", "/ui/static/style.css"):  # files that are not modules are in the wheel too
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as response:
+                    assert response.status == 200, path
         finally:
             router.terminate()
         assert router.wait(timeout=15) == 0

@@ -13,6 +13,8 @@ from ccrouter.config.schema import DialectName
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.routing import rules
 from ccrouter.routing.rules import RULES
+from ccrouter.server.routes import ROUTES
+from ccrouter.web.pages import PAGES
 from tests.architecture.sources import PACKAGE, parse
 
 
@@ -93,6 +95,20 @@ def test_every_rule_is_registered():
     registered = [rule.__name__ for rule in RULES]
     assert sorted(written) == sorted(registered)
     assert all(getattr(rules, name) in RULES for name in written)
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_page_is_registered():
+    """Each module of web/pages/ that defines a page is in the registry, with a template of its own and a route of its own."""
+    stems = modules_defining(PACKAGE / "web" / "pages", "PAGE")
+    written = [import_module(f"ccrouter.web.pages.{stem}").PAGE for stem in sorted(stems)]
+    assert sorted(PAGES, key=lambda page: page.template) == sorted(written, key=lambda page: page.template)
+    folder = PACKAGE / "web" / "templates"
+    assert {page.template for page in PAGES} | {"base.html", "sign-in.html"} == {path.name for path in folder.iterdir()}
+    assert len({page.path for page in PAGES}) == len({page.template for page in PAGES}) == len(PAGES)
+    assert {row.path for row in ROUTES} >= {page.path for page in PAGES}
 
 
 # -- the comparisons can fail ------------------------------------------------------------------------------------------

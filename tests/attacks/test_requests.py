@@ -28,7 +28,7 @@ USE = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"path": TA
 @dataclass(frozen=True)
 class Attack:
     """What is sent (a body, or the bytes of one) to a router with these routes, and what must be seen: "refused" is a
-    403 and nobody connected to, "unknown" the same as a 404, "malformed" as a 400; "approved" an answer of the approved
+    403 and nobody connected to, "malformed" the same as a 400; "approved" an answer of the approved
     provider.
     """
 
@@ -95,12 +95,12 @@ ATTACKS = [
     Attack("preset", "refused", asks("anthropic,@preset/evil")),
     Attack("glob", "refused", asks("anthropic,claude-*")),
     Attack("a very long one", "refused", asks("anthropic," + "x" * 200_000)),
-    Attack("provider in full width", "unknown", asks("\uff4fpenrouter,qwen/qwen3-coder")),
-    Attack("provider with zero width", "unknown", asks("open\u200brouter,qwen/qwen3-coder")),
-    Attack("provider in Cyrillic", "unknown", asks("\u0430nthropic,claude-3.7-sonnet")),
-    Attack("nobody's provider", "unknown", asks("volcengine,x")),
-    Attack("no provider", "unknown", asks(",claude-3.7-sonnet")),
-    Attack("URL for a provider", "unknown", asks("https://evil.example/v1/messages,x")),
+    Attack("provider in full width", "refused", asks("\uff4fpenrouter,qwen/qwen3-coder")),
+    Attack("provider with zero width", "refused", asks("open\u200brouter,qwen/qwen3-coder")),
+    Attack("provider in Cyrillic", "refused", asks("\u0430nthropic,claude-3.7-sonnet")),
+    Attack("nobody's provider", "refused", asks("volcengine,x")),
+    Attack("no provider", "refused", asks(",claude-3.7-sonnet")),
+    Attack("URL for a provider", "refused", asks("https://evil.example/v1/messages,x")),
     Attack("half a character", "any", b'{"model":"anthropic,\\ud800","max_tokens":9,"messages":[{"role":"user","content":"x"}]}'),
     # -- bare ids
     Attack("bare id of a stranger", "refused", asks("qwen/qwen3-coder")),
@@ -202,7 +202,7 @@ async def test_attack(attack: Attack, path: str, approved: Upstream, stranger: U
         status, told, got = response.status, response.headers, await response.read()
     assert "x-evil" not in told
     assert STRANGERS_WORDS.encode() not in got
-    expected = {"refused": 403, "unknown": 404, "malformed": 400, "approved": 200}.get(attack.seen)
+    expected = {"refused": 403, "malformed": 400, "approved": 200}.get(attack.seen)
     if expected is None:
         assert status in {200, 400, 403, 404}, got[:500]
     else:

@@ -134,3 +134,11 @@ def test_nothing_is_made(ccr):
     for words in (["verify"], ["show"], ["path"]):
         ccr.run("audit", *words)
     assert not ccr.folder.exists()
+
+
+def test_bare(ccr):
+    """`ccr audit` alone is a question, not a mistake: the help with its commands, exit code 0."""
+    done = ccr.run("audit")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: ccr audit" in done.stdout
+    assert all(f"  {name} " in done.stdout for name in ("verify", "show", "path"))

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -454,6 +455,31 @@ def test_a_folder_that_cannot_be_made(chain):
     assert len(chain.told) == 1
     assert trail.head is None
     assert trail.last_policy_digest is None
+
+
+def test_a_trail_that_becomes_required(chain):
+    """From then on what cannot be recorded is an error; before it was said only."""
+    trail = chain.trail(is_required=False)
+    trail.record("start", {})
+    trail.require()
+    trail.record("stop", {})
+    shutil.rmtree(chain.folder)
+    chain.folder.write_text("")
+    with pytest.raises(AuditUnavailable, match="cannot be written"):
+        trail.record("start", {})
+    trail.close()
+    with pytest.raises(AuditUnavailable):
+        trail.require()
+
+
+def test_a_trail_that_cannot_become_required(chain):
+    """One that is not being written stays one that may be missed."""
+    chain.folder.write_text("")
+    trail = chain.trail(is_required=False)
+    with pytest.raises(AuditUnavailable, match="cannot be written"):
+        trail.require()
+    trail.record("start", {})
+    trail.close()
 
 
 def test_what_cannot_be_recorded_is_said_on_stderr(chain, capsys):

@@ -246,6 +246,65 @@ def test_config_with_mistakes(ccr: Ccr) -> None:
     assert "Claude Code" in {finding.topic for finding in findings}
 
 
+def test_broken_config_hides_nothing(ccr: Ccr, port: int) -> None:
+    """One mistake, and yet every setting, the config's own port and the other providers are told."""
+    config = local(protocol="nonsense")
+    config["Providers"].append({**local()["Providers"][0], "name": "spare"})
+    ccr.configure(PORT=port, HOST="no host", **config)
+    findings = examine(ccr, code=1, LOCAL_KEY="k" * 20)
+    assert find(findings, "Providers[0].protocol").level == "problem"
+    assert find(findings, "PORT = ").message == f"PORT = {port} (the file)"
+    assert find(findings, f"port {port} is free").topic == "Router"
+    assert find(findings, "spare: http").topic == "Providers"
+
+
+def test_unreadable_config(ccr: Ccr, port: int) -> None:
+    """Of a file that cannot be parsed: its path, why that one, and the port that the environment names."""
+    ccr.configure()
+    (ccr.folder / "config.json").write_text("{ broken")
+    findings = examine(ccr, code=1, SERVICE_PORT=str(port))
+    assert find(findings, "file: ").message == f"file: {ccr.folder / 'config.json'} (the usual place)"
+    assert find(findings, f"port {port} is free")
+    assert find(findings, "none is known: the config cannot be read").topic == "Providers"
+
+
+def test_mistakes_of_what_runs(ccr: Ccr, port: int) -> None:
+    """Beside a router that runs only what may be set in its own shell is a warning; a mistake stays a problem."""
+    ccr.configure(PORT=port, **local())
+    ccr.serve(LOCAL_KEY=PROVIDER_KEY)
+    ccr.configure(PORT=port, **local(protocol="nonsense"))
+    findings = examine(ccr, code=1)
+    assert find(findings, "Providers[0].protocol").level == "problem"
+    assert find(findings, "environment variable LOCAL_KEY is not set").level == "warning"
+
+
+def test_provider_that_is_left_out(ccr: Ccr) -> None:
+    """A provider that no route needs and whose key is unset is told once, with all that is known of it."""
+    config = local()
+    config["Providers"].append({**local()["Providers"][0], "name": "spare", "api_key": "${SPARE_KEY}"})
+    ccr.configure(**config)
+    found = [finding for finding in examine(ccr, LOCAL_KEY="k" * 20) if "spare" in finding.message]
+    assert [(finding.topic, finding.level) for finding in found] == [("Providers", "warning")]
+    assert "key from ${SPARE_KEY} (unset in this shell)" in found[0].message
+    assert "it is left out: environment variable SPARE_KEY is not set" in found[0].message
+
+
+def test_url_that_is_unset(ccr: Ccr) -> None:
+    """A provider whose URL is a variable without a value is shown, and never asked: its key would go elsewhere."""
+    ccr.configure(**local(api_base_url="${LOCAL_URL}"))
+    findings = examine(ccr, "--online", code=1, LOCAL_KEY=PROVIDER_KEY)
+    assert find(findings, "local: not asked, a variable that it names is unset").level == "warning"
+    assert len([finding for finding in findings if finding.topic == "Providers"]) == 2
+
+
+def test_no_policy(ccr: Ccr) -> None:
+    """Without a policy the advice is what helps: `ccr install` only where there is no config yet."""
+    assert find(examine(ccr), "none: every provider").advice == "ccr install"
+    ccr.configure(**local())
+    advice = find(examine(ccr, LOCAL_KEY="k" * 20), "none: every provider").advice
+    assert advice.startswith("`ccr verify --policy anthropic-only`")
+
+
 def test_unset_variables(ccr: Ccr) -> None:
     """A variable that is missing is a problem; the rest of the config is explained all the same."""
     ccr.configure(APIKEY="${ROUTER_KEY}", **local())
@@ -497,8 +556,38 @@ def test_proxy(ccr: Ccr) -> None:
 def test_codespace(ccr: Ccr, port: int) -> None:
     """In a Codespace its addresses are told."""
     ccr.configure(PORT=port)
-    findings = examine(ccr, CODESPACE_NAME="fuzzy-x7", GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN="app.github.dev")
+    environ = {"CODESPACE_NAME": "fuzzy-x7", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN": "app.github.dev"}
+    findings = examine(ccr, **environ)
     assert f"https://fuzzy-x7-{port}.app.github.dev" in find(findings, "GitHub Codespace").message
+    lines = [line.strip() for line in ccr.run("doctor", COLUMNS="50", **environ).stdout.splitlines()]
+    assert f"export CLAUDE_CODE_ROUTER_URL=http://127.0.0.1:{port}" in lines
+    assert f"gh codespace ports visibility {port}:public" in lines
+
+
+def test_audit_log(ccr: Ccr) -> None:
+    """How large the audit log is, in all its files."""
+    folder = ccr.folder / "audit"
+    folder.mkdir(parents=True)
+    (folder / "audit-3456.jsonl").write_bytes(b"x" * 885)
+    (folder / "audit-3456.000001.jsonl").write_bytes(b"x" * 1_000_000)
+    (folder / "audit-3456.head").write_bytes(b"x")
+    assert find(examine(ccr), "audit: ").message == f"audit: {folder} (2 files, 1.0 MB)"
+
+
+@pytest.mark.parametrize(("policy", "level"), [("", "warning"), ("anthropic-only", "problem")])
+def test_audit_log_that_cannot_be_written(ccr: Ccr, policy: str, level: str) -> None:
+    """A file where the folder has to be: nothing is recorded, which is a problem if the policy demands it."""
+    ccr.folder.mkdir()
+    (ccr.folder / "audit").touch()
+    found = find(examine(ccr, code=None, **({"CCR_POLICY": policy} if policy else {})), "audit: ")
+    assert (found.level, "is no folder: nothing can be recorded" in found.message) == (level, True)
+
+
+def test_no_audit_log(ccr: Ccr) -> None:
+    """With LOG false and no policy there is none, and that is what is said."""
+    ccr.configure(LOG=False, **local())
+    found = find(examine(ccr, LOCAL_KEY="k" * 20), "audit: ")
+    assert (found.level, found.message) == ("info", "audit: none, LOG is false and no policy demands it")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes")

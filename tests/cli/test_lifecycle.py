@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 import ccrouter
-from tests.cli.conftest import LIMIT, Ccr, free_port, tree
+from tests.cli.conftest import LIMIT, Ccr, FakeClaude, free_port, tree
 
 STOPPED = "claude code router service has been successfully stopped.\n"
 NOT_STOPPED = "Failed to stop the service. It may have already been stopped.\n"
@@ -147,6 +147,29 @@ def test_restart_with_a_broken_config_keeps_what_runs(ccr: Ccr, port: int) -> No
     assert done.returncode == 1
     assert "error: " in done.stderr
     assert answers(port)
+
+
+def test_restart_of_another_config(ccr: Ccr, port: int) -> None:
+    """Of a router that runs by a config elsewhere nothing is made in the usual place."""
+    elsewhere = ccr.home / "elsewhere.json"
+    elsewhere.write_text(json.dumps({"PORT": port}))
+    elsewhere.chmod(0o600)
+    ccr.serve("--config", str(elsewhere))
+    done = ccr.run("restart")
+    assert done.returncode == 0, done.stderr
+    assert answers(port)
+    assert not (ccr.folder / "config.json").exists()
+
+
+@pytest.mark.parametrize("word", ["start", "restart", "code"])
+def test_the_words_of_a_start(ccr: Ccr, claude: FakeClaude, word: str) -> None:
+    """A config that is broken and breaks the policy is told in the same words by whoever would start it."""
+    ccr.configure(HOST="0.0.0.0", Router={"default": "openrouter,x"})
+    done = ccr.run(word, CCR_POLICY="anthropic-only")
+    assert done.returncode == 1
+    assert "HOST must be 127.0.0.1 (localhost only)" in done.stderr
+    assert "BANNED provider: openrouter" in done.stderr
+    assert not claude.was_called
 
 
 def test_restart_tells_why_it_failed(ccr: Ccr) -> None:

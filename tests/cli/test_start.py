@@ -12,11 +12,17 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from ccrouter.cli.acceptance import Accepted, reloader
+from ccrouter.cli.options import StartOptions
+from ccrouter.compliance.document import read_policy
+from ccrouter.config.schema import Config
+from ccrouter.errors import ConfigError
 from tests.cli.conftest import LIMIT, Ccr, free_port, read_until
 
 
@@ -494,19 +500,276 @@ def test_reload_cannot_end_enforcement(ccr: Ccr, port: int) -> None:
     assert api(port, "/api/restart", "POST")[0] < 400
 
 
+def policy_in_force(port: int) -> str | None:
+    policy = api(port, "/api/policy")[1]["policy"]
+    return str(policy["name"]) if isinstance(policy, dict) else None
+
+
 def test_reload_under_a_policy_that_is_new(ccr: Ccr, port: int) -> None:
-    """A policy that was put in place is in force after a reload; deleted again, it stays. One that demands an audit log needs a restart."""
+    """A policy that was put in place, one that demands the audit log that is kept included, is in force after a reload;
+    deleted again, it stays."""
     ccr.configure(PORT=port, **GUIDE)
     ccr.serve(**KEYS)
     path = install_policy(ccr)
     status, told = api(port, "/api/restart", "POST")
-    assert (status >= 400, "audit" in json.dumps(told)) == (True, True)
-    install_policy(ccr, auditRequired=False)
-    assert api(port, "/api/restart", "POST")[0] < 400
-    assert api(port, "/api/policy")[1]["policy"]["name"] == "mine"  # type: ignore[index] # an object
+    assert status < 400, told
+    assert policy_in_force(port) == "mine"
     path.unlink()
     assert api(port, "/api/restart", "POST")[0] >= 400
-    assert api(port, "/api/policy")[1]["policy"]["name"] == "mine"  # type: ignore[index] # an object
+    assert policy_in_force(port) == "mine"
+
+
+def test_reload_under_a_policy_that_demands_an_audit_log(ccr: Ccr, port: int) -> None:
+    """A process that keeps no audit log cannot come under a policy that demands one; one that demands none is no matter."""
+    ccr.configure(PORT=port, LOG=False, **GUIDE)
+    ccr.serve(**KEYS)
+    install_policy(ccr)
+    status, told = api(port, "/api/restart", "POST")
+    assert (status >= 400, "was started without one" in json.dumps(told)) == (True, True)
+    assert policy_in_force(port) is None
+    install_policy(ccr, auditRequired=False)
+    assert api(port, "/api/restart", "POST")[0] < 400
+    assert policy_in_force(port) == "mine"
+
+
+def test_reload_can_only_tighten(ccr: Ccr, port: int) -> None:
+    """A policy that allows more than the one in force, or makes no rule, is for a restart; one that allows less is taken."""
+    ccr.configure(PORT=port, **GUIDE)
+    path = install_policy(ccr)
+    ccr.serve(**KEYS)
+    before = api(port, "/api/policy")[1]
+    path.write_text('{"name": "nothing"}')
+    status, told = api(port, "/api/restart", "POST")
+    assert status >= 400
+    assert "a reload can only tighten" in json.dumps(told)
+    assert "ccr restart" in json.dumps(told)
+    install_policy(ccr, httpsOnly=False)
+    status, told = api(port, "/api/restart", "POST")
+    assert (status >= 400, "(httpsOnly)" in json.dumps(told)) == (True, True)
+    assert api(port, "/api/policy")[1] == before
+    install_policy(ccr, name="tighter", models={"allowed": ["claude-3.7-sonnet"]})
+    ccr.configure(PORT=port, **GUIDE | {"Providers": [GUIDE["Providers"][0] | {"models": ["claude-3.7-sonnet"]}]})  # type: ignore[index] # a list
+    assert api(port, "/api/restart", "POST")[0] < 400
+    assert policy_in_force(port) == "tighter"
+
+
+def test_refused_reload_leaves_the_measure(ccr: Ccr, monkeypatch) -> None:
+    """A later reload is held against the policy that is in force, not against one that was read and then not put there."""
+    monkeypatch.setenv("HOME", str(ccr.home))
+    path = install_policy(ccr, extends="open", name="wide")
+    in_force = read_policy(str(path), {})
+    read = reloader(StartOptions(policy=str(path)), Accepted(Config(), in_force), require_audit=None)
+    install_policy(ccr, extends="open", name="tighter", httpsOnly=True)
+    assert read(in_force)[1].name == "tighter"
+    install_policy(ccr, extends="open", name="wide")
+    assert read(in_force)[1].name == "wide"
+    with pytest.raises(ConfigError, match="a reload can only tighten"):
+        read(replace(in_force, https_only=True))
+
+
+@pytest.mark.parametrize("words", [["start"], ["start", "--daemon"], ["restart"], ["code"]])
+def test_config_that_the_policy_refuses(ccr: Ccr, port: int, claude, words: list[str]) -> None:
+    """No command starts a router with a config that the policy does not allow: 1, what is wrong by rule, no socket, no state."""
+    ccr.configure(PORT=port, **FORBIDDEN)
+    install_policy(ccr)
+    done = ccr.run(*words, **KEYS)
+    assert done.returncode == 1
+    assert "Router.webSearch" in done.stderr
+    assert "claude-9" in done.stderr
+    assert "rule models.allowed" in done.stderr
+    with pytest.raises(OSError):
+        health(port)
+    assert not list(ccr.folder.glob(".claude-code-router.*"))
+    assert not claude.was_called
+
+
+def test_restart_that_the_policy_refuses_stops_nothing(ccr: Ccr, port: int) -> None:
+    """A config that the policy does not allow leaves running what runs."""
+    ccr.configure(PORT=port, **GUIDE)
+    install_policy(ccr)
+    child = ccr.serve(**KEYS)
+    ccr.configure(PORT=port, **FORBIDDEN)
+    assert ccr.run("restart", **KEYS).returncode == 1
+    assert child.poll() is None
+    assert health(port) == 200
+
+
+@pytest.mark.parametrize("content", ["", "{ broken", "[]", '{"name": "x", "unknown": 1}'])
+def test_policy_that_cannot_be_read(ccr: Ccr, port: int, content: str) -> None:
+    """A policy that cannot be understood is never no policy: nothing starts, and no config is made."""
+    path = install_policy(ccr)
+    path.write_text(content)
+    done = ccr.run("start", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(path) in done.stderr
+    assert not (ccr.folder / "config.json").exists()
+
+
+def test_starter_under_a_policy(ccr: Ccr, port: int) -> None:
+    """Scripted answers are nobody's exception: a starter config is judged as any, and the way out is said."""
+    ccr.configure(PORT=port)
+    install_policy(ccr)
+    done = ccr.run("start", **KEYS)
+    assert done.returncode == 1
+    assert "no provider is configured" in done.stderr
+    assert "ccr install" in done.stderr
+
+
+def test_restart_keeps_the_policy(ccr: Ccr, port: int, tmp_path: Path) -> None:
+    """`--policy`, a name or a path given from any folder, is what a restart starts under again."""
+    elsewhere = install_policy(ccr).rename(tmp_path / "home" / "strict.json")
+    ccr.configure(PORT=port, **GUIDE)
+    ccr.serve("--policy", elsewhere.name, **KEYS)
+    assert ccr.run("restart", **KEYS).returncode == 0
+    assert api(port, "/api/policy")[1]["policy"]["source"] == str(elsewhere)  # type: ignore[index] # an object
+    assert ccr.run("restart", "--policy", "anthropic-only", **KEYS).returncode == 0
+    assert ccr.run("restart", **KEYS).returncode == 0
+    assert api(port, "/api/policy")[1]["policy"]["name"] == "anthropic-only"  # type: ignore[index] # an object
+
+
+def test_reload_cannot_end_enforcement(ccr: Ccr, port: int) -> None:
+    """A policy whose file is deleted, or broken, or which the config breaks: the reload is refused, and the old one stays."""
+    ccr.configure(PORT=port, **GUIDE)
+    path = install_policy(ccr)
+    ccr.serve(**KEYS)
+    before = api(port, "/api/policy")[1]
+    text = path.read_text()
+    path.unlink()
+    status, told = api(port, "/api/restart", "POST")
+    assert status >= 400
+    assert "its file is gone" in json.dumps(told)
+    path.write_text("{ broken")
+    assert api(port, "/api/restart", "POST")[0] >= 400
+    path.write_text(text)
+    ccr.configure(PORT=port, **FORBIDDEN)
+    assert api(port, "/api/restart", "POST")[0] >= 400
+    assert api(port, "/api/policy")[1] == before
+    ccr.configure(PORT=port, **GUIDE)
+    assert api(port, "/api/restart", "POST")[0] < 400
+
+
+def policy_in_force(port: int) -> str | None:
+    policy = api(port, "/api/policy")[1]["policy"]
+    return str(policy["name"]) if isinstance(policy, dict) else None
+
+
+def test_reload_under_a_policy_that_is_new(ccr: Ccr, port: int) -> None:
+    """A policy that was put in place, one that demands the audit log that is kept included, is in force after a reload;
+    deleted again, it stays."""
+    ccr.configure(PORT=port, **GUIDE)
+    ccr.serve(**KEYS)
+    path = install_policy(ccr)
+    status, told = api(port, "/api/restart", "POST")
+    assert status < 400, told
+    assert policy_in_force(port) == "mine"
+    path.unlink()
+    assert api(port, "/api/restart", "POST")[0] >= 400
+    assert policy_in_force(port) == "mine"
+
+
+def test_reload_under_a_policy_that_demands_an_audit_log(ccr: Ccr, port: int) -> None:
+    """A process that keeps no audit log cannot come under a policy that demands one; one that demands none is no matter."""
+    ccr.configure(PORT=port, LOG=False, **GUIDE)
+    ccr.serve(**KEYS)
+    install_policy(ccr)
+    status, told = api(port, "/api/restart", "POST")
+    assert (status >= 400, "was started without one" in json.dumps(told)) == (True, True)
+    assert policy_in_force(port) is None
+    install_policy(ccr, auditRequired=False)
+    assert api(port, "/api/restart", "POST")[0] < 400
+    assert policy_in_force(port) == "mine"
+
+
+def test_reload_can_only_tighten(ccr: Ccr, port: int) -> None:
+    """A policy that allows more than the one in force, or makes no rule, is for a restart; one that allows less is taken."""
+    ccr.configure(PORT=port, **GUIDE)
+    path = install_policy(ccr)
+    ccr.serve(**KEYS)
+    before = api(port, "/api/policy")[1]
+    path.write_text('{"name": "nothing"}')
+    status, told = api(port, "/api/restart", "POST")
+    assert status >= 400
+    assert "a reload can only tighten" in json.dumps(told)
+    assert "ccr restart" in json.dumps(told)
+    install_policy(ccr, httpsOnly=False)
+    status, told = api(port, "/api/restart", "POST")
+    assert (status >= 400, "(httpsOnly)" in json.dumps(told)) == (True, True)
+    assert api(port, "/api/policy")[1] == before
+    install_policy(ccr, name="tighter", models={"allowed": ["claude-3.7-sonnet"]})
+    ccr.configure(PORT=port, **GUIDE | {"Providers": [GUIDE["Providers"][0] | {"models": ["claude-3.7-sonnet"]}]})  # type: ignore[index] # a list
+    assert api(port, "/api/restart", "POST")[0] < 400
+    assert policy_in_force(port) == "tighter"
+
+
+def test_refused_reload_leaves_the_measure(ccr: Ccr, port: int) -> None:
+    """A later reload is held against the policy that is in force, not against one that was read and then refused: here
+    because the process listens where it would not be allowed."""
+    key = {"APIKEY": KEYS["CCR_APIKEY"]}
+    ccr.configure(PORT=port, HOST="127.0.0.1", **key)
+    install_policy(ccr, extends="open", models={"allowed": ["*"]}, name="wide")
+    accepted = Accepted(Config(), read_policy(str(ccr.folder / "policy.json"), {}))
+    read = reloader(StartOptions(policy=str(ccr.folder / "policy.json")), accepted, require_audit=None)
+    in_force = accepted.policy
+    install_policy(ccr, extends="open", httpsOnly=True, name="tighter")
+    assert read(in_force)[1].name == "tighter"  # and never put in force
+    install_policy(ccr, extends="open", name="wide")
+    assert read(in_force)[1].name == "wide"
+    with pytest.raises(ConfigError, match="a reload can only tighten"):
+        read(replace(in_force, https_only=True))
+
+
+@pytest.mark.parametrize("words", [["start"], ["start", "--daemon"], ["start", "--policy", "anthropic-only"], ["code"]])
+def test_router_that_runs_without_the_policy(ccr: Ccr, port: int, claude, words: list[str]) -> None:
+    """A router that runs under no policy, while one is in force, is no router to use: 1, and `ccr restart` mends it."""
+    ccr.configure(PORT=port, **GUIDE)
+    ccr.serve(**KEYS)
+    if "--policy" not in words:
+        install_policy(ccr)
+    done = ccr.run(*words, **KEYS)
+    assert done.returncode == 1
+    assert f"the router that runs on port {port} works under the policy none; in force is " in done.stderr
+    assert "hint: ccr restart" + (" --policy anthropic-only\n" if "--policy" in words else "\n") in done.stderr
+    assert "already running" not in done.stdout
+    assert not claude.was_called
+    assert ccr.run("restart", *words[1:] if "--policy" in words else [], **KEYS).returncode == 0
+    assert ccr.run(*words, **KEYS).returncode == 0
+
+
+def test_router_that_runs_under_a_policy_of_its_start(ccr: Ccr, port: int, claude) -> None:
+    """A router whose start named another policy than the folder's is refused by `code`, with a hint that a restart heeds;
+    where no policy is in force any may be enforced."""
+    ccr.configure(PORT=port, **GUIDE)
+    ccr.serve("--policy", "anthropic-only", **KEYS)
+    assert ccr.run("code", **KEYS).returncode == 0
+    claude.out.unlink()
+    path = install_policy(ccr, name="other")
+    done = ccr.run("code", **KEYS)
+    assert done.returncode == 1
+    assert f"hint: ccr restart --policy {path}\n" in done.stderr
+    assert not claude.was_called
+    assert ccr.run("restart", "--policy", str(path), **KEYS).returncode == 0
+    assert ccr.run("code", **KEYS).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["start"], ["code"], ["restart"]])
+@pytest.mark.parametrize("environ", [{}, {"CCR_POLICY": "anthropic-only"}])
+def test_no_starter_that_the_policy_refuses(ccr: Ccr, claude, words: list[str], environ: dict[str, str]) -> None:
+    """Where a policy is in force that does not allow the starter none is written: `ccr install` then finds an empty place."""
+    if not environ:
+        install_policy(ccr)
+    done = ccr.run(*words, **KEYS, **environ)
+    assert done.returncode == 1
+    assert "there is no config" in done.stderr
+    assert "ccr install" in done.stderr
+    assert not (ccr.folder / "config.json").exists()
+    assert ccr.run("install", **environ).stdout.startswith("Wrote ")
+    assert ccr.run("verify", **KEYS, **environ).returncode == 0
+
+
+def test_starter_that_the_policy_allows(ccr: Ccr, port: int) -> None:
+    """A policy that does not mind scripted answers lets the first start write its starter."""
+    ccr.serve("--port", str(port), "--policy", "open")
+    assert (ccr.folder / "config.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ccrouter.cli.findings import in_order
+from ccrouter.cli.stale import ask
 from ccrouter.cli.verify import ok_line
 from ccrouter.compliance.document import read_policy
 from ccrouter.compliance.findings import Finding
@@ -193,6 +194,24 @@ def test_warnings(ccr: Ccr) -> None:
     ]
     assert any(line.startswith("Warning: ") and "is open to others (mode 0644)" in line for line in told)
     assert f"  hint: chmod 600 {path}" in told
+
+
+def test_every_first_line_has_a_subject(installed: Ccr) -> None:
+    """What the reader says of a place ("must be ...") is told behind that place, in words and for programs alike."""
+    change(installed, PROT=1, Router={}, transformers=[{"path": "x.js"}])
+    project = installed.folder / "proj" / "config.json"
+    project.parent.mkdir()
+    project.write_text('{"Router": ')
+    done = installed.run("verify", SERVICE_PORT="99999")
+    first = [line.partition(": ") for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert {kind for kind, _, _ in first} <= {"Error", "Warning"}
+    told = [text for _, _, text in first]
+    assert 'environment: SERVICE_PORT: must be from 1 to 65535, not "99999"' in told
+    assert any(text.startswith("Router.default: is missing") for text in told)
+    assert any(text.startswith(f"{project}: ") for text in told)
+    assert not [text for text in told if text.startswith(("is ", "must ", "unexpected "))]
+    line = json.loads(installed.run("verify", "--json", SERVICE_PORT="99999").stdout)["line"]
+    assert line == f"Error: {told[0]}"
 
 
 # -- which policy --------------------------------------------------------------------------------------------------------
@@ -436,14 +455,41 @@ def test_policy_came_later(installed: Ccr, port: int) -> None:
 
 
 def test_policy_of_the_start(installed: Ccr, port: int) -> None:
-    """A router that was started with `--policy` is held against that policy, unless another one is asked for."""
+    """A router that was started with `--policy` is right only if that policy is the one examined, and the hint says how."""
     change(installed, PORT=port)
     (installed.folder / "policy.json").unlink()
     installed.serve("--policy", "anthropic-only")
     done = installed.run("verify", "--running")
-    assert (done.returncode, done.stdout) == (0, OPEN), done.stderr
+    assert (done.returncode, done.stdout) == (42, "")
+    assert errors_of(done) == ["the running router works under the policy anthropic-only, and none is in force now"]
+    assert "`ccr verify --policy anthropic-only --running`" in done.stderr
     assert installed.run("verify", "--running", "--policy", "anthropic-only").stdout == OK
     assert installed.run("verify", "--running", "--policy", "open").returncode == 42
+
+
+def test_weaker_policy_of_the_start(serving: Ccr) -> None:
+    """A router restarted under `open` is not what the policy in force promises: no line, and what ends it."""
+    assert serving.run("restart", "--policy", "open").returncode == 0
+    done = serving.run("verify", "--running")
+    assert (done.returncode, done.stdout) == (42, "")
+    policy = serving.folder / "policy.json"
+    assert errors_of(done) == [
+        f"the running router works under open, by its --policy; examined was anthropic-only, by {policy}"
+    ]
+    assert "  hint: `ccr verify --policy open --running` examines under that; to end it: ccr stop" in done.stderr
+    assert serving.run("verify", "--running", "--policy", "open").stdout == "Router config OK.\n"
+
+
+def test_policy_file_of_the_start_changed(installed: Ccr, tmp_path: Path, port: int) -> None:
+    """The file that `--policy` named has changed since: stale, and a restart helps."""
+    change(installed, PORT=port)
+    policy = tmp_path / "own.json"
+    policy.write_text('{"name": "own", "providers": {"allowed": ["anthropic"]}}')
+    installed.serve("--policy", str(policy))
+    policy.write_text('{"name": "own", "providers": {"allowed": ["anthropic"], "banned": ["iflow"]}}')
+    done = installed.run("verify", "--running", "--policy", str(policy))
+    assert [line.partition(" (")[0] for line in errors_of(done)] == ["the running router is stale: it works under own"]
+    assert "  hint: ccr restart\n" in done.stderr
 
 
 def test_open_to_the_network(installed: Ccr, port: int) -> None:
@@ -466,6 +512,40 @@ def test_another_key(serving: Ccr) -> None:
     done = serving.run("verify", "--running", CCR_APIKEY="another-battery-than-before")
     assert (done.returncode, done.stdout) == (42, "")
     assert errors_of(done) == ["the running router refuses the key of the config (401)"]
+
+
+def test_key_that_cannot_be_read(serving: Ccr) -> None:
+    """Where the key's variable is unset, or the config is broken, none is sent: nobody claims that it was refused."""
+    unread = "the running router wants a key, and the config has none that can be read: it cannot be compared"
+    unset = serving.run("verify", "--running", CCR_APIKEY="")
+    assert errors_of(unset)[-1] == unread
+    (serving.folder / "config.json").write_text("{ broken")
+    broken = serving.run("verify", "--running", SERVICE_PORT=str(json.loads(GUIDE).get("PORT", 3456)))
+    assert broken.returncode == 3
+    assert errors_of(broken)[-1] == unread
+    assert "refuses the key" not in unset.stderr + broken.stderr
+
+
+def test_key_of_a_broken_config(serving: Ccr, port: int) -> None:
+    """What is wrong elsewhere in the config does not keep its key and port from being used: the process is compared."""
+    path = change(serving, PORT=port, Providers=provider(protocol="nonsense"))
+    done = serving.run("verify", "--running")
+    assert done.returncode not in (0, 42)
+    assert errors_of(done)[-1] == f"the running router is stale: {path} has changed since it read it"
+
+
+@pytest.mark.parametrize(("named", "is_error"), [("anthropic-only", True), ("open", False)])
+def test_addresses_that_nobody_tells(serving: Ccr, port: int, monkeypatch, named: str, *, is_error: bool) -> None:
+    """Where the system does not tell the addresses, `loopbackOnly` is not met; without that rule it is a warning."""
+    for name, value in serving.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("ccrouter.service.port.listening_addresses", lambda _port: [])
+    answer = ask(serving.folder / "config.json", "", read_policy(named, {}))
+    text = f"the system does not tell on which addresses port {port} is open"
+    assert [(found.code, found.rule) for found in answer.errors if found.message == text] == (
+        [(42, "loopbackOnly")] if is_error else []
+    )
+    assert any(found.message == text for found in answer.warnings) is not is_error
 
 
 def test_another_config(serving: Ccr, tmp_path: Path, port: int) -> None:

@@ -328,6 +328,29 @@ def test_a_pinned_policy_cannot_be_named_away(tmp_path):
         load_policy("open", {"HOME": str(tmp_path)})
 
 
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_variable_that_names_nothing(value, tmp_path):
+    """A CCR_POLICY that is set and empty (a variable of a unit file that was never filled in) is an error, and no way to
+    have no policy; neither is it a way around the user's own.
+    """
+    environ = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "CCR_POLICY": value}
+    for named in (None, "open"):
+        with pytest.raises(ConfigError, match="environment: CCR_POLICY: is set, and empty"):
+            load_policy(named, environ)
+    write(tmp_path / ".claude-code-router" / "policy.json", {"name": "own"})
+    with pytest.raises(ConfigError, match="is set, and empty"):
+        load_policy(None, environ)
+
+
+@pytest.mark.parametrize("content", ["", " \n", "[]", "null"])
+def test_the_advice_for_an_empty_policy(content, tmp_path):
+    """What is no policy yet is to become one: no advice to delete it, or to write a configuration there."""
+    with pytest.raises(ConfigError) as caught:
+        read_policy(str(write(tmp_path / "policy.json", content)), {})
+    (problem,) = caught.value.problems
+    assert problem.hint == 'write { "name": "my-policy", "extends": "anthropic-only" }, or copy a preset'
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "x", "unknown": 1}'])
 def test_a_broken_policy_is_not_no_policy(content, tmp_path):
     """Whoever has a policy that cannot be used has an error, and not the freedom of having none."""

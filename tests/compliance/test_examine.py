@@ -99,15 +99,23 @@ def test_modes_are_warnings_without_a_rule(desk):
         assert (len(verdict.errors), len(verdict.warnings)) == (errors, warnings)
         (finding,) = (*verdict.errors, *verdict.warnings)
         assert finding.message == f"{desk.path} is open to others (mode 0644)"
-        assert (finding.code, finding.rule) == (37, "privateFiles")
+        assert (finding.code, finding.rule) == (37, "privateFiles" if errors else "")
+        rule = " (rule privateFiles)" if errors else ""
+        told = f"{desk.path}: is open to others (mode 0644){rule}\n  hint: chmod 600 {desk.path}"
+        assert str(finding.problem) == told  # the place once, and no rule that is not in force
 
 
 def test_a_link_is_refused(desk):
-    """A configuration that is only linked to is refused."""
+    """A configuration that is only linked to is refused where files must be private, and nobody's business elsewhere."""
     desk.write(GUIDE)
     link = desk.folder / "link.json"
     link.symlink_to(desk.path)
-    assert messages(examine(link, desk.environ({}), ANTHROPIC_ONLY)) == [f"{link} is a symbolic link"]
+    verdict = examine(link, desk.environ({}), ANTHROPIC_ONLY)
+    assert messages(verdict) == [f"{link} is a symbolic link"]
+    assert str(verdict.errors[0].problem).startswith(f"{link}: is a symbolic link (rule privateFiles)")
+    for policy in (NO_POLICY, OPEN):
+        verdict = examine(link, desk.environ({}), policy)
+        assert (verdict.errors, verdict.warnings) == ((), ())
 
 
 # -- routers beside the main one ---------------------------------------------------------------------------------------

@@ -130,8 +130,43 @@ def test_names_with_signs_that_git_knows(tmp_path):
 
 
 def test_without_git(private, tmp_path, monkeypatch):
-    """Where there is no git, it keeps nothing."""
+    """In a work tree without a git to ask nothing is known: a fault where files must be private, elsewhere none."""
     (tmp_path / ".git").mkdir()
     monkeypatch.setenv("PATH", "")
     assert work_tree_of(private) == tmp_path
     assert not tracked_by_git(private)
+    assert told(private) == ["may be tracked by git: there is no git to ask"]
+    assert list(private_faults(private, is_strict=False)) == []
+
+
+@NEEDS_GIT
+def test_a_git_that_fails(private, tmp_path):
+    """A repository that git cannot read tells nothing of the file, even if an outer one could be read: a fault, with what
+    to do.
+    """
+    git(tmp_path, "init")
+    (private.parent / ".git").mkdir()
+    (fault,) = private_faults(private)
+    assert fault.message.startswith("may be tracked by git: git fails: fatal: not a git repository")
+    assert f"`git -C {private.parent} status`" in fault.hint
+    assert list(private_faults(private, is_strict=False)) == []
+    assert not tracked_by_git(private)
+
+
+@NEEDS_GIT
+@pytest.mark.skipif(not files.HAS_MODES, reason="a program of one line, for a shell")
+def test_a_git_that_cannot_be_run(private, tmp_path, monkeypatch):
+    """So does a git that is there and no program, or that never answers."""
+    (tmp_path / ".git").mkdir()
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_bytes(b"\x7fELF")
+    fake.chmod(0o700)
+    monkeypatch.setenv("PATH", str(fake.parent))
+    assert told(private) == ["may be tracked by git: git cannot be run: Exec format error"]
+
+    def hang(*_words, timeout, **_more):
+        raise subprocess.TimeoutExpired("git", timeout)
+
+    monkeypatch.setattr(files.subprocess, "run", hang)
+    assert told(private) == ["may be tracked by git: git did not answer within 10 seconds"]

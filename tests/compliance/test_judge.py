@@ -221,11 +221,49 @@ def test_listeners(host, key, rule):
     assert rule_of(judge(ANTHROPIC_ONLY, claim)) == rule
 
 
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("<a_local_secret>", "it is what an instruction writes in place of a key"),
+        ("<your_key>-and-more", "it is what an instruction writes in place of a key"),
+        ("0123456789abcdef", "it counts"),
+        ("fedcba9876543210", "it counts"),
+        ("aabbccddeeffgghh", "it counts"),
+        ("1234567890123456", "it counts"),
+        ("passwordpassword", "it repeats a word"),
+        ("PassWordpasswordpass", "it repeats a word"),
+        ("abcabcabcabcabcabc", "it repeats few characters"),
+    ],
+)
+def test_keys_that_are_guessed(key, why):
+    """A key that is long enough and yet the first that anybody tries is refused."""
+    found = judge(ANTHROPIC_ONLY, Listener("127.0.0.1", Secret(key)))
+    assert found is not None
+    assert (found.rule, found.message) == ("clientKey", f"APIKEY is too weak: {why}")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "your-local-router-secret",
+        "4f1d9b0c7a3e2586",
+        "9305718264039175",
+        "correct horse battery staple",
+        "ccr-0123456789-of-me",
+        "a<b>c!d?e>f<g-h_i",
+    ],
+)
+def test_keys_that_are_not(key):
+    """The guide's own, a random one of digits alone, and a few words all pass: nobody is asked for more than they need."""
+    assert judge(ANTHROPIC_ONLY, Listener("127.0.0.1", Secret(key))) is None
+
+
 def test_a_key_is_in_no_message():
     """What is said of a weak key does not repeat it."""
-    found = judge(ANTHROPIC_ONLY, Listener("127.0.0.1", Secret("hunter2")))
-    assert found is not None
-    assert "hunter2" not in found.explanation
+    for key in ("hunter2", "<hunter two my secret>", "hunter2hunter2hunter2"):
+        found = judge(ANTHROPIC_ONLY, Listener("127.0.0.1", Secret(key)))
+        assert found is not None
+        assert "hunter" not in found.explanation
 
 
 def test_extensions_and_key_sources():

@@ -104,7 +104,7 @@ REFUSED = {
         20,
     ),
     "openrouter in the twin": (change("providers", to=[OPENROUTER]), "BANNED provider: openrouter", 20),
-    "the other guide's shape": (SEED_1, "BANNED provider: openrouter", 13),
+    "the other guide's shape": (SEED_1, "BANNED provider: openrouter", 11),
     "second provider of the same name": (
         changed(lambda tree: tree["Providers"].append(OTHER)),
         'two providers are called "anthropic": Providers[0] and Providers[1]',
@@ -331,7 +331,18 @@ def test_the_server_of_the_other_shape_is_looked_at(desk):
         "providers": {"anthropic": provider},
         "routers": {"default": {"routes": {"anthropic,claude-3.7-sonnet": {"default": True}}}},
     }
-    assert messages(desk.examine(tree)) == ["HOST must be 127.0.0.1 (localhost only)"]
+    assert messages(desk.examine(tree)) == ["Providers must be an array", "HOST must be 127.0.0.1 (localhost only)"]
+
+
+def test_the_other_shape_is_named_first_where_it_is_refused(desk):
+    """A map of providers that breaks a rule is "no array" before all else, as the classic verification has it; one
+    whose only fault is a variable without a value is told of that alone.
+    """
+    (first, *_) = desk.examine(SEED_1).errors
+    assert (first.message, first.code, first.path) == ("Providers must be an array", 11, "providers")
+    provider = {key: value for key, value in GUIDE["Providers"][0].items() if key != "name"}
+    tree = {key: value for key, value in GUIDE.items() if key != "Providers"} | {"providers": {"anthropic": provider}}
+    assert [finding.path for finding in desk.examine(tree, CCR_APIKEY=None).errors] == ["APIKEY"]
 
 
 @pytest.mark.parametrize(
@@ -362,6 +373,10 @@ def test_an_unset_variable(desk, variable, message, code):
         ({"PYTHONHTTPSVERIFY": "0"}, "PYTHONHTTPSVERIFY=0 switches the checking of certificates off"),
         ({"CCR_APIKEY": "short"}, "APIKEY is too weak: 5 characters"),
         ({"CCR_APIKEY": "abababababababababab"}, "APIKEY is too weak: it repeats few characters"),
+        (
+            {"CCR_APIKEY": "<a_local_secret>"},
+            "APIKEY is too weak: it is what an instruction writes in place of a key",
+        ),
     ],
 )
 def test_the_environment_is_looked_at(desk, variables, message):
@@ -395,3 +410,13 @@ def test_an_environment_without_effect(desk, variables):
 def test_the_command_line_is_looked_at(desk, overrides, message):
     """What the command line puts in place of the file is judged like the file."""
     assert message in messages(desk.examine(GUIDE, overrides=overrides))
+
+
+def test_the_advice_is_for_where_the_fault_is(desk):
+    """A flag is to be left out, not to be written into the file; a file that is empty is not to become `{}`."""
+    (finding,) = desk.examine(GUIDE, overrides=Overrides(host="0.0.0.0")).errors
+    assert (finding.path, finding.hint) == ("--host", "leave it out: the file says where")
+    (finding,) = desk.examine(changed(lambda tree: tree.update(HOST="0.0.0.0"))).errors
+    assert finding.hint == 'write "HOST": "127.0.0.1"'
+    (finding,) = desk.examine(" ").errors
+    assert finding.hint == "delete the file, and `ccr install` writes one that the policy knows"

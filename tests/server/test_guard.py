@@ -17,60 +17,73 @@ from tests.upstream import Upstream, anthropic_wire, json_reply
 LAUNCH = "ccr-launch-0123456789abcdef"
 ELSEWHERE = "192.0.2.7"
 #: A path for each route of the table.
-PATHS = {row: row.path.replace("{id:path}", "p,m1").replace("{id}", "p") for row in ROUTES}
+PATHS = {
+    row: row.path.replace("{id:path}", "p,m1").replace("{id}", "p").replace("{name}", "style.css") for row in ROUTES
+}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 REFUSED = {401, 403, 415}
 
 OPEN, CLIENT, MANAGEMENT = Access.OPEN, Access.CLIENT, Access.MANAGEMENT
+LOCAL, PAGE = Access.LOCAL, Access.PAGE
+FORM = "application/x-www-form-urlencoded"
 WITH_KEY = {"x-api-key": KEY}
+#: Refusals of whoever is not at this machine, and of whoever is and shows no key.
+NOT_HERE = {LOCAL: 403, PAGE: 403, MANAGEMENT: 403}
+NO_KEY = {CLIENT: 401, PAGE: 303, MANAGEMENT: 401}
+EVERYWHERE = {OPEN: 403, CLIENT: 403, **NOT_HERE}
 #: A way to ask → headers, peer, and the status of the refusal for those accesses that it does not get.
 WAYS_WITH_KEY = {
-    "no key": ({}, "127.0.0.1", {CLIENT: 401, MANAGEMENT: 401}),
-    "no key, elsewhere": ({}, ELSEWHERE, {CLIENT: 401, MANAGEMENT: 401}),
-    "wrong key": ({"x-api-key": "wrong"}, "127.0.0.1", {CLIENT: 401, MANAGEMENT: 401}),
-    "empty keys": ({"x-api-key": "", "authorization": "Bearer "}, "127.0.0.1", {CLIENT: 401, MANAGEMENT: 401}),
+    "no key": ({}, "127.0.0.1", NO_KEY),
+    "no key, elsewhere": ({}, ELSEWHERE, {**NO_KEY, LOCAL: 403, PAGE: 403}),
+    "wrong key": ({"x-api-key": "wrong"}, "127.0.0.1", NO_KEY),
+    "empty keys": ({"x-api-key": "", "authorization": "Bearer "}, "127.0.0.1", NO_KEY),
     "key": (WITH_KEY, "127.0.0.1", {}),
     "key, ::1": ({**WITH_KEY, "host": "[::1]:3456"}, "::1", {}),
     "key, mapped": ({**WITH_KEY, "host": "localhost"}, "::ffff:127.0.0.1", {}),
     "key as Bearer": ({"authorization": f"Bearer {KEY}"}, "127.0.0.1", {}),
-    "key, foreign Host": ({**WITH_KEY, "host": "evil.example"}, "127.0.0.1", {MANAGEMENT: 403}),
-    "key, no Host": ({**WITH_KEY, "host": ""}, "127.0.0.1", {MANAGEMENT: 403}),
+    "key, foreign Host": ({**WITH_KEY, "host": "evil.example"}, "127.0.0.1", NOT_HERE),
+    "key, no Host": ({**WITH_KEY, "host": ""}, "127.0.0.1", NOT_HERE),
     "key, foreign Origin": (
         {**WITH_KEY, "origin": "https://evil.example"},
         "127.0.0.1",
-        {OPEN: 403, CLIENT: 403, MANAGEMENT: 403},
+        EVERYWHERE,
     ),
-    "key, Origin null": ({**WITH_KEY, "origin": "null"}, "127.0.0.1", {OPEN: 403, CLIENT: 403, MANAGEMENT: 403}),
-    "key, own Origin": ({**WITH_KEY, "origin": "http://localhost:3456"}, "127.0.0.1", {}),
-    "key, elsewhere": (WITH_KEY, ELSEWHERE, {MANAGEMENT: 403}),
-    "key, no peer": (WITH_KEY, None, {MANAGEMENT: 403}),
-    "key, forged local": ({**WITH_KEY, "x-forwarded-for": "127.0.0.1"}, ELSEWHERE, {MANAGEMENT: 403}),
+    "key, Origin null": ({**WITH_KEY, "origin": "null"}, "127.0.0.1", EVERYWHERE),
+    "key, own Origin": ({**WITH_KEY, "origin": "http://127.0.0.1:3456"}, "127.0.0.1", {}),
+    "key, another Origin here": (
+        {**WITH_KEY, "origin": "http://localhost:3456"},
+        "127.0.0.1",
+        {LOCAL: 403, PAGE: 403},
+    ),
+    "key, elsewhere": (WITH_KEY, ELSEWHERE, NOT_HERE),
+    "key, no peer": (WITH_KEY, None, NOT_HERE),
+    "key, forged local": ({**WITH_KEY, "x-forwarded-for": "127.0.0.1"}, ELSEWHERE, NOT_HERE),
     **{
-        f"key, {name}": ({**WITH_KEY, name: "127.0.0.1"}, "127.0.0.1", {MANAGEMENT: 403})
+        f"key, {name}": ({**WITH_KEY, name: "127.0.0.1"}, "127.0.0.1", NOT_HERE)
         for name in (*sorted(FORWARDING_HEADERS), "x-forwarded-for", "x-forwarded-host", "X-Forwarded-Anything")
     },
-    "launch key": ({"x-api-key": LAUNCH}, "127.0.0.1", {MANAGEMENT: 401}),
-    "launch key as Bearer": ({"authorization": f"Bearer {LAUNCH}"}, "127.0.0.1", {MANAGEMENT: 401}),
-    "launch key, elsewhere": ({"x-api-key": LAUNCH}, ELSEWHERE, {CLIENT: 401, MANAGEMENT: 401}),
+    "launch key": ({"x-api-key": LAUNCH}, "127.0.0.1", {PAGE: 303, MANAGEMENT: 401}),
+    "launch key as Bearer": ({"authorization": f"Bearer {LAUNCH}"}, "127.0.0.1", {PAGE: 303, MANAGEMENT: 401}),
+    "launch key, elsewhere": ({"x-api-key": LAUNCH}, ELSEWHERE, {**NO_KEY, LOCAL: 403, PAGE: 403}),
     "launch key, forwarded": (
         {"x-api-key": LAUNCH, "x-forwarded-for": "127.0.0.1"},
         "127.0.0.1",
-        {CLIENT: 401, MANAGEMENT: 401},
+        {**NO_KEY, LOCAL: 403, PAGE: 403},
     ),
     "launch key, foreign Host": (
         {"x-api-key": LAUNCH, "host": "evil.example"},
         "127.0.0.1",
-        {CLIENT: 401, MANAGEMENT: 401},
+        {**NO_KEY, LOCAL: 403, PAGE: 403},
     ),
 }
 WAYS_WITHOUT_KEY = {
     "local": ({}, "127.0.0.1", {}),
     "any key": ({"x-api-key": "whatever"}, "127.0.0.1", {}),
-    "foreign Host": ({"host": "evil.example"}, "127.0.0.1", {CLIENT: 403, MANAGEMENT: 403}),
-    "foreign Origin": ({"origin": "http://evil.example"}, "127.0.0.1", {OPEN: 403, CLIENT: 403, MANAGEMENT: 403}),
-    "allowed Host": ({"host": "router.example"}, "127.0.0.1", {MANAGEMENT: 403}),
-    "forwarded": ({"x-forwarded-for": "127.0.0.1"}, "127.0.0.1", {MANAGEMENT: 403}),
-    "elsewhere": ({}, ELSEWHERE, {MANAGEMENT: 403}),
+    "foreign Host": ({"host": "evil.example"}, "127.0.0.1", {CLIENT: 403, **NOT_HERE}),
+    "foreign Origin": ({"origin": "http://evil.example"}, "127.0.0.1", EVERYWHERE),
+    "allowed Host": ({"host": "router.example"}, "127.0.0.1", NOT_HERE),
+    "forwarded": ({"x-forwarded-for": "127.0.0.1"}, "127.0.0.1", NOT_HERE),
+    "elsewhere": ({}, ELSEWHERE, NOT_HERE),
 }
 
 
@@ -78,16 +91,23 @@ def _admits(key):
     return key == LAUNCH
 
 
+def _is_refused(row, answer):
+    """The status of a refusal, None if the row's own endpoint answered. A page refuses by leading to the form."""
+    if row.access is PAGE and answer.headers.get("location") == "/ui/sign-in" and "set-cookie" not in answer.headers:
+        return 303
+    return answer.status if answer.status in REFUSED else None
+
+
 async def _walk(router, ways):
     wrong = []
     for row, path in PATHS.items():
+        is_page = row.access in {LOCAL, PAGE}
+        kind, body = (FORM, f"key={KEY}".encode()) if is_page else ("application/json", b"{}")
         for method in row.methods:
             for name, (headers, peer, refusals) in ways.items():
-                sent = {"content-type": "application/json", **headers}
-                answer = await call(router.app, method, path, sent, b"{}", peer=peer)
-                expected = refusals.get(row.access)
-                is_right = answer.status == expected if expected else answer.status not in REFUSED
-                if not is_right:
+                answer = await call(router.app, method, path, {"content-type": kind, **headers}, body, peer=peer)
+                found, expected = _is_refused(row, answer), refusals.get(row.access)
+                if found != expected:
                     wrong.append((method, path, name, answer.status, expected))
     return wrong
 
@@ -108,9 +128,19 @@ async def test_every_route_by_every_way_without_a_key(tmp_path, upstream: Upstre
 
 
 async def test_what_is_in_no_row_needs_the_key(tmp_path, upstream: Upstream):
-    """Unknown paths, and known ones with other methods, need the key, those of management also the machine; with it
-    they are a 404 or a 405 that says which methods there are."""
-    unknown = ["/nowhere", "/api", "/api/logs", "/api/update/perform", "/ui/", "/healthz", "/v1", "/providers/p/x"]
+    """Unknown paths, and known ones with other methods, need the key, those of management and pages also the machine; with
+    it they are a 404 or a 405 that says which methods there are."""
+    unknown = [
+        "/nowhere",
+        "/api",
+        "/api/logs",
+        "/api/update/perform",
+        "/ui/x",
+        "/ui/static/",
+        "/healthz",
+        "/v1",
+        "/providers/p/x",
+    ]
     async with running(settings(upstream, APIKEY=KEY), tmp_path) as router:
         for method in METHODS:
             for path in unknown:
@@ -121,19 +151,27 @@ async def test_what_is_in_no_row_needs_the_key(tmp_path, upstream: Upstream):
                 methods = [name for other in rows for name in other.methods]
                 if method in methods:
                     continue
-                sent = {"content-type": "application/json"}
-                assert (await call(router.app, method, path, sent)).status == 401, (method, path)
+                is_page = any(other.access is PAGE for other in rows)
+                sent = {"content-type": FORM if is_page else "application/json"}
+                assert (await call(router.app, method, path, sent)).status == (303 if is_page else 401), (method, path)
                 answer = await call(router.app, method, path, {**sent, **WITH_KEY})
                 assert answer.status == 405, (method, path)
                 assert answer.headers["allow"] == ", ".join(methods)
-                if row.access is MANAGEMENT:
+                if row.access in {MANAGEMENT, PAGE}:
                     answer = await call(router.app, method, path, {**sent, **WITH_KEY}, peer=ELSEWHERE)
                     assert answer.status == 403, (method, path)
 
 
 def test_only_health_is_open():
-    """The table opens one path, for reading; everything that tells of or changes the setup is management."""
+    """The table opens one path, for reading; everything that tells of or changes the setup is management, or a page. To
+    whoever is at this machine are open the form, the way to it, and files that are the same everywhere.
+    """
     assert [(row.path, row.methods) for row in ROUTES if row.access is OPEN] == [("/health", ("GET", "HEAD"))]
+    local = {row.path for row in ROUTES if row.access is LOCAL}
+    assert local == {"/ui", "/ui/sign-in", "/ui/static/{name}"}
+    assert {row.path for row in ROUTES if row.path.startswith("/ui")} - local == {
+        row.path for row in ROUTES if row.access is PAGE
+    }
     for row in ROUTES:
         is_setup = row.path.startswith(("/providers", "/api/")) and row.path not in {
             "/api/hello",
@@ -237,6 +275,7 @@ def test_lookup_is_by_the_served_path():
     assert find("/providers/a/toggle", "PATCH").params == {"id": "a"}
     assert find("/providers/a/b", "GET").row is None
     assert served_path("//v1//messages/") == "/v1/messages"
+    assert [served_path(path) for path in ("/ui/", "/ui//", "//ui/", "/ui")] == ["/ui/", "/ui", "/ui", "/ui"]
     assert served_path("/") == "/"
     assert served_path("//") == "/"
 

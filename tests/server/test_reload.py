@@ -31,7 +31,7 @@ class Files:
         self.path = tmp_path / "config.json"
         self.policy = NO_POLICY
 
-    def __call__(self) -> tuple[Config, Policy]:
+    def __call__(self, _in_force: Policy) -> tuple[Config, Policy]:
         return load(self.path, {}), self.policy
 
     def write(self, config) -> None:
@@ -142,7 +142,7 @@ async def test_a_defect_in_loading_changes_nothing(tmp_path, upstream: Upstream,
     """Even what nobody foresaw leaves the old configuration in force, and the next reload possible."""
     config = settings(upstream)
 
-    def reload():
+    def reload(_in_force):
         raise ZeroDivisionError("unforeseen")
 
     async with running(config, tmp_path, reload=reload) as router:
@@ -230,3 +230,22 @@ async def test_a_quiet_reload(tmp_path, upstream: Upstream, capsys):
         router.app.reload_soon()
         await router.app._reloading
     assert "the reload was refused" in capsys.readouterr().err
+
+
+async def test_a_reload_is_told_what_is_in_force(tmp_path, upstream: Upstream):
+    """Each reload is told the policy that is in force, which one that was read and then refused never was."""
+    told = []
+    config = settings(upstream)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    strict = Policy(name="s", source="s", digest="3" * 64, client_key_length=16)
+    answers = [FIRST, strict, FIRST]
+
+    def reload(in_force):
+        told.append(in_force)
+        return load(path, {}), answers.pop(0)
+
+    async with running(config, tmp_path, reload=reload) as router:
+        statuses = [(await restart(router)).status for _ in range(3)]
+    assert (statuses[0], statuses[1] >= 400, statuses[2]) == (200, True, 200)
+    assert told == [NO_POLICY, FIRST, FIRST]

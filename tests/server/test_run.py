@@ -35,7 +35,7 @@ from ccrouter.server.run import serve
 
 path = Path(sys.argv[1])
 
-def reload():
+def reload(_in_force):
     config = load(path, {})
     print("reload", flush=True)
     return config, NO_POLICY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -108,11 +109,7 @@ def soundness(document: Document) -> list[str]:
         if tag == "th" and "scope" not in attributes:
             wrong.append("a heading of a table without scope")
     levels = [int(tag[1]) for tag, _ in document.elements if re.fullmatch("h[1-6]", tag)]
-    if (
-        levels[:1] != [1]
-        or levels.count(1) != 1
-        or any(after > before + 1 for before, after in zip(levels, levels[1:]))
-    ):  # noqa: B905, RUF007 - the last has none after it
+    if levels[:1] != [1] or levels.count(1) != 1 or any(after > before + 1 for before, after in pairwise(levels)):
         wrong.append(f"headings {levels}")
     wrong += [f"{tag}: not once" for tag in ("main", "header", "title", "h1") if len(document.of(tag)) != 1]
     if {"name": "viewport", "content": "width=device-width, initial-scale=1"} not in document.of("meta"):
@@ -302,12 +299,14 @@ async def test_the_way_in(tmp_path, upstream):
 )  # fmt: skip
 async def test_only_listed_files_are_served(tmp_path, upstream, name):
     """No other name, however it is written, leads to a file."""
-    async with running(settings(upstream), tmp_path) as router:
-        async with router.client.get(f"{router.url}/ui/static/{name}") as answer:
-            body = await answer.read()
-            assert answer.status in {400, 403, 404} or (name == "style.css/" and answer.status == 200), body
-            assert b"import" not in body
-            assert b"root:" not in body
+    async with (
+        running(settings(upstream), tmp_path) as router,
+        router.client.get(f"{router.url}/ui/static/{name}") as answer,
+    ):
+        body = await answer.read()
+        assert answer.status in {400, 403, 404} or (name == "style.css/" and answer.status == 200), body
+        assert b"import" not in body
+        assert b"root:" not in body
 
 
 def test_every_file_is_listed_and_used():

@@ -78,6 +78,15 @@ class AuditTrail:
         """After the call `secrets`, and no others, are what texts are searched for."""
         self._cleaner = Cleaner(secrets)
 
+    def require(self) -> None:
+        """After the call the trail is required, until it is closed. May be called from any thread.
+
+        Raises AuditUnavailable, and leaves the trail as it was, if it is not being written at present.
+        """
+        if self._ledger is None:
+            raise AuditUnavailable(f"the audit log cannot be written ({self._why}), and the policy requires it")
+        self._is_required = True
+
     def record(self, kind: str, facts: Mapping[str, object]) -> None:
         """After the call a line of `kind` with `facts` is in the file, or AuditUnavailable is raised, or, where the
         trail is not required, the line counts as missed.

@@ -11,7 +11,7 @@ from ccrouter.cli.options import StartOptions, config_path, create_starter_confi
 from ccrouter.cli.terminal import warn
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.schema import DRY_RUN, Config
-from ccrouter.errors import ConfigError, Problem
+from ccrouter.errors import ConfigError, Problem, RouterError
 
 _RESTART = "`ccr restart` starts anew under what is there now"
 
@@ -35,7 +35,7 @@ def accept(options: StartOptions, *, create: bool = False) -> Accepted:
 
     policy = load_policy(options.policy, os.environ)  # first: nothing is made under a policy that cannot be read
     if create and options.config is None:
-        create_starter_config()
+        create_starter_config(options, policy)
     return _judged(config_path(options), options, policy)
 
 
@@ -64,28 +64,31 @@ def _with_advice(error: ConfigError, config: Config | None) -> ConfigError:
 
 
 def reloader(
-    options: StartOptions, started: Accepted, *, has_strict_audit: bool
-) -> Callable[[], tuple[Config, Policy]]:
-    """What a running router reads its configuration and policy with, by the options that it was started with.
+    options: StartOptions, started: Accepted, *, require_audit: Callable[[], None] | None
+) -> Callable[[Policy], tuple[Config, Policy]]:
+    """What a running router reads its configuration and policy with, by the options that it was started with, given the
+    policy that is in force.
 
-    The result raises ConfigError for what could not be started either; for a policy that is gone, or that is no longer
-    out of the user's reach and was: deleting a file must not end enforcement; and for a policy that demands an audit
-    log where the process keeps none that it could not do without (`has_strict_audit`).
+    The result raises ConfigError for what could not be started either; for a policy that is gone, that is no longer out
+    of the user's reach and was, or that is not as strict: a reload can only tighten; and for a policy that demands an
+    audit log which `require_audit` (None: the process keeps no log) cannot make one to depend on.
     """
-    in_force = started.policy
 
-    def read() -> tuple[Config, Policy]:
+    def read(in_force: Policy) -> tuple[Config, Policy]:
         from ccrouter.compliance.document import load_policy
 
-        nonlocal in_force
         policy = load_policy(options.policy, os.environ)
         _refuse_less(in_force, policy)
-        if policy.audit_required and not has_strict_audit:
-            raise _refusal(policy, "the policy demands an audit log, which this process was not started with")
+        if policy.audit_required and require_audit is None:
+            raise _refusal(policy, "the policy demands an audit log, and this process was started without one")
         accepted = _judged(started.config.path, options, policy)
         for problem in accepted.warnings:
             warn(str(problem))
-        in_force = policy
+        if policy.audit_required and require_audit is not None:
+            try:
+                require_audit()
+            except RouterError as error:
+                raise _refusal(policy, str(error)) from error
         return accepted.config, policy
 
     return read
@@ -96,6 +99,13 @@ def _refuse_less(before: Policy, now: Policy) -> None:
         raise _refusal(before, f"the policy {before.name} is in force, and its file is gone")
     if before.is_pinned and not now.is_pinned:
         raise _refusal(before, f"the policy {before.name} is pinned; what is there now, {now.source}, is not")
+    if not now.is_as_strict_as(before):
+        rules = ", ".join(now.looser_rules(before))
+        raise _refusal(
+            now,
+            f"the policy {now.name} is not as strict as {before.name}, which is in force ({rules}): a reload can only "
+            f"tighten",
+        )
 
 
 def _refusal(policy: Policy, message: str) -> ConfigError:

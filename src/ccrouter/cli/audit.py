@@ -19,9 +19,12 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _PORT = click.IntRange(1, 65535)
 
 
-@click.group()
-def command() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
     """The audit log: one line a decision, each sealed with the hash of the one before."""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
 
 
 @command.command()

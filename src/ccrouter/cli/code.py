@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.options import StartOptions, create_starter_config, follow, load_for_clients
+from ccrouter.cli.options import StartOptions, follow, listening_place, load_for_clients
 from ccrouter.cli.readiness import ensure_running
 from ccrouter.cli.terminal import fail, note
 
@@ -68,14 +69,16 @@ def command(words: tuple[str, ...]) -> int:
 
     All arguments, `--help` and `--` included, are claude's. Exit code: claude's, or 1 if it could not be started.
     """
+    from ccrouter.cli.start import require_policy
+    from ccrouter.compliance.document import load_policy
     from ccrouter.loopback import is_loopback
     from ccrouter.service.address import reachable_host
     from ccrouter.service.claude import ClaudeNotFound, find_claude
     from ccrouter.service.launches import minted
     from ccrouter.service.private import router_folder
 
-    create_starter_config()
-    config = load_for_clients(StartOptions())  # what the start itself lacks, the start tells
+    policy = load_policy(None, os.environ)
+    config = _config(router_folder())
     try:
         claude = find_claude(config.claude_path, os.environ)
     except ClaudeNotFound as error:
@@ -84,6 +87,7 @@ def command(words: tuple[str, ...]) -> int:
     if running is None:
         return 1
     config = follow(config, running)
+    require_policy(running, config, policy)
     if is_ours and is_loopback(reachable_host(running.host)):
         try:
             with minted(router_folder()) as key:
@@ -95,6 +99,28 @@ def command(words: tuple[str, ...]) -> int:
         fail("the running router wants the key of its --apikey, which is not kept on disk", "set APIKEY in the config")
         return 1
     return _run_claude(config, running, claude, words, key=None)
+
+
+def _config(folder: Path) -> Config:
+    """The configuration of the router that runs, else that of the one to be started, which is accepted first.
+
+    Raises ConfigError, in the words of a start.
+    """
+    from ccrouter.cli.acceptance import accept
+    from ccrouter.errors import ConfigError
+    from ccrouter.service.running import find_running
+
+    options = StartOptions()
+    running = find_running(folder, *listening_place(options))
+    if running is None:
+        return accept(options, create=True).config
+    if running.state is not None:
+        options = options.completed_from(running.state.options)
+    try:
+        return load_for_clients(options)
+    except ConfigError:
+        accept(options)
+        raise
 
 
 def _run_claude(

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.options import StartOptions, config_path, load_with_stand_ins
+from ccrouter.cli.options import StartOptions, config_path
 from ccrouter.cli.terminal import say
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.secret import Secret
 from ccrouter.service.diagnosis.finding import Finding, Level
 
 if TYPE_CHECKING:
+    from ccrouter.compliance.findings import Finding as Fault
     from ccrouter.compliance.findings import Verdict
     from ccrouter.compliance.policy import Policy
     from ccrouter.config.schema import Config
+    from ccrouter.service.diagnosis.legible import Legible
     from ccrouter.service.running import Running
 
 _MARKS: dict[Level, str] = {"ok": "ok", "info": "info", "warning": "WARNING", "problem": "PROBLEM"}
@@ -58,32 +60,31 @@ def command(online: bool, as_json: bool) -> int:  # noqa: FBT001 - click passes 
 class _Case:
     """What is looked at.
 
-    `config` is what could be understood of the file at `path`, the defaults if nothing (`is_readable`); `policy` that
-    of the next start, None if it cannot be read; `verdict` what the one says of the other.
+    `legible` is what could be understood of the file at `path`; `policy` that of the next start, None if it cannot be
+    read; `verdict` what the one says of the other.
     """
 
     path: Path | None
-    config: Config
-    is_readable: bool
+    legible: Legible
     policy: Policy | None
     verdict: Verdict
     running: Running | None
 
+    @property
+    def config(self) -> Config:
+        return self.legible.config
+
 
 def _examination(*, online: bool) -> Iterator[Finding]:
     """All findings, in the order in which they are shown, without any secret."""
-    from ccrouter.config.schema import Config
     from ccrouter.service.diagnosis.router import look_for_router
     from ccrouter.service.private import router_folder
 
-    first = _readable_config(StartOptions()) or Config()
-    running, about_router = look_for_router(router_folder(), first)
+    running, about_router = look_for_router(router_folder(), _legible(StartOptions()).config)
     options = StartOptions().completed_from(running.state.options if running and running.state else {})
     policy, about_policy = _policy(options)
-    verdict = _verdict(options, policy)
-    readable = verdict.config or _readable_config(options)
-    config = readable or first
-    case = _Case(config_path(options), config, readable is not None, policy, verdict, running)
+    legible = _legible(options)
+    case = _Case(config_path(options), legible, policy, _verdict(options, policy), running)
     for finding in (
         *_of_programs(case),
         *_of_config(case),
@@ -94,14 +95,13 @@ def _examination(*, online: bool) -> Iterator[Finding]:
         *_of_providers(case, online=online),
         *_of_surroundings(case),
     ):
-        yield finding.without((*config.secrets, *_secrets_of(config)))
+        yield finding.without((*legible.config.secrets, *legible.secrets, *_secrets_of(legible.config)))
 
 
-def _readable_config(options: StartOptions) -> Config | None:
-    try:
-        return load_with_stand_ins(options)
-    except ConfigError:  # the examination says what is wrong
-        return None
+def _legible(options: StartOptions) -> Legible:
+    from ccrouter.service.diagnosis.legible import read_legible
+
+    return read_legible(config_path(options), os.environ, options.overrides())
 
 
 def _secrets_of(config: Config) -> Iterator[Secret]:
@@ -123,7 +123,10 @@ def _policy(options: StartOptions) -> tuple[Policy | None, list[Finding]]:
     except ConfigError as error:
         return None, [Finding(_POLICY, "problem", _place(found), found.hint) for found in error.problems]
     if not policy.is_in_force:
-        return policy, [Finding(_POLICY, "info", "none: every provider and model is allowed", "ccr install")]
+        has_config = config_path(options) is not None
+        advice = "`ccr verify --policy anthropic-only` tells whether your config would keep to that one; docs/policy.md"
+        message = "none: every provider and model is allowed"
+        return policy, [Finding(_POLICY, "info", message, advice if has_config else "ccr install")]
     pinned = "; pinned: you cannot change it" if policy.is_pinned else ""
     return policy, [Finding(_POLICY, "ok", policy_words(policy_facts(policy)) + pinned)]
 
@@ -143,23 +146,32 @@ def _of_programs(case: _Case) -> Iterator[Finding]:
 
 def _of_config(case: _Case) -> Iterator[Finding]:
     """Where the values come from, and what is wrong with the file whatever the policy."""
-    from ccrouter.service.diagnosis.origins import TOPIC, look_at_origins
+    from ccrouter.service.diagnosis.origins import TOPIC, look_at_file, look_at_origins
 
     state = case.running.state if case.running else None
-    if case.is_readable:
-        options = dict(state.options) if state else {}
-        if state and state.has_key_option:
-            options["apikey"] = ""
+    options = dict(state.options) if state else {}
+    if state and state.has_key_option:
+        options["apikey"] = ""
+    if case.legible.is_readable:
         yield from look_at_origins(case.config, os.environ, options)
+    else:
+        yield look_at_file(case.config, os.environ, options)
     for found in case.verdict.errors:
         if found.rule:
             continue
         # The router in the background has the keys of the shell that started it.
-        is_elsewhere = case.running and case.is_readable and found.path.lower().startswith("providers")
-        yield Finding(TOPIC, "warning" if is_elsewhere else "problem", _place(found.problem, case.path), found.hint)
+        is_elsewhere = case.running and found.path.lower().startswith("providers")
+        level: Level = "warning" if is_elsewhere and case.legible.is_due_to_unset(found.problem) else "problem"
+        yield Finding(TOPIC, level, _place(found.problem, case.path), found.hint)
     for found in case.verdict.warnings:
-        if not found.hint.startswith("chmod "):  # said under Files, with the modes of all of them
+        if not _is_told_elsewhere(found, case):
             yield Finding(TOPIC, "warning", _place(found.problem, case.path), found.hint)
+
+
+def _is_told_elsewhere(found: Fault, case: _Case) -> bool:
+    """Modes are under Files, with those of all files; providers that are left out under Providers."""
+    left_out = (f'provider "{name}" is left out' for name in case.config.unavailable)
+    return found.hint.startswith("chmod ") or found.message.startswith(tuple(left_out))
 
 
 def _of_verdict(case: _Case) -> Iterator[Finding]:
@@ -186,13 +198,14 @@ def _of_running(case: _Case) -> Iterator[Finding]:
 def _of_providers(case: _Case, *, online: bool) -> Iterator[Finding]:
     from ccrouter.service.diagnosis.providers import TOPIC, ask_providers, look_at_providers
 
-    if not case.is_readable:
+    if not case.legible.is_readable:
+        yield Finding(TOPIC, "info", "none is known: the config cannot be read")
         return
     yield from look_at_providers(case.config, os.environ)
     if online and case.policy is None:
         yield Finding(TOPIC, "info", "none was asked: the policy cannot be read")
     elif online and case.policy is not None:
-        yield from ask_providers(case.config, case.policy, os.environ)
+        yield from ask_providers(case.config, case.policy, os.environ, incomplete=case.legible.incomplete)
 
 
 def _of_surroundings(case: _Case) -> Iterator[Finding]:
@@ -206,8 +219,8 @@ def _of_surroundings(case: _Case) -> Iterator[Finding]:
     yield from look_at_network(os.environ)
     codespace = codespace_lines(case.config, os.environ)
     if codespace:
-        yield Finding(NETWORK, "info", "this is a GitHub Codespace. " + " ".join(line.strip() for line in codespace))
-    yield from look_at_files(case.config, router_folder(), case.policy.source if case.policy else "")
+        yield Finding(NETWORK, "info", "\n".join(["this is a GitHub Codespace", *codespace]))
+    yield from look_at_files(case.config, router_folder(), case.policy)
 
 
 def _place(problem: Problem, known: Path | None = None) -> str:
@@ -232,9 +245,16 @@ def _show(findings: list[Finding]) -> None:
 
 
 def _wrapped(text: str, width: int, first: str) -> str:
-    """Paths and URLs are not broken: they are to be copied."""
+    """Paths, URLs and lines that are set in are not broken: they are to be copied."""
+    line, *more = text.splitlines() or [""]
+    margin = " " * _MARGIN
+    kept = [margin + other if other.startswith(" ") else _filled(other, width, margin) for other in more]
+    return "\n".join([_filled(line, width, first), *kept])
+
+
+def _filled(line: str, width: int, first: str) -> str:
     return textwrap.fill(
-        text,
+        line,
         width,
         initial_indent=first,
         subsequent_indent=" " * _MARGIN,

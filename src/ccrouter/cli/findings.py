@@ -24,6 +24,8 @@ _ORDER: tuple[range, ...] = (
     range(14, 24),  # each provider, with its models
     range(30, 34),  # each route
 )
+#: Messages of the reader of configurations, which are told behind a place. Those of the policy begin with a capital.
+_HAS_NO_SUBJECT = re.compile(r'(?!provider "|environment variables? |no |there )[a-z]')
 _ROUTES = ("default", "background", "think", "longContext")
 
 
@@ -53,12 +55,27 @@ def _element(path: str) -> int:
 
 def tell_error(finding: Finding, config: str) -> None:
     """The finding as an error on stderr; a file other than `config` is named."""
-    _tell("Error", finding.message, _place(finding.file, finding.path, finding.message, config), finding.hint)
+    _tell("Error", *_sentence(finding, config), finding.hint)
 
 
 def tell_warning(finding: Finding, config: str) -> None:
     """The finding as a warning on stderr."""
-    _tell("Warning", finding.message, _place(finding.file, finding.path, finding.message, config), finding.hint)
+    _tell("Warning", *_sentence(finding, config), finding.hint)
+
+
+def headline(finding: Finding, config: str) -> str:
+    """The first line of the finding: it says by itself what is wrong with what."""
+    return _sentence(finding, config)[0]
+
+
+def _sentence(finding: Finding, config: str) -> tuple[str, str]:
+    """The message, its place before it where it has no subject of its own (`must be ...`), and what is left of the
+    place to tell.
+    """
+    place = _place(finding.file, finding.path, finding.message, config)
+    if place and _HAS_NO_SUBJECT.match(finding.message):
+        return f"{place}: {finding.message}", ""
+    return finding.message, place
 
 
 def tell_problem(problem: Problem) -> None:

@@ -14,6 +14,7 @@ import click
 from ccrouter.cli.terminal import note
 
 if TYPE_CHECKING:
+    from ccrouter.compliance.policy import Policy
     from ccrouter.config.load import Overrides
     from ccrouter.config.schema import Config
     from ccrouter.service.running import Running
@@ -105,13 +106,11 @@ def start_options(callback: _Callback) -> _Callback:
     return callback
 
 
-def load_config(options: StartOptions, *, create: bool = False) -> Config:
-    """The configuration that `options` lead to. Without a config file: the starter, written if `create`, else defaults.
+def load_config(options: StartOptions) -> Config:
+    """The configuration that `options` lead to; the defaults without a config file.
 
     Raises ConfigError with everything that is wrong.
     """
-    if create and options.config is None:
-        create_starter_config()
     return _load(config_path(options), os.environ, options)
 
 
@@ -123,13 +122,34 @@ def config_path(options: StartOptions) -> Path | None:
     return None if options.config is None and not path.exists() else path
 
 
-def create_starter_config() -> None:
-    """After the call there is a config file; if it was made here, that was said."""
+def create_starter_config(options: StartOptions | None = None, policy: Policy | None = None) -> None:
+    """After the call there is a config file; if it was made here, that was said.
+
+    Raises ConfigError, and makes none, where `policy` (without it, the one in force) does not allow the starter.
+    """
+    from ccrouter.compliance.document import load_policy
     from ccrouter.config.load import create_starter, find_config
 
     path = find_config(None, os.environ)
+    if path.exists():
+        return
+    options = options or StartOptions()
+    _judge_starter(path, options, policy or load_policy(options.policy, os.environ))
     if create_starter(path):
         note(f"Created a starter config at {path}: put a provider and its key there.")
+
+
+def _judge_starter(path: Path, options: StartOptions, policy: Policy) -> None:
+    from ccrouter.compliance.examine import examine
+    from ccrouter.config.starter import TEMPLATE
+    from ccrouter.errors import ConfigError, Problem
+
+    if not policy.is_in_force:
+        return
+    verdict = examine(path, os.environ, policy, options.overrides(), text=TEMPLATE.read_text(encoding="utf-8"))
+    if any(finding.file == str(path) for finding in verdict.errors):
+        message = f"there is no config, and the policy {policy.name} does not allow the starter that a start writes"
+        raise ConfigError([Problem(str(path), "", message, "write one, or let `ccr install` do it")])
 
 
 def load_for_clients(options: StartOptions) -> Config:
@@ -166,6 +186,18 @@ def load_with_stand_ins(options: StartOptions) -> Config:
     named = {one or other for one, other in _VARIABLE.findall(text)}
     stand_ins = {name: "http://127.0.0.1/unset" for name in named if not os.environ.get(name)}
     return _load(path, {**os.environ, **stand_ins}, options)
+
+
+def listening_place(options: StartOptions) -> tuple[str, int]:
+    """Host and port that `options` lead to, as far as their config can be read; else those of the defaults."""
+    from ccrouter.config.schema import Config
+    from ccrouter.errors import ConfigError
+
+    try:
+        config = load_with_stand_ins(options)
+    except ConfigError:  # whoever needs more than the place reads it again, and says what is wrong
+        config = Config()
+    return options.host or config.host, options.port or config.port
 
 
 def follow(config: Config, running: Running | None) -> Config:

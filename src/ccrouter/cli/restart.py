@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ccrouter.cli.acceptance import accept
-from ccrouter.cli.options import StartOptions, load_config, start_options
+from ccrouter.cli.options import StartOptions, listening_place, start_options
 from ccrouter.cli.terminal import fail, say, warn
 
 
@@ -25,8 +25,7 @@ def command(**given: Any) -> int:
 
     options = StartOptions(**given)
     folder = router_folder()
-    config = load_config(options, create=True)  # first of all: a config that cannot start must not stop what runs
-    running = find_running(folder, config.host, config.port)
+    running = find_running(folder, *listening_place(options))
     state = running.state if running else None
     if running is not None and state is None:
         fail(
@@ -39,7 +38,7 @@ def command(**given: Any) -> int:
             fail("the running router was started with --apikey, which is not kept on disk", "ccr restart --apikey KEY")
             return 1
         options = options.completed_from(state.options)
-    accepted = accept(options)  # nor may one that the policy refuses
+    accepted = accept(options, create=True)  # before anything stops: what cannot start, or is not allowed, ends nothing
     config = accepted.config
     for problem in accepted.warnings:
         warn(str(problem))

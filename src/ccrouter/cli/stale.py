@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ccrouter.cli.options import StartOptions, follow, load_for_clients
+from ccrouter.cli.options import StartOptions, config_path
 from ccrouter.compliance.findings import Finding
-from ccrouter.config.schema import Config
-from ccrouter.errors import ConfigError
 
 if TYPE_CHECKING:
     from ccrouter.compliance.policy import Policy
-    from ccrouter.service.inquiry import Facts
+    from ccrouter.config.schema import Config
+    from ccrouter.service.inquiry import Facts, Unanswered
     from ccrouter.service.running import Running
 
 #: The exit code of `ccr verify --running` where the files are right and the process is not.
 MISMATCH = 42
 
 _RESTART = "ccr restart"
+_MEANS = {"linux": "/proc/net/tcp", "win32": "netstat"}.get(sys.platform, "lsof")
 
 
 @dataclass(slots=True)
 class Answer:
-    """What runs, what it says of itself, and where it listens as the kernel reports it; and what is wrong with that."""
+    """What runs, what it says of itself, and where it listens as the kernel reports it; and what is wrong with that.
+
+    `running` is None if nothing runs, `facts` is None if it did not say.
+    """
 
     running: Running | None = None
     addresses: list[str] = field(default_factory=list)
@@ -34,9 +38,11 @@ class Answer:
     warnings: list[Finding] = field(default_factory=list)
 
     def refuse(self, message: str, hint: str, rule: str = "") -> None:
+        """Adds an error with the code `MISMATCH`."""
         self.errors.append(Finding("", "", message, rule, MISMATCH, hint))
 
     def as_json(self) -> dict[str, Any]:
+        """The member `running` of `ccr verify --json`: null where it is not known."""
         running, facts = self.running, self.facts
         return {
             "pid": running.pid if running else None,
@@ -55,27 +61,17 @@ def _policy_as_json(facts: Facts | None) -> dict[str, Any] | None:
     return {"name": facts.policy_name, "digest": facts.policy_digest, "source": facts.policy_source}
 
 
-def ask(path: Path, digest: str, named: str | None, policy: Policy) -> Answer:
-    """What the running router answers, held against the config at `path` of this `digest` and the `policy` in force.
-
-    `named` is the policy that the user asked to be checked, if any. A router that was started under a policy of its own
-    (`ccr start --policy`) is otherwise held against that one.
+def ask(path: Path, digest: str, policy: Policy) -> Answer:
+    """What the running router answers, held against the config at `path` of this `digest` and the `policy` that was
+    examined: the one in force, or the one that the user named. A router that was started under another policy of its
+    own (`ccr start --policy`) is not what was examined.
     """
-    from ccrouter.compliance.document import load_policy
-
     answer = Answer()
-    config = _config_of_clients(StartOptions(config=path if path.exists() else None))
-    if not _find(answer, config):
+    if not _find(answer, _legible(StartOptions(config=path if path.exists() else None))):
         return answer
     running = answer.running
     assert running is not None
-    if running.state:
-        try:
-            config = follow(config, running)
-        except ConfigError:  # its own config is gone or broken; what it says of it is compared below
-            config = _config_of_clients(StartOptions())
-        own = running.state.options.get("policy")
-        policy = load_policy(own, os.environ) if named is None and own else policy
+    config = _legible(_options_of(running, path))
     _judge_addresses(answer, running, config, policy)
     if running.state and running.state.has_key_option:
         message = "the running router wants the key of its --apikey, which is kept on no disk: it cannot be asked"
@@ -85,11 +81,18 @@ def ask(path: Path, digest: str, named: str | None, policy: Policy) -> Answer:
     return answer
 
 
-def _config_of_clients(options: StartOptions) -> Config:
-    try:
-        return load_for_clients(options)
-    except ConfigError:  # said by the examination already
-        return Config()
+def _options_of(running: Running, path: Path) -> StartOptions:
+    """Those that `running` was started with, as far as they are known; its config is else the one at `path`."""
+    options = StartOptions().completed_from(running.state.options if running.state else {})
+    if options.config is not None or not path.exists():
+        return options
+    return replace(options, config=path)
+
+
+def _legible(options: StartOptions) -> Config:
+    from ccrouter.service.diagnosis.legible import read_legible
+
+    return read_legible(config_path(options), os.environ, options.overrides()).config
 
 
 def _find(answer: Answer, config: Config) -> bool:
@@ -117,7 +120,10 @@ def _judge_addresses(answer: Answer, running: Running, config: Config, policy: P
     answer.addresses = listening_addresses(running.port)
     if not answer.addresses:
         message = f"the system does not tell on which addresses port {running.port} is open"
-        answer.warnings.append(Finding("", "", message, "", 0))
+        if policy.loopback_only:  # what the policy demands and nobody can see is not so
+            answer.refuse(message, f"run it where {_MEANS} can be used", "loopbackOnly")
+        else:
+            answer.warnings.append(Finding("", "", message, "", 0))
     for address in answer.addresses:
         violation = judge(policy, Listener(address, config.api_key))
         if violation is not None and violation.rule == "loopbackOnly":  # the key is the config's, and judged with it
@@ -132,7 +138,7 @@ def _compare(answer: Answer, config: Config, path: Path, digest: str, policy: Po
     try:
         answer.facts = facts = ask_policy(answer.running.host, answer.running.port, config.api_key)
     except Unanswered as error:
-        _explain(answer, error)
+        _explain(answer, error, has_key=config.api_key is not None)
         return
     if not _is_same(facts.config_path, path):
         answer.refuse(f"the running router works by another config: {facts.config_path or 'none'}", _RESTART)
@@ -140,12 +146,26 @@ def _compare(answer: Answer, config: Config, path: Path, digest: str, policy: Po
         answer.refuse(f"the running router is stale: {path} has changed since it read it", _RESTART)
     if facts.policy_digest == (policy.digest if policy.is_in_force else None):
         return
+    _refuse_policy(answer, facts, policy)
+
+
+def _refuse_policy(answer: Answer, facts: Facts, policy: Policy) -> None:
+    """The running router works under another policy than the one examined."""
+    assert answer.running is not None
+    own = answer.running.state.options.get("policy") if answer.running.state else None
+    if own and _is_same(own, Path(policy.source)):  # the file that was examined, and it has changed
+        own = None
+    # A restart keeps the options of the start: it would bring the same policy back.
+    hint = f"`ccr verify --policy {own} --running` examines under that; to end it: ccr stop, then ccr start"
+    advice = hint if own else _RESTART
     if not policy.is_in_force:
-        answer.refuse(
-            f"the running router works under the policy {facts.policy_name}, and none is in force now", _RESTART
-        )
+        message = f"the running router works under the policy {facts.policy_name}, and none is in force now"
+        answer.refuse(message, advice)
     elif facts.policy_digest is None:
-        answer.refuse(f"no policy is in force in the running router; {policy.name} is, by {policy.source}", _RESTART)
+        answer.refuse(f"no policy is in force in the running router; {policy.name} is, by {policy.source}", advice)
+    elif own:
+        message = f"the running router works under {facts.policy_name}, by its --policy; examined was {policy.name}"
+        answer.refuse(f"{message}, by {policy.source}", advice)
     else:
         answer.refuse(
             f"the running router is stale: it works under {facts.policy_name} ({facts.policy_digest[:12]}), "
@@ -154,11 +174,14 @@ def _compare(answer: Answer, config: Config, path: Path, digest: str, policy: Po
         )
 
 
-def _explain(answer: Answer, error: Exception) -> None:
-    from ccrouter.service.inquiry import Unanswered
-
-    assert isinstance(error, Unanswered)
-    if error.status in (401, 403):
+def _explain(answer: Answer, error: Unanswered, *, has_key: bool) -> None:
+    """Why the running router was not compared."""
+    if error.status == 401 and not has_key:
+        answer.refuse(
+            "the running router wants a key, and the config has none that can be read: it cannot be compared",
+            "set APIKEY in the config, and the variable that it names in this shell",
+        )
+    elif error.status in (401, 403):
         answer.refuse(
             f"the running router refuses the key of the config ({error.status})",
             f"its APIKEY is another one than the config's, or its variable has changed: {_RESTART}",

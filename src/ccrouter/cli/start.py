@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ def command(daemon: bool, **given: Any) -> int:  # noqa: FBT001 - click passes o
     for problem in accepted.warnings:
         warn(str(problem))
     _warn_of_status_line(config)
-    if is_already_running(config):
+    if is_already_running(accepted, options):
         return 0
     if daemon:
         return _start_behind(accepted, options)
@@ -51,7 +52,7 @@ def command(daemon: bool, **given: Any) -> int:  # noqa: FBT001 - click passes o
     try:
         return _serve(accepted, options)
     except AuditUnavailable:
-        if is_already_running(config, patience=3.0):  # two starts at once: the quicker one holds the audit log
+        if is_already_running(accepted, options, 3.0):  # two starts at once: the quicker one holds the audit log
             return 0
         raise
 
@@ -64,16 +65,22 @@ def _warn_of_status_line(config: Config) -> None:
         warn("StatusLine is on, but this version shows none", "Claude Code's own `statusLine` setting is left as it is")
 
 
-def is_already_running(config: Config, patience: float = 0.0) -> bool:
+def is_already_running(accepted: Accepted, options: StartOptions, patience: float = 0.0) -> bool:
     """True, and said so, if a router of this user answers on the configured port within `patience` seconds.
 
-    Raises ForeignService if it is another user's.
+    Raises ForeignService if it is another user's, and ConfigError if it does not work under the policy of `accepted`.
     """
-    from ccrouter.service.running import find_unrecorded
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.running import find_running, find_unrecorded
 
+    config = accepted.config
     running = find_unrecorded(config.host, config.port, patience)
     if running is None:
         return False
+    recorded = find_running(router_folder(), config.host, config.port)
+    if recorded is not None and recorded.port == running.port and recorded.is_answering:
+        running = recorded
+    require_policy(running, config, accepted.policy, options.policy)
     say("✅ Service is already running in the background.")
     say(f"claude-code-router server is already running (pid {running.pid or 'unknown'}, port {config.port})")
     say(f"Policy: {policy_of(running, config) or 'unknown: it does not say'}")
@@ -100,6 +107,27 @@ def policy_facts_of(running: Running, config: Config) -> Mapping[str, object] | 
     if told.policy_digest is None:
         return {}
     return {"name": told.policy_name, "digest": told.policy_digest, "source": told.policy_source}
+
+
+def require_policy(running: Running, config: Config, policy: Policy, named: str | None = None) -> None:
+    """Raises ConfigError if `policy` is in force and the running router works under another one, or none.
+
+    `named` is what the command line calls it, if it names one. Where no policy is in force any may be enforced.
+    """
+    from ccrouter.errors import ConfigError, Problem
+
+    if not policy.is_in_force:
+        return
+    facts = policy_facts_of(running, config)
+    if facts is not None and facts.get("digest") == policy.digest:
+        return
+    told = "an unknown policy: it does not say which" if facts is None else f"the policy {policy_words(facts)}"
+    message = f"the router that runs on port {running.port} works under {told}; in force is {policy.name}"
+    own = running.state.options.get("policy") if running.state else None
+    if named is None and own is not None:  # a restart would keep it
+        named = policy.source.removeprefix("preset ")
+    hint = f"ccr restart --policy {shlex.quote(named)}" if named else "ccr restart"
+    raise ConfigError([Problem(policy.source, "", message, hint)])
 
 
 def _start_behind(accepted: Accepted, options: StartOptions) -> int:
@@ -133,8 +161,8 @@ def _serve(accepted: Accepted, options: StartOptions) -> int:
     folder = router_folder()
     remove_stale(folder)
     ensure_onboarded(os.environ)
-    reload = reloader(options, accepted, has_strict_audit=policy.audit_required)
     with _audit_trail(accepted, folder) as trail:
+        reload = reloader(options, accepted, require_audit=trail.require if trail is not None else None)
         log = open_log(config)
         state = _own_state(accepted, options, log)
         try:
@@ -150,7 +178,7 @@ def _serve(accepted: Accepted, options: StartOptions) -> int:
         except OSError as error:
             if log is not None:
                 log.unlink(missing_ok=True)  # nothing was served: an empty log would push out one that tells something
-            return _explain_no_socket(config, error)
+            return _explain_no_socket(accepted, options, error)
         finally:
             forget(folder, state)
 
@@ -177,13 +205,13 @@ def _audit_trail(accepted: Accepted, folder: Path) -> Iterator[AuditTrail | None
 
 
 def _protecting(
-    trail: AuditTrail | None, started: Config, reload: Callable[[], tuple[Config, Policy]]
-) -> Callable[[], tuple[Config, Policy]]:
+    trail: AuditTrail | None, started: Config, reload: Callable[[Policy], tuple[Config, Policy]]
+) -> Callable[[Policy], tuple[Config, Policy]]:
     """`reload`, with the audit log told of the new secrets. The old ones stay secret: requests under way know them."""
     known = list(started.secrets)
 
-    def read() -> tuple[Config, Policy]:
-        config, policy = reload()
+    def read(in_force: Policy) -> tuple[Config, Policy]:
+        config, policy = reload(in_force)
         known.extend(config.secrets)
         if trail is not None:
             trail.protect(known)
@@ -228,14 +256,15 @@ def _own_state(accepted: Accepted, options: StartOptions, log: Path | None) -> S
     )
 
 
-def _explain_no_socket(config: Config, error: OSError) -> int:
+def _explain_no_socket(accepted: Accepted, options: StartOptions, error: OSError) -> int:
     """Two starts at once: the slower one finds the port taken by the quicker, which needs a moment to answer."""
     from ccrouter.service.port import find_holder
 
+    config = accepted.config
     if error.errno != errno.EADDRINUSE:
         fail(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}")
         return 1
-    if is_already_running(config, patience=3.0):
+    if is_already_running(accepted, options, 3.0):
         return 0
     holder = find_holder(config.port)
     fail(

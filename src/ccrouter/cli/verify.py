@@ -42,7 +42,9 @@ class Outcome:
     @property
     def line(self) -> str:
         """The one line that says it all."""
-        return f"Error: {self.errors[0].message}" if self.errors else ok_line(self.policy)
+        from ccrouter.cli.findings import headline
+
+        return f"Error: {headline(self.errors[0], str(self.path))}" if self.errors else ok_line(self.policy)
 
     @property
     def code(self) -> int:
@@ -117,7 +119,7 @@ def _verify(config: Path | None, named: str | None, *, asks_running: bool) -> Ou
     digest = _digest(path, verdict)
     answer = None
     if asks_running:
-        answer = ask(path, digest, named, policy)
+        answer = ask(path, digest, policy)
         errors += answer.errors
         warnings += answer.warnings
     return Outcome(path, digest, policy, examined, tuple(errors), tuple(warnings), answer)

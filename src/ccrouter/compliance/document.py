@@ -22,7 +22,7 @@ from ccrouter.compliance.members import ADDRESS_WORDS, ANY, read_members
 from ccrouter.compliance.policy import NO_POLICY, Policy, fold_name
 from ccrouter.config.load import home_folder, router_folder
 from ccrouter.config.report import Place, Report, suggestion
-from ccrouter.config.syntax import decode, parse, read_bounded
+from ccrouter.config.syntax import EMPTY, NO_OBJECT, Source, decode, parse, read_bounded
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.jsontypes import Json
 
@@ -60,14 +60,20 @@ def load_policy(named: str | None, environ: Mapping[str, str]) -> Policy:
     """The policy in force: the machine's, else CCR_POLICY's, else the one `named`, else that of the router's folder,
     else NO_POLICY.
 
-    The first two pin it: naming another one than theirs raises ConfigError. So does any that cannot be read.
+    The first two pin it: naming another one than theirs raises ConfigError. So does any that cannot be read, and a
+    CCR_POLICY that decides and is empty.
     """
     machine = machine_file(environ)
     variable = environ.get(VARIABLE)
     if _is_there(machine):
         pinned, pin = read_policy(str(machine), environ), str(machine)
         others = [(VARIABLE, variable), ("--policy", named)]
-    elif variable:
+    elif variable is not None:
+        if not variable.strip():  # whoever set it meant some policy
+            message = "is set, and empty: it names no policy"
+            raise ConfigError(
+                [Problem("environment", VARIABLE, message, f"name a policy, as in {VARIABLE}={PRESETS[0]}, or unset it")]
+            )
         pinned, pin = read_policy(variable, environ), VARIABLE
         others = [("--policy", named)]
     else:
@@ -127,7 +133,7 @@ def _read(found: str | Path, environ: Mapping[str, str], above: tuple[str | Path
         source, text, path, folder = f"preset {found}", preset_text(found).decode(), None, _FOLDER
     report = Report(source)
     place = Place(report)
-    written = parse(text, source)
+    written = _parse(text, source)
     for spot in written.duplicates(report):
         spot.refuse("is written twice", "keep one of them")
     own = read_members(written.tree, place)
@@ -144,6 +150,17 @@ def _read(found: str | Path, environ: Mapping[str, str], above: tuple[str | Path
             leaves, files = {**under.leaves, **own}, (*files, *under.files)
     report.raise_if_any(written.tree)
     return _Document(source, leaves, frozenset(own), files)
+
+
+def _parse(text: str, source: str) -> Source:
+    """As the reader of configurations, with hints for a policy."""
+    try:
+        return parse(text, source)
+    except ConfigError as error:
+        hint = f'write {{ "name": "my-policy", "extends": "{PRESETS[0]}" }}, or copy a preset'
+        raise ConfigError(
+            [replace(one, hint=hint) if one.message in {EMPTY, NO_OBJECT} else one for one in error.problems]
+        ) from None
 
 
 def _read_text(path: Path) -> str:

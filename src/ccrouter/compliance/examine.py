@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ccrouter.compliance.files import private_faults
@@ -24,12 +25,12 @@ from ccrouter.compliance.findings import (
 from ccrouter.compliance.judge import Extension
 from ccrouter.compliance.policy import Policy
 from ccrouter.compliance.walk import directory_of, walk_providers, walk_router, walk_routers
-from ccrouter.compliance.written import judge_extensions, judge_keys, judge_listener, judge_syntax
+from ccrouter.compliance.written import judge_extensions, judge_keys, judge_listener, judge_shape, judge_syntax
 from ccrouter.config.load import Overrides, Reading, read, router_folder
 from ccrouter.config.projects import read_written, router_files, settle_written
 from ccrouter.config.report import Place, Report
 from ccrouter.config.syntax import NO_OBJECT as NO_OBJECT_MESSAGE
-from ccrouter.config.syntax import NO_SUCH_FILE, UNREADABLE
+from ccrouter.config.syntax import EMPTY, NO_SUCH_FILE, UNREADABLE
 from ccrouter.errors import ConfigError, Problem
 
 __all__ = ["Finding", "Verdict", "examine"]
@@ -62,7 +63,7 @@ def examine(
     try:
         reading = read(path, environ, overrides, text=text)
     except ConfigError as error:
-        found.errors += [_unread(problem, path, environ) for problem in error.problems]
+        found.errors += [_unread(_advised(problem, policy), path, environ) for problem in error.problems]
         _judge_files(path, found)
         return found.verdict(None)
     found.secrets += reading.secrets
@@ -88,6 +89,8 @@ def _judge_config(reading: Reading, environ: Mapping[str, str], overrides: Overr
     walk_routers(reading, found)
     if found.policy.https_only:
         _judge_certificates(reading, environ, found)
+    if found.policy.strict_syntax:
+        judge_shape(reading, found)
 
 
 def _judge_certificates(reading: Reading, environ: Mapping[str, str], found: Findings) -> None:
@@ -144,13 +147,14 @@ def _judge_files(path: Path | None, found: Findings) -> None:
     """Who can read and change the file; a warning only, unless the policy makes a rule of it."""
     if path is None:
         return
+    is_rule = found.policy.private_files
     try:
-        faults = list(private_faults(path))
+        faults = list(private_faults(path, is_strict=is_rule))
     except OSError:  # there is no such file, or the reading of it has told why not
         return
-    is_rule = found.policy.private_files
     for fault in faults:
-        finding = Finding(str(fault.path), "", f"{fault.path} {fault.message}", "privateFiles", FILES, fault.hint)
+        rule = "privateFiles" if is_rule else ""
+        finding = Finding(str(fault.path), "", f"{fault.path} {fault.message}", rule, FILES, fault.hint)
         (found.errors if is_rule else found.warnings).append(finding)
 
 
@@ -169,6 +173,13 @@ def _unread(problem: Problem, path: Path | None, environ: Mapping[str, str]) -> 
     return Finding(
         problem.file, problem.path, f"Config JSON malformed: {where}{problem.message}", "", MALFORMED, problem.hint
     )
+
+
+def _advised(problem: Problem, policy: Policy) -> Problem:
+    """The problem without advice that leads to what the policy refuses next."""
+    if problem.message == EMPTY and policy.strict_syntax:
+        return replace(problem, hint="delete the file, and `ccr install` writes one that the policy knows")
+    return problem
 
 
 def _unseen(error: OSError) -> str:

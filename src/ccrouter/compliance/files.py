@@ -35,15 +35,25 @@ def work_tree_of(path: Path) -> Path | None:
 
 
 def tracked_by_git(path: Path) -> bool:
-    """True if git keeps versions of the file at `path`. False outside of a work tree, and where there is no git.
+    """True if git is known to keep versions of the file at `path`. False outside of a work tree, and where git cannot
+    tell.
+    """
+    return _ask_git(path) is True
+
+
+def _ask_git(path: Path) -> bool | str:
+    """Whether git keeps versions of the file at `path`; a text if that cannot be found out: why.
 
     Runs git with the repository's programs (hooks, file system monitors) switched off: it may be anybody's.
     """
     tree = work_tree_of(path)
-    git = shutil.which("git") if tree else None
-    if tree is None or git is None:
+    if tree is None:
         return False
+    git = shutil.which("git")
+    if git is None:
+        return "there is no git to ask"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)}
+    environ |= {"GIT_CEILING_DIRECTORIES": str(tree.parent), "LC_ALL": "C"}  # no other tree answers for this one
     command = [git, "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks"]
     inside = os.path.relpath(os.path.abspath(path), tree)  # noqa: PTH100 - as in work_tree_of
     try:
@@ -63,20 +73,31 @@ def tracked_by_git(path: Path) -> bool:
             timeout=_GIT_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):  # a git that cannot answer keeps nothing safe either way
-        return False
+    except subprocess.TimeoutExpired:
+        return f"git did not answer within {_GIT_SECONDS} seconds"
+    except OSError as error:
+        return f"git cannot be run: {error.strerror or error}"
+    if done.returncode not in {0, 1}:  # 1 is its answer for a file that it does not know
+        said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        return f"git fails: {said[:200] or done.returncode}"
     return done.returncode == 0
 
 
-def private_faults(path: Path) -> Iterator[Fault]:
-    """Everything that keeps the file at `path`, and its folder, from being its user's alone."""
-    for place in (path, path.parent):
+def private_faults(path: Path, *, is_strict: bool = True) -> Iterator[Fault]:
+    """Everything that keeps the file at `path`, and its folder, from being its user's alone. Unless it `is_strict`, no
+    word of links, which many keep their settings by, and none of a git that cannot answer.
+    """
+    for place in (path, path.parent) if is_strict else ():
         if place.is_symlink():
             yield Fault(place, "is a symbolic link", "put the real file there")
     yield from _mode_faults(path, "600")
     yield from _mode_faults(path.parent, "700")
-    if tracked_by_git(path):
+    answer = _ask_git(path)
+    if answer is True:
         yield Fault(path, "is tracked by git", f"git rm --cached {path}, and add it to .gitignore")
+    elif is_strict and answer:
+        hint = f"see to it that `git -C {work_tree_of(path)} status` works, or move the file out of that work tree"
+        yield Fault(path, f"may be tracked by git: {answer}", hint)
 
 
 def _mode_faults(path: Path, mode: str) -> Iterator[Fault]:

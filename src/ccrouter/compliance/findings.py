@@ -15,12 +15,13 @@ from ccrouter.secret import Secret, redact
 
 #: Exit codes of `ccr verify` for what is no rule's: docs/policy.md has all of them.
 OTHER, MISSING, MALFORMED, NO_OBJECT, NO_PROVIDERS, NO_ROUTER, WRONG_HOST, NO_MODELS = 1, 2, 3, 10, 11, 12, 13, 16
+BANNED_PROVIDER, OTHER_PROVIDER = 20, 21
 TRANSFORMER, ROUTE_FORMAT, NO_ROUTE, ROUTE_PROVIDER, ROUTE_MODEL = 23, 30, 31, 32, 33
 DESTINATION, CLIENT_KEY, KEY_SOURCE, FILES, EXTENSION, PROXY, SYNTAX, POLICY = 34, 35, 36, 37, 38, 39, 40, 41
 
 _BY_RULE = {
-    "providers.banned": 20,
-    "providers.allowed": 21,
+    "providers.banned": BANNED_PROVIDER,
+    "providers.allowed": OTHER_PROVIDER,
     "models.banned": 22,
     "models.allowed": 22,
     "httpsOnly": DESTINATION,
@@ -33,7 +34,7 @@ _BY_RULE = {
     "keySources": KEY_SOURCE,
     "extensions.allowed": EXTENSION,
 }
-_BY_ROUTE = {20: ROUTE_PROVIDER, 21: ROUTE_PROVIDER, 22: ROUTE_MODEL}
+_BY_ROUTE = {BANNED_PROVIDER: ROUTE_PROVIDER, OTHER_PROVIDER: ROUTE_PROVIDER, 22: ROUTE_MODEL}
 
 # Where the configuration's own problems stand → code; the first that matches counts.
 _BY_PLACE = tuple(
@@ -77,7 +78,8 @@ class Finding:
     def problem(self) -> Problem:
         """The same as a problem of the configuration, the rule named behind the message."""
         path = "" if self.message.startswith(self.path) else self.path
-        message = f"{self.message} (rule {self.rule})" if self.rule else self.message
+        message = self.message.removeprefix(f"{self.file} ")
+        message = f"{message} (rule {self.rule})" if self.rule else message
         return Problem(self.file, path, message, self.hint)
 
 

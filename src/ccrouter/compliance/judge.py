@@ -8,20 +8,27 @@ a later one.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from ccrouter.compliance.policy import ExtensionPoint, KeyOrigin, Policy, fold_name
 from ccrouter.errors import Denied
 from ccrouter.loopback import is_loopback
 from ccrouter.secret import Secret
 
-#: Under this prefix IPv6-only networks write IPv4 addresses (RFC 6052).
-_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+#: Under these prefixes IPv4 addresses are written as IPv6: by translators (RFC 6052, RFC 2765), and in the old form
+#: that was called compatible (RFC 4291 §2.5.5.1).
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
+#: The two of the last prefix that are addresses of their own.
+_OWN = (ipaddress.IPv6Address("::"), ipaddress.IPv6Address("::1"))
 _PORTS = {"https": 443, "http": 80}
 #: A key of fewer different characters is a word or a run of one letter, however long.
 _LEAST_VARIETY = 6
+#: What instructions write where a key belongs.
+_PLACEHOLDER = re.compile(r"<[a-z][a-z _.-]{2,}>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +218,7 @@ def _meant_by(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddre
     """The IPv4 address where `address` is one in the clothes of IPv6."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
-    if address in _TRANSLATED:
+    if address not in _OWN and any(address in network for network in _TRANSLATED):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address
 
@@ -245,6 +252,21 @@ def _judge_listener(policy: Policy, listener: Listener) -> Violation | None:
         return Violation("clientKey", "APIKEY is missing: clients must show a key", wanted)
     if len(key) < least:
         return Violation("clientKey", f"APIKEY is too weak: {len(key)} characters", wanted)
-    if len(set(key)) < _LEAST_VARIETY:
-        return Violation("clientKey", "APIKEY is too weak: it repeats few characters", wanted)
+    if weakness := _weakness(key):
+        return Violation("clientKey", f"APIKEY is too weak: {weakness}", wanted)
     return None
+
+
+def _weakness(key: str) -> str:
+    """Why a key is guessed at once, however long; "" for what can only be guessed by trying."""
+    if _PLACEHOLDER.search(key):
+        return "it is what an instruction writes in place of a key"
+    if len(set(key)) < _LEAST_VARIETY:
+        return "it repeats few characters"
+    folded = key.lower()
+    if any(folded.startswith(folded[period:]) for period in range(1, len(key) // 2 + 1)):
+        return "it repeats a word"
+    steps = [ord(after) - ord(before) for before, after in pairwise(folded)]
+    if 4 * sum(abs(step) <= 1 for step in steps) >= 3 * len(steps):
+        return "it counts"
+    return ""

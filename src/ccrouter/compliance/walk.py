@@ -85,10 +85,11 @@ def walk_router(router: RouterDraft, directory: Directory, found: Findings) -> N
         ref = router.default_provider
         default = directory.find(ref.text)
         found.ask_of_route(Passage(provider=ref.text), ref.place, ref.text)
-    _walk_refs(_refs_of(router), directory, default, found)
+    _walk_refs(refs_of(router), directory, default, found)
 
 
-def _refs_of(router: RouterDraft) -> Iterator[Ref]:
+def refs_of(router: RouterDraft) -> Iterator[Ref]:
+    """Every target that `router` names, as written."""
     yield from router.routes.values()
     yield from (ref for _, ref in router.aliases)
     yield from chain.from_iterable(router.fallback.values())

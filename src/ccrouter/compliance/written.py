@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator
 
 from ccrouter.compliance.findings import (
+    BANNED_PROVIDER,
     NO_MODELS,
     NO_PROVIDERS,
     NO_ROUTE,
     NO_ROUTER,
+    OTHER_PROVIDER,
     SYNTAX,
     TRANSFORMER,
     WRONG_HOST,
@@ -37,6 +39,7 @@ _LOOPBACK = ("127.0.0.1", "::1")
 _LOCAL_ONLY = "HOST must be 127.0.0.1 (localhost only)"
 # A variable without a default: one that has a text as its default keeps that text in the file.
 _PLACEHOLDER = re.compile(r"\$\{[^}:]+(?::-)?\}|\$[A-Z_][A-Z0-9_]*")
+_OF_THE_SHAPE = frozenset({WRONG_HOST, BANNED_PROVIDER, OTHER_PROVIDER})
 _SCHEME = re.compile(r"\s*(?:Bearer|Basic|Token|ApiKey)\s", re.IGNORECASE)
 
 
@@ -88,6 +91,17 @@ def _judge_top(top: Record, found: Findings) -> None:
         found.refuse(top.at("providers"), "a list of providers must be called Providers", _STRICT, NO_PROVIDERS)
 
 
+def judge_shape(reading: Reading, found: Findings) -> None:
+    """Refuses providers in a map, where the address or a provider is refused already: such a file was not made for this
+    policy, and its shape is what the classic verification sees first. To be asked last.
+    """
+    top = reading.top
+    is_refused = any(finding.rule and finding.code in _OF_THE_SHAPE for finding in found.errors)
+    if is_refused and isinstance(top.get("providers"), dict):
+        hint = 'write "Providers": [{ "name": ... }], or mend the rest: a map that breaks no rule is accepted'
+        found.refuse(top.at("providers"), "Providers must be an array", _STRICT, NO_PROVIDERS, hint)
+
+
 def _judge_names(top: Record, found: Findings) -> None:
     seen: dict[str, Place] = {}
     for name, record in _providers(top):
@@ -125,7 +139,9 @@ def judge_listener(reading: Reading, overrides: Overrides, found: Findings) -> N
     is_told = False
     for place, host in _hosts(top, overrides) if found.policy.loopback_only else ():
         if host not in _LOOPBACK:
-            found.refuse(place, _LOCAL_ONLY, "loopbackOnly", WRONG_HOST, f'write "HOST": "{_LOOPBACK[0]}"')
+            is_flag = overrides.host is not None and host is overrides.host
+            hint = "leave it out: the file says where" if is_flag else f'write "HOST": "{_LOOPBACK[0]}"'
+            found.refuse(place, _LOCAL_ONLY, "loopbackOnly", WRONG_HOST, hint)
             is_told = True
     claim = Listener(config.host, config.api_key)
     violation = judge(found.policy, claim)

@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +35,17 @@ _REMEMBERED_SESSIONS = 1000
 T = TypeVar("T")
 
 
+class UnusableRouter(ConfigError):
+    """The router of a session or project cannot be used. `file` is its path from the router's folder, `draft` what it
+    says as written; None if the file cannot be read at all.
+    """
+
+    def __init__(self, problems: Sequence[Problem], file: str, draft: RouterDraft | None) -> None:
+        super().__init__(problems)
+        self.file = file
+        self.draft = draft
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """What a file said when it had this stamp: a router, no router, or problems."""
@@ -42,6 +53,7 @@ class _Reading:
     stamp: tuple[int, int]
     router: Router | None
     problems: tuple[Problem, ...] = ()
+    draft: RouterDraft | None = None
 
 
 class ProjectRouters:
@@ -73,7 +85,7 @@ class ProjectRouters:
     def router_for(self, session_id: str) -> Router | None:
         """The session's router, else its project's; None if neither has one, and for what is no session id.
 
-        Raises ConfigError if the file that counts cannot be used.
+        Raises UnusableRouter if the file that counts cannot be used.
         """
         if not _SESSION_ID.fullmatch(session_id):
             return None
@@ -119,15 +131,19 @@ class ProjectRouters:
         if reading is None or reading.stamp != stamp:
             reading = self._readings[path] = self._parse(path, stamp)
         if reading.problems:
-            raise ConfigError(reading.problems)
+            raise UnusableRouter(reading.problems, f"{path.parent.name}/{path.name}", reading.draft)
         return reading.router
 
     def _parse(self, path: Path, stamp: tuple[int, int]) -> _Reading:
+        draft = None
         try:
-            router = read_router(path, self._config, self._environ)
+            written = read_written(path, self._environ)
+            if written is None:
+                return _Reading(stamp, None)
+            draft = written.draft
+            return _Reading(stamp, settle_written(written, self._config))
         except ConfigError as error:
-            return _Reading(stamp, None, error.problems)
-        return _Reading(stamp, router)
+            return _Reading(stamp, None, error.problems, draft)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-#: Messages by which those who examine a file tell these three from all other mistakes.
+#: Messages by which those who examine a file tell these four from all other mistakes.
 NO_SUCH_FILE = "there is no such file"
 NO_OBJECT = "must be an object"
 UNREADABLE = "cannot be read"
+EMPTY = "is empty"
 
 #: A configuration is written by hand. More than this is none, and would keep the reader of JSON5 busy for hours.
 LARGEST = 4 * 1024 * 1024
@@ -106,7 +107,7 @@ def decode(data: bytes, file: str) -> str:
 def parse(text: str, file: str) -> Source:
     """The tree of `text`. Raises ConfigError naming line and column in `file`."""
     if not text.strip():
-        raise ConfigError([Problem(file, "", "is empty", "write at least {}, or delete the file")])
+        raise ConfigError([Problem(file, "", EMPTY, "write at least {}, or delete the file")])
     twice: list[tuple[JsonObject, tuple[str, ...]]] = []
 
     def collect(pairs: Iterable[tuple[str, Json]]) -> JsonObject:
@@ -128,7 +129,9 @@ def parse(text: str, file: str) -> Source:
         tree = _parse_json5(text, file, collect)
     if not isinstance(tree, dict):
         raise ConfigError([Problem(file, "", NO_OBJECT, 'write { "Providers": [...], "Router": {...} }')])
-    _refuse_extremes(tree, file)
+    if is_too_deep(tree):
+        raise ConfigError([Problem(file, "", _TOO_DEEP)])
+    _refuse_infinities(tree, file)
     return Source(tree, tuple(twice))
 
 
@@ -162,24 +165,35 @@ def _syntax_problem(message: str, file: str) -> Problem:
     return Problem(file, place, f"unexpected {shown}", hint)
 
 
-def _refuse_extremes(node: Json, file: str) -> None:
-    """JSON5 (and Python's reader of JSON) take NaN and Infinity; no setting means anything with them, nor with a value
-    in a hundred others.
-    """
+def is_too_deep(tree: Json) -> bool:
+    """True if some value stands in more others than any setting does: whoever walks such a tree may not come back."""
+    layer = [tree]
+    for _ in range(_DEEPEST):
+        layer = [
+            inner
+            for value in layer
+            if isinstance(value, (dict, list))
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _refuse_infinities(node: Json, file: str) -> None:
+    """JSON5 (and Python's reader of JSON) take NaN and Infinity; no setting means anything with them."""
     found = Report(file)
 
-    def visit(value: Json, place: Place, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise ConfigError([Problem(file, "", _TOO_DEEP)])
+    def visit(value: Json, place: Place) -> None:
         if isinstance(value, dict):
             for key, inner in value.items():
-                visit(inner, place.key(key), depth + 1)
+                visit(inner, place.key(key))
         elif isinstance(value, list):
             for index, inner in enumerate(value):
-                visit(inner, place.item(index), depth + 1)
+                visit(inner, place.item(index))
         elif isinstance(value, float) and not math.isfinite(value):
             place.refuse("must be a finite number")
 
-    visit(node, Place(found), 0)
+    visit(node, Place(found))
     if found.problems:
         raise ConfigError(found.problems)

@@ -6,31 +6,32 @@ Asks `compliance.judge`; decides nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NoReturn
 
-from ccrouter.compliance.judge import Passage, enforce
+from ccrouter.compliance.judge import Passage, Violation, denial, enforce
 from ccrouter.compliance.policy import Policy
+from ccrouter.compliance.walk import refs_of
+from ccrouter.config.projects import UnusableRouter
 from ccrouter.config.schema import Target
-from ccrouter.errors import Denied
+from ccrouter.errors import ClientError, Denied
 from ccrouter.gateway.record import Auditor, Exchange
-from ccrouter.secret import Redactor, Secret
 from ccrouter.upstream.egress import place_of
-
-#: Longer names and reasons are cut in the account: they may be a client's.
-_LONGEST = 300
 
 
 class Approval:
-    """Judges plans by one policy, and tells the auditor, if there is one, before anything is sent."""
+    """Judges plans by one policy, and tells the auditor, if there is one, before anything is sent.
 
-    def __init__(self, policy: Policy, auditor: Auditor | None, secrets: Iterable[Secret]) -> None:
+    The auditor is told facts as they are: to take secrets out of them, and to shorten them, is its own business.
+    """
+
+    def __init__(self, policy: Policy, auditor: Auditor | None) -> None:
         self.policy = policy
         self._auditor = auditor
-        self._redactor = Redactor(secrets)
 
-    def approve(self, targets: Sequence[Target], exchange: Exchange) -> None:
-        """Judge every target and write the decision down.
+    def approve(self, targets: Sequence[Target], exchange: Exchange, *, is_recorded: bool = True) -> None:
+        """Judge every target and, where it `is_recorded`, write the decision down.
 
         Raises Denied with `exchange.target` the one that is not allowed, and what the auditor raises if the decision
         must be written and cannot be.
@@ -39,10 +40,10 @@ class Approval:
             exchange.target = str(target)
             self.judge(target)
         exchange.target = str(targets[0])
-        if self._auditor is not None:
+        if is_recorded:
             self._record("decision", exchange, {
-                "targets": [self._clean(str(target)) for target in targets],
-                "reason": self._clean(exchange.reason),
+                "targets": [str(target) for target in targets],
+                "reason": exchange.reason,
                 "result": "allowed",
             })  # fmt: skip
 
@@ -64,6 +65,27 @@ class Approval:
         if comma:
             enforce(self.policy, Passage(provider=provider.strip()))
 
+    def judge_unlisted(self, name: str) -> None:
+        """Raises Denied if `name`, which stands for nothing that is configured, is no model that the policy allows."""
+        enforce(self.policy, Passage(model=name))
+
+    def refuse_router(self, error: UnusableRouter, exchange: Exchange) -> NoReturn:
+        """Raises Denied if the policy does not allow what the router of a project or session names, or demands that it
+        can be read; else ClientError (500), and the refusal is written down.
+        """
+        exchange.route = "project"
+        for ref in refs_of(error.draft) if error.draft else ():
+            exchange.target = ref.text
+            self.judge_name(ref.text)
+        exchange.target = ""
+        first = error.problems[0]
+        what = f"{first.path}: {first.message}" if first.path else first.message
+        message = f"the router of this project or session cannot be used: {error.file}: {what}"
+        if self.policy.strict_syntax:
+            raise denial(self.policy, Violation("strictSyntax", message))
+        self._record("denial", exchange, {"reason": message, "result": "refused"})
+        raise ClientError(message, status=500, type="api_error")
+
     def sendable(self, target: Target) -> Target:
         """The target with the model that goes out for the configured one."""
         model = self.policy.model_sent(target.model)
@@ -77,24 +99,19 @@ class Approval:
 
     def note_denial(self, denied: Denied, exchange: Exchange) -> None:
         """Write the denial down, whoever raised it. Raises what the auditor raises if it must be and cannot be."""
-        if self._auditor is not None:
-            facts = {"rule": denied.rule, "reason": self._clean(str(denied)), "result": "denied"}
-            self._record("denial", exchange, facts)
+        self._record("denial", exchange, {"rule": denied.rule, "reason": str(denied), "result": "denied"})
 
     def _record(self, kind: str, exchange: Exchange, facts: Mapping[str, object]) -> None:
-        assert self._auditor is not None, "asked by both callers"
+        if self._auditor is None:
+            return
         self._auditor.record(kind, {
             "request": exchange.id,
-            "session": self._clean(exchange.session),
+            "session": exchange.session,
             "path": exchange.path,
-            "asked": self._clean(exchange.asked),
-            "target": self._clean(exchange.target),
+            "asked": exchange.asked,
+            "target": exchange.target,
             "route": exchange.route,
             "policy": self.policy.digest,
             **facts,
         })  # fmt: skip
         exchange.is_decided = True
-
-    def _clean(self, text: str) -> str:
-        """Without secrets, and short: first the secrets, so that none is cut in two."""
-        return self._redactor.redact(text[: 8 * _LONGEST])[:_LONGEST]

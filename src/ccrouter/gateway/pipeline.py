@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ccrouter.compliance.policy import NO_POLICY, Policy
-from ccrouter.config.projects import ProjectRouters
+from ccrouter.config.projects import ProjectRouters, UnusableRouter
 from ccrouter.config.schema import Config, Router, Target
 from ccrouter.errors import ClientError, Denied, NoTarget, UnsupportedContent, UpstreamError
 from ccrouter.gateway.approval import Approval
@@ -28,7 +28,7 @@ from ccrouter.messages.tokens import TokenMemo, estimate_request
 from ccrouter.routing.catalog import Catalog
 from ccrouter.routing.facts import RequestFacts, read_facts, strip_subagent_tags
 from ccrouter.routing.plan import make_plan, should_fall_back
-from ccrouter.routing.rules import Route, choose
+from ccrouter.routing.rules import Route, alias_of, choose
 from ccrouter.routing.sessions import SessionUsage
 from ccrouter.secret import redact
 from ccrouter.upstream.client import UpstreamClient
@@ -84,7 +84,7 @@ class Gateway:
         if client.policy != policy:
             raise ValueError("the upstream client stands under another policy than the gateway")
         self.config = config
-        self._approval = Approval(policy, auditor, config.secrets)
+        self._approval = Approval(policy, auditor)
         self.catalog = Catalog(config.providers, config.unavailable)
         self._clock = clock
         self._attempter = Attempter(client, clock)
@@ -160,7 +160,8 @@ class Gateway:
         estimate = _Estimate(request, self._memo)
         with self._noting_denials(exchange):
             _, targets = self._decide(facts, estimate, exchange)
-            self._approval.approve(targets, exchange)
+            # Claude Code counts before every turn: without a policy that is worth no line.
+            self._approval.approve(targets, exchange, is_recorded=self._approval.policy.is_in_force)
             counted = await self._attempter.count_tokens(request, headers, self._approval.sendable(targets[0]))
         return estimate() if counted is None else counted
 
@@ -171,22 +172,31 @@ class Gateway:
             return names
         return [name for name in names if self._is_served(name)]
 
-    def check_model(self, name: str) -> None:
-        """Raises NoTarget if nothing would serve a request for this model, Denied if what would is not allowed to."""
-        exchange = Exchange(id="", path="/v1/models", began=self._clock(), asked=name)
+    def check_model(self, name: str, request_id: str) -> None:
+        """Raises NoTarget if nothing would serve a request for this model, Denied if what would is not allowed to, or if
+        the name stands for nothing here and the policy does not allow a model of that name.
+        """
+        exchange = Exchange(id=request_id, path="/v1/models", began=self._clock(), asked=name)
         with self._noting_denials(exchange):
             self._judge_name(name, exchange)
+            self._judge_meaning(name)
 
     def _is_served(self, name: str) -> bool:
         """True if what the name stands for is allowed, and so is what would serve a request for it."""
         try:
-            meant = self.catalog.resolve(name, self.config.router.default_provider)
-            if meant is not None:
-                self._approval.judge(meant)
+            self._judge_meaning(name)
             self._judge_name(name, Exchange(id="", path="", began=0.0))
         except (Denied, NoTarget):
             return False
         return True
+
+    def _judge_meaning(self, name: str) -> None:
+        """Raises Denied if what the name stands for is not allowed, whatever would serve a request for it."""
+        meant = self.catalog.resolve(name, self.config.router.default_provider)
+        if meant is not None:
+            self._approval.judge(meant)
+        elif alias_of(name, self.config.router) is None:
+            self._approval.judge_unlisted(name)
 
     def _judge_name(self, name: str, exchange: Exchange) -> None:
         _, targets = self._decide(RequestFacts(asked=name), lambda: 0, exchange)
@@ -224,7 +234,7 @@ class Gateway:
     def _decide(
         self, facts: RequestFacts, estimate: Callable[[], int], exchange: Exchange
     ) -> tuple[Route, tuple[Target, ...]]:
-        router = self._router(facts)
+        router = self._router(facts, exchange)
         try:
             route = choose(facts, router, self.catalog, estimate, self._sessions.previous(facts.thread))
         except NoTarget:
@@ -239,8 +249,11 @@ class Gateway:
             return self._sessions.corrected(facts.thread, estimate())
         return estimate.at_start()
 
-    def _router(self, facts: RequestFacts) -> Router:
-        """The session's or project's own router where there is one."""
-        if self._projects is not None and facts.session_id:
+    def _router(self, facts: RequestFacts, exchange: Exchange) -> Router:
+        """The session's or project's own router where there is one. Raises RouterError for one that cannot be used."""
+        if self._projects is None or not facts.session_id:
+            return self.config.router
+        try:
             return self._projects.router_for(facts.session_id) or self.config.router
-        return self.config.router
+        except UnusableRouter as error:
+            self._approval.refuse_router(error, exchange)

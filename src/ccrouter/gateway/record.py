@@ -67,7 +67,8 @@ class Exchange:
 
 
 def outcome_facts(exchange: Exchange) -> dict[str, object]:
-    """What an auditor is told when an exchange has ended: which target answered, or how it failed, in one word.
+    """What an auditor is told when an exchange has ended: which target answered, or how it failed, in one word; and the
+    model that stood in what went out, and the one that the provider said it was answered by, as far as there is one.
 
     Empty for a request that no decision was made about (one that could not be read): such a one needs no line. No
     words of the client or the provider are in it.
@@ -80,6 +81,8 @@ def outcome_facts(exchange: Exchange) -> dict[str, object]:
         "session": exchange.session,
         "path": exchange.path,
         "target": exchange.target,
+        **({"sent": exchange.sent} if exchange.sent else {}),
+        **({"answered": exchange.answered} if exchange.answered else {}),
         "route": exchange.route,
         "status": exchange.status,
         "result": "client_gone" if exchange.status == CLIENT_GONE else result,

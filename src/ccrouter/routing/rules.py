@@ -34,6 +34,12 @@ class Route:
     reason: str
 
 
+def alias_of(asked: str, router: Router) -> tuple[str, ModelRef] | None:
+    """The first alias whose pattern fits the asked model, in any case."""
+    folded = asked.lower()
+    return next((pair for pair in router.aliases if fnmatchcase(folded, pair[0].lower())), None)
+
+
 @dataclass(frozen=True)
 class Situation:
     """What a rule looks at. `tokens` is counted when the first rule asks for it, and once."""
@@ -50,9 +56,7 @@ class Situation:
 
     @cached_property
     def alias(self) -> tuple[str, ModelRef] | None:
-        """The first alias whose pattern fits the asked model, in any case."""
-        asked = self.facts.asked.lower()
-        return next((pair for pair in self.router.aliases if fnmatchcase(asked, pair[0].lower())), None)
+        return alias_of(self.facts.asked, self.router)
 
     def has(self, name: str) -> bool:
         """True if the router has a route of this name."""

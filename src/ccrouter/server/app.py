@@ -50,8 +50,8 @@ Scope = MutableMapping[str, Any]
 class App:
     """The router as an ASGI application. `log` may be None: then nothing about exchanges is formatted or written.
 
-    `reload` gives what the files say now, or raises ConfigError; without it `reload()` refuses. `is_launch_key` says
-    whether a key was minted for a launch of Claude Code that lives.
+    `reload`, told which policy is in force, gives what the files say now, or raises ConfigError; without it `reload()`
+    refuses. `is_launch_key` says whether a key was minted for a launch of Claude Code that lives.
     """
 
     def __init__(  # noqa: PLR0913 - what a process has one of, all but the first by name
@@ -63,7 +63,7 @@ class App:
         log: ExchangeLog | None = None,
         auditor: Auditor | None = None,
         is_launch_key: Callable[[str], bool] | None = None,
-        reload: Callable[[], tuple[Config, Policy]] | None = None,
+        reload: Callable[[Policy], tuple[Config, Policy]] | None = None,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -207,7 +207,7 @@ class App:
         async with self.changing:
             before = self.edition
             try:
-                config, policy = await asyncio.to_thread(self._load)
+                config, policy = await asyncio.to_thread(self._load, before.policy)
                 config, notes = keep_listening(config, policy, before.config)
             except ConfigError as error:
                 self._note_refusal(error, before)

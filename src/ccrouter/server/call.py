@@ -12,6 +12,7 @@ import msgspec
 from starlette.responses import Response
 
 from ccrouter.config.schema import Config
+from ccrouter.config.syntax import is_too_deep
 from ccrouter.errors import ClientError
 from ccrouter.gateway.record import Exchange
 from ccrouter.jsontypes import JsonObject
@@ -73,6 +74,8 @@ class Call:
             found = msgspec.json.decode(body) if body.strip() else {}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ClientError("the body is not JSON") from None
+        if is_too_deep(found):
+            raise ClientError("the body is nested too deeply")
         if not isinstance(found, dict):
             raise ClientError("the body must be a JSON object")
         return found

@@ -73,7 +73,7 @@ async def models(call: Call) -> Response:
 async def model(call: Call) -> Response:
     """One model, whatever a request may name: served by its own route or the default one. Raises Denied, NoTarget."""
     name = call.params["id"]
-    call.edition.gateway.check_model(name)
+    call.edition.gateway.check_model(name, call.id)
     return JSONResponse(_model_entry(name))
 
 

@@ -75,7 +75,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     log: Path | None = None,
     auditor: Auditor | None = None,
     is_launch_key: Callable[[str], bool] | None = None,
-    reload: Callable[[], tuple[Config, Policy]] | None = None,
+    reload: Callable[[Policy], tuple[Config, Policy]] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; streams under way get DRAIN_SECONDS, a second signal ends them at once.
 

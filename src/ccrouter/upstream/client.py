@@ -8,6 +8,7 @@ setting for it. Under a policy nothing leaves unjudged: `egress` sees the URL, t
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import ssl
 from collections.abc import Mapping
@@ -32,6 +33,9 @@ NEVER_SENT = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade", "host", "content-length", "forwarded", "via", "cookie", "x-real-ip",
 })  # fmt: skip
+
+#: The client library warns of larger bodies that are bytes, and sends files in pieces.
+_LARGE = 1 << 20
 
 #: No connection was made. If an address was excluded on the way, that is the reason to tell.
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -124,7 +128,7 @@ class UpstreamClient:
                 async with asyncio.timeout(limits.first_byte):
                     response = await session.post(
                         url,
-                        data=body,
+                        data=body if len(body) < _LARGE else io.BytesIO(body),
                         headers=self._headers(provider, endpoint, headers),
                         proxy=proxy,
                         allow_redirects=False,

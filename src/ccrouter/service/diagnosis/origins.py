@@ -15,7 +15,7 @@ from ccrouter.service.diagnosis.finding import Finding
 TOPIC = "Configuration"
 
 # As `config.interpolate` finds them; a text that was masked still has its variables, though not their defaults.
-_NAMES = re.compile(r"\$\$|\$\{\s*([^}:\s]+)[^}]*\}|\$([A-Z_][A-Z0-9_]*)")
+_NAMES = re.compile(r"\$\$|\$\{\s*([^}:\s]+)(:-)?[^}]*\}|\$([A-Z_][A-Z0-9_]*)")
 
 _DEFAULT = "default"
 _RUNNING = "command line of the running router"
@@ -23,13 +23,18 @@ _RUNNING = "command line of the running router"
 
 def look_at_origins(config: Config, environ: Mapping[str, str], options: Mapping[str, str]) -> Iterator[Finding]:
     """The file and the settings of `config`. `options` are those that the running router was started with."""
-    yield Finding(TOPIC, "info", f"file: {config.path or 'none yet'} ({_origin_of_file(environ, options)})")
+    yield look_at_file(config, environ, options)
     for name, value, origin in _settings(config, environ, options):
         yield Finding(TOPIC, "info", f"{name} = {value} ({origin})")
     named = variables_in(config.raw)
     if named:
         told = ", ".join(f"{name} {'set' if environ.get(name) else 'unset'}" for name in named)
         yield Finding(TOPIC, "info", f"variables that the file names, in this shell: {told}")
+
+
+def look_at_file(config: Config, environ: Mapping[str, str], options: Mapping[str, str]) -> Finding:
+    """Which file it is, and why that one."""
+    return Finding(TOPIC, "info", f"file: {config.path or 'none yet'} ({_origin_of_file(environ, options)})")
 
 
 def _origin_of_file(environ: Mapping[str, str], options: Mapping[str, str]) -> str:
@@ -101,25 +106,31 @@ def _in_servers(raw: JsonObject, name: str) -> str:
 
 def variables_in(tree: Json) -> tuple[str, ...]:
     """The environment variables that the texts of `tree` name, in file order, none twice."""
-    return tuple(dict.fromkeys(_visit(tree)))
+    return tuple(dict.fromkeys(name for text in _texts(tree) for name in _variables(text)))
 
 
-def _visit(node: Json) -> Iterator[str]:
+def unset_without_default(tree: Json, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that the texts of `tree` need: named without a default, and not in `environ`."""
+    found = (match for text in _texts(tree) for match in _NAMES.finditer(text) if match[0] != "$$" and not match[2])
+    return tuple(dict.fromkeys(match[1] or match[3] for match in found if not environ.get(match[1] or match[3])))
+
+
+def _texts(node: Json) -> Iterator[str]:
     if isinstance(node, dict):
         for value in node.values():
-            yield from _visit(value)
+            yield from _texts(value)
     elif isinstance(node, list):
         for value in node:
-            yield from _visit(value)
-    else:
-        yield from _variables(node)
+            yield from _texts(value)
+    elif isinstance(node, str):
+        yield node
 
 
 def _variables(value: Json) -> tuple[str, ...]:
     """The variables that a text names, those with a default too."""
     if not isinstance(value, str):
         return ()
-    return tuple(found[1] or found[2] for found in _NAMES.finditer(value) if found[0] != "$$")
+    return tuple(found[1] or found[3] for found in _NAMES.finditer(value) if found[0] != "$$")
 
 
 def _fold(key: str) -> str:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from ccrouter.compliance.judge import Passage, judge
 from ccrouter.compliance.policy import Policy
@@ -29,20 +29,28 @@ _VARIABLE = re.compile(r"\$\{([^}:]+)")
 
 
 def look_at_providers(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """What the configuration says of each provider."""
+    """What the configuration says of each provider, one finding for each."""
     configured = [provider for provider in config.providers if provider.name != DRY_RUN]
     for provider in configured:
         endpoint = provider.endpoints[0]
         message = f"{provider.name}: {endpoint.public_url}, {endpoint.dialect}, {_key(provider, environ)}"
-        yield Finding(TOPIC, "info", f"{message}, {len(provider.models)} models")
-    for name, reason in config.unavailable.items():
-        yield Finding(
-            TOPIC, "warning", f"{name} is left out: {reason}", "no route needs it; to use it, set what is missing"
-        )
+        told = f"{message}, {len(provider.models)} models"
+        if provider.name in config.unavailable:
+            yield _left_out(told, config.unavailable[provider.name])
+        else:
+            yield Finding(TOPIC, "info", told)
+    shown = {provider.name for provider in configured}
+    for name in (name for name in config.unavailable if name not in shown):
+        yield _left_out(name, config.unavailable[name])
     if not configured and not config.unavailable:
         yield Finding(
             TOPIC, "warning", "none is configured: answers are scripted", "put one and its key into the config"
         )
+
+
+def _left_out(told: str, reason: str) -> Finding:
+    advice = "no route needs it; to use it, set what is missing"
+    return Finding(TOPIC, "warning", f"{told}; it is left out: {reason}", advice)
 
 
 def _key(provider: Provider, environ: Mapping[str, str]) -> str:
@@ -57,32 +65,45 @@ def _unset(provider: Provider, environ: Mapping[str, str]) -> list[str]:
 
 
 def ask_providers(
-    config: Config, policy: Policy, environ: Mapping[str, str], patience: float = PATIENCE
+    config: Config,
+    policy: Policy,
+    environ: Mapping[str, str],
+    patience: float = PATIENCE,
+    *,
+    incomplete: Collection[str] = (),
 ) -> list[Finding]:
     """One request of a token to each provider, and what came back. For a process without an event loop.
 
-    A provider whose key is unset in `environ` is not asked.
+    A provider whose key is unset in `environ` is not asked, nor one that is `incomplete` for another such variable.
     """
 
     async def ask_all() -> list[Finding]:
         client = UpstreamClient(policy)
         try:
-            asked = [provider for provider in config.providers if provider.name != DRY_RUN]
-            listed = [(provider, _usable_model(provider, config, policy)) for provider in asked]
-            return await asyncio.gather(*(_ask(client, *pair, environ, patience) for pair in listed))
+            there = [provider for provider in config.providers if provider.name != DRY_RUN]
+            unasked = {provider.name: _unasked(provider, environ, incomplete) for provider in there}
+            listed = [(one, _usable_model(one, config, policy)) for one in there if unasked[one.name] is None]
+            answers = await asyncio.gather(*(_ask(client, *pair, patience) for pair in listed))
+            return [*filter(None, unasked.values()), *answers]
         finally:
             await client.close()
 
     return asyncio.run(ask_all())
 
 
-async def _ask(
-    client: UpstreamClient, provider: Provider, model: str | None, environ: Mapping[str, str], patience: float
-) -> Finding:
-    policy = client.policy
+def _unasked(provider: Provider, environ: Mapping[str, str], incomplete: Collection[str]) -> Finding | None:
+    """Why a provider is not asked, None if it can be: without its key, or elsewhere than it is, nothing is proven."""
     unset = " and ".join(_unset(provider, environ))
     if unset:
         return Finding(TOPIC, "warning", f"{provider.name}: not asked, {unset} is unset", f'export {unset}="..."')
+    if provider.name in incomplete:
+        message = f"{provider.name}: not asked, a variable that it names is unset"
+        return Finding(TOPIC, "warning", message, "see Configuration")
+    return None
+
+
+async def _ask(client: UpstreamClient, provider: Provider, model: str | None, patience: float) -> Finding:
+    policy = client.policy
     if model is None:
         message = f"{provider.name}: not asked, no model of it is named that may be asked for"
         return Finding(TOPIC, "warning", message, "add one to its `models`")

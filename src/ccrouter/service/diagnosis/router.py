@@ -57,7 +57,9 @@ def _about(running: Running) -> Iterator[Finding]:
     open_to = [address for address in listening_addresses(running.port) if not is_loopback(address)]
     if open_to:
         message = f"it listens on {', '.join(open_to)}: other machines can reach it"
-        yield Finding(TOPIC, "warning", message, 'write "HOST": "127.0.0.1" unless that is meant')
+        is_given = running.state is not None and "host" in running.state.options
+        advice = "ccr restart --host 127.0.0.1" if is_given else 'write "HOST": "127.0.0.1"'
+        yield Finding(TOPIC, "warning", message, f"{advice}, unless that is meant")
     if running.state is None:
         message = "it left no record in this folder: `ccr stop` and `ccr restart` do not know it"
         yield Finding(TOPIC, "info", message)

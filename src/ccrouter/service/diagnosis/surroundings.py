@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ccrouter.audit.files import find_chains
+from ccrouter.compliance.policy import Policy
 from ccrouter.config.providers import is_exempt
 from ccrouter.config.schema import Config
-from ccrouter.service.diagnosis.finding import Finding
+from ccrouter.service.diagnosis.finding import Finding, Level
 
 NETWORK, FILES = "Network", "Files"
 
@@ -42,11 +44,12 @@ def _host(url: str) -> str:
         return "an address that is none"
 
 
-def look_at_files(config: Config, folder: Path, policy: str) -> Iterator[Finding]:
-    """The modes of the router's folder and files, and where its logs are. `policy` is where the policy was read."""
+def look_at_files(config: Config, folder: Path, policy: Policy | None) -> Iterator[Finding]:
+    """The modes of the router's folder and files, and where its logs are. `policy` is None if it cannot be read."""
+    source = policy.source if policy else ""
     if folder.is_dir():
         yield from _mode(folder, 0o700)
-    for path in (config.path, Path(policy) if os.sep in policy else None):
+    for path in (config.path, Path(source) if os.sep in source else None):
         if path is not None and path.is_file():
             yield from _mode(path, 0o600 if path is config.path else 0o644)
     logs = folder / "logs"
@@ -56,9 +59,38 @@ def look_at_files(config: Config, folder: Path, policy: str) -> Iterator[Finding
     background = folder / "claude-code-router.log"
     if background.is_file():
         yield Finding(FILES, "info", f"what a router in the background prints: {background}")
-    audit = folder / "audit"
-    state = "" if audit.is_dir() else " (none yet)"
-    yield Finding(FILES, "info", f"audit: {audit}{state}", "ccr audit verify proves it unbroken" if not state else "")
+    is_required = policy is not None and policy.audit_required
+    if config.log or is_required:
+        yield _audit(folder / "audit", is_required=is_required)
+    else:
+        yield Finding(FILES, "info", "audit: none, LOG is false and no policy demands it")
+
+
+def _audit(folder: Path, *, is_required: bool) -> Finding:
+    """The audit log: how large it is, and whether a router could write it."""
+    level: Level = "problem" if is_required else "warning"
+    if not folder.exists() and not folder.is_symlink():
+        return Finding(FILES, "info", f"audit: {folder} (none yet)")
+    if not folder.is_dir():
+        message = f"audit: {folder} is no folder: nothing can be recorded"
+        return Finding(FILES, level, message, f"move it away: mv {folder} {folder}.old")
+    chains = find_chains(folder) if os.access(folder, os.R_OK | os.X_OK) else []
+    written = (path for files in chains for path in (files.live, files.head) if path.exists())
+    locked = [path for path in (folder, *written) if not os.access(path, os.R_OK | os.W_OK)]
+    if locked:
+        message = f"audit: {locked[0]} cannot be written: nothing can be recorded"
+        return Finding(FILES, level, message, f"make it writable for you: ls -ld {locked[0]}")
+    sizes = [path.stat().st_size for files in chains for path in (*files.rotated(), files.live) if path.exists()]
+    told = f"{len(sizes)} file{'' if len(sizes) == 1 else 's'}, {_in_words(sum(sizes))}"
+    return Finding(FILES, "info", f"audit: {folder} ({told})", "ccr audit verify proves it unbroken")
+
+
+def _in_words(size: int) -> str:
+    """A number of bytes as a person reads it: `885 bytes`, `1.2 MB`."""
+    for unit, bytes_each in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= bytes_each:
+            return f"{size / bytes_each:.1f} {unit}"
+    return f"{size} bytes"
 
 
 def _mode(path: Path, wanted: int) -> Iterator[Finding]:
