@@ -68,7 +68,9 @@ def test_the_comparison_is_nowhere_else() -> None:
     body = ast.parse(textwrap.dedent(inspect.getsource(Secret.matches))).body[0]
     calls = [ast.unparse(node.func) for node in ast.walk(body) if isinstance(node, ast.Call)]
     assert "hmac.compare_digest" in calls
-    assert not [node for node in ast.walk(body) if isinstance(node, (ast.If, ast.Compare, ast.BoolOp, ast.For, ast.While))]
+    assert not [
+        node for node in ast.walk(body) if isinstance(node, (ast.If, ast.Compare, ast.BoolOp, ast.For, ast.While))
+    ]
     assert "__eq__" not in Secret.__dict__
     for function in (Guard._shows_key, Guard._is_known):
         for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
@@ -231,7 +233,13 @@ async def test_launch_keys_over_the_network(approved, stranger, tmp_path) -> Non
                 ({"host": "evil.example"}, "127.0.0.1"),
             ):
                 assert (await call(router.app, "GET", "/v1/models", {**sent, **more}, peer=peer)).status == 401
-            for method, path in (("GET", "/api/config"), ("POST", "/api/config"), ("POST", "/api/restart"), ("GET", "/api/policy"), ("GET", "/providers")):
+            for method, path in (
+                ("GET", "/api/config"),
+                ("POST", "/api/config"),
+                ("POST", "/api/restart"),
+                ("GET", "/api/policy"),
+                ("GET", "/providers"),
+            ):
                 assert (await call(router.app, method, path, sent, b"{}")).status == 401
             status, _, raw = await router.ask({"x-api-key": key}, model="openrouter,gpt-5")
             assert (status, json.loads(raw)["error"]["type"]) == (403, "permission_error")

@@ -19,6 +19,7 @@ import pytest
 from ccrouter.cli.acceptance import accept, reloader
 from ccrouter.cli.options import StartOptions
 from ccrouter.compliance.document import preset_text
+from ccrouter.config import syntax
 from ccrouter.server.app import App
 from tests.attacks.world import APPROVED_ADDRESS, KEY, World
 from tests.compliance.configs import ENVIRON, GUIDE, OPENROUTER, Desk, changed, put
@@ -173,7 +174,10 @@ WRITES = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "value"), [pytest.param(*one, id=f"M{n:03d} {one[0]} {one[1]}") for n, one in enumerate(WRITES, 30)])
+@pytest.mark.parametrize(
+    ("method", "path", "value"),
+    [pytest.param(*one, id=f"M{n:03d} {one[0]} {one[1]}") for n, one in enumerate(WRITES, 30)],
+)
 async def test_writing_providers(method, path, value, house: Household) -> None:
     """In memory nothing can be changed under a policy."""
     answer = await house.post(path, value, method)
@@ -248,21 +252,23 @@ async def test_a_circle_of_policies(house: Household) -> None:
 
 
 async def test_the_owner_changes_the_policy(house: Household, world: World) -> None:
-    """M071: what the machine's owner writes into a policy that is not pinned is in force after a reload, and on record
-    with both digests; without a reload it is not."""
+    """M071: what the machine's owner writes into a policy that is not pinned is in force after a reload, and on record,
+    if it is as strict; what allows more needs a restart, and without a reload nothing changes."""
     before = house.app.in_force[1].digest
-    house.write_policy({"name": "mine", "extends": "anthropic-only", "models": {"allowed": ["claude-3.7-*"], "sentAs": {}}})
+    house.write_policy({"name": "mine", "extends": "anthropic-only", "clientKey": {"required": True, "minLength": 17}})
     await house.holds()
     assert (await house.post("/api/restart")).status == 200
     assert house.app.in_force[1].name == "mine"
-    assert house.app.in_force[1].digest != before
-    assert house.audit.of("policy")[-1]["policy"] == house.app.in_force[1].digest
+    mine = house.app.in_force[1].digest
+    assert mine != before
+    assert [line["policy"] for line in house.audit.of("policy")] == [mine]
     assert (await house.ask("openrouter,qwen/qwen3-coder")).status == 403
-    house.write_policy(preset_text("open").decode())
-    assert (await house.post("/api/restart")).status == 200
-    assert [line["policy"] for line in house.audit.of("policy")][-1] == house.app.in_force[1].digest
-    assert len(house.audit.of("policy")) == 2
-    assert (await house.ask("openrouter,qwen/qwen3-coder")).status == 404
+    for text in (preset_text("open"), preset_text("anthropic-only"), b'{"name": "nothing"}'):
+        house.write_policy(text.decode())
+        answer = await house.post("/api/restart")
+        assert (answer.status, "a reload can only tighten" in answer.message) == (400, True)
+        assert house.app.in_force[1].digest == mine
+    assert (await house.ask("openrouter,qwen/qwen3-coder")).status == 403
 
 
 async def test_the_file_changes_behind_the_save(house: Household) -> None:
@@ -277,8 +283,6 @@ async def test_the_file_changes_behind_the_save(house: Household) -> None:
 
 async def test_the_file_changes_while_it_is_read(house: Household, monkeypatch) -> None:
     """M073: what is judged is what is put in force, also if the file is another one right after it was read."""
-    from ccrouter.config import syntax
-
     read, evil = syntax.read_bounded, json.dumps(changed(lambda tree: put(tree, EVIL, *P, "api_base_url")))
 
     def read_and_swap(path: Path) -> bytes:
@@ -359,7 +363,12 @@ async def test_forgeries(name, house: Household) -> None:
 @pytest.mark.parametrize("query", [f"?api_key={KEY}", f"?x-api-key={KEY}", f"?key={KEY}", f"?access_token={KEY}"])
 async def test_keys_in_query_strings(query, house: Household) -> None:
     """M120: a key in a URL is no key."""
-    for method, path in (("GET", "/api/config"), ("POST", "/api/restart"), ("POST", "/v1/messages"), ("GET", "/v1/models")):
+    for method, path in (
+        ("GET", "/api/config"),
+        ("POST", "/api/restart"),
+        ("POST", "/v1/messages"),
+        ("GET", "/v1/models"),
+    ):
         sent = {"content-type": "application/json"}
         answer = await call(house.app, method, path, sent, b"{}", query=query[1:].encode())
         assert answer.status == 401

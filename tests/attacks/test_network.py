@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from ccrouter.config.load import load
-from ccrouter.errors import Denied, RouterError, UpstreamUnreachable
+from ccrouter.errors import RouterError
 from ccrouter.upstream.client import UpstreamClient
 from tests.attacks.world import APPROVED_ADDRESS, APPROVED_HOST, KEY, SENT, World, config_with, preset_at
 from tests.compliance.configs import ANTHROPIC_ONLY, ENVIRON, GUIDE, changed, put
 from tests.gateway.conftest import running
 from tests.upstream import Reply, Upstream, raw_reply
 
+LIMIT = 10  # seconds
 BODY = b'{"model":"claude-sonnet-4-6","max_tokens":9,"messages":[{"role":"user","content":"x"}]}'
 EVIL = "http://127.0.0.1:{port}/v1/messages"
 
@@ -99,8 +100,9 @@ async def _send(world: World, tmp_path: Path, url: str | None = None, **rules) -
         [provider] = [one for one in load(path, ENVIRON).providers if one.name == "anthropic"]
         wrong = []
         for _ in range(2):
-            with pytest.raises(RouterError) as raised:
-                await client.send(provider, provider.endpoints[0], {}, BODY)
+            with pytest.raises(RouterError) as raised:  # where somebody is reached who does not answer: a TimeoutError
+                async with asyncio.timeout(LIMIT):
+                    await client.send(provider, provider.endpoints[0], {}, BODY)
             wrong.append(f"{type(raised.value).__name__} {getattr(raised.value, 'rule', '')}")
         return wrong
     finally:
@@ -116,7 +118,9 @@ ADDRESSES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("addresses", [pytest.param(one, id=f"N{n:03d} {'+'.join(one)}") for n, one in enumerate(ADDRESSES, 60)])
+@pytest.mark.parametrize(
+    "addresses", [pytest.param(one, id=f"N{n:03d} {'+'.join(one)}") for n, one in enumerate(ADDRESSES, 60)]
+)
 async def test_the_approved_name_leads_inside(addresses, world: World, tmp_path) -> None:
     """The approved name, resolved to an address of this machine or its network: no socket is made for it."""
     world.names[APPROVED_HOST] = addresses
@@ -126,7 +130,11 @@ async def test_the_approved_name_leads_inside(addresses, world: World, tmp_path)
 
 async def test_a_name_with_mixed_addresses(world: World, tmp_path) -> None:
     """N100: of several addresses the excluded ones are skipped, whatever their order."""
-    for order in (["127.0.0.1", APPROVED_ADDRESS, "10.0.0.1"], [APPROVED_ADDRESS, "::1"], ["fd00::1", APPROVED_ADDRESS]):
+    for order in (
+        ["127.0.0.1", APPROVED_ADDRESS, "10.0.0.1"],
+        [APPROVED_ADDRESS, "::1"],
+        ["fd00::1", APPROVED_ADDRESS],
+    ):
         world.names[APPROVED_HOST] = order
         world.dialled.clear()
         await _send(world, tmp_path)
@@ -210,7 +218,9 @@ async def test_netrc(world: World, tmp_path, monkeypatch) -> None:
     """N141: what ~/.netrc says of the approved host is not sent."""
     home = tmp_path / "home"
     home.mkdir()
-    (home / ".netrc").write_text(f"machine {APPROVED_HOST} login me password secret\nmachine 127.0.0.1 login me password s\n")
+    (home / ".netrc").write_text(
+        f"machine {APPROVED_HOST} login me password secret\nmachine 127.0.0.1 login me password s\n"
+    )
     (home / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("NETRC", str(home / ".netrc"))
@@ -246,5 +256,3 @@ def test_the_guide_is_what_is_attacked() -> None:
     """N143: the provider of these tests is the guide's own."""
     assert GUIDE["Providers"][0]["api_base_url"] == f"https://{APPROVED_HOST}/v1/messages"
     assert ip_network("127.0.0.0/8") in ANTHROPIC_ONLY.banned_addresses
-    assert issubclass(aiohttp.ClientSession, object)
-    assert Denied is not UpstreamUnreachable

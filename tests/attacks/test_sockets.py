@@ -103,7 +103,9 @@ async def test_targets_with_a_host(target, approved: Upstream, stranger: Upstrea
     assert approved.connections == (1 if answer is not None and answer.status == 200 else 0)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "api.anthropic.com", "localhost@evil.example", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "api.anthropic.com", "localhost@evil.example", ""]
+)
 @pytest.mark.parametrize("has_key", [True, False])
 async def test_rebound_names(host, has_key, approved: Upstream, stranger: Upstream, tmp_path) -> None:
     """S080: a page that has a name of its own lead here reads nothing without the key, and manages nothing with it."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -103,7 +103,12 @@ def requests(voyage: Voyage) -> None:
         status, got = voyage.ask(model, **body)
         assert (status, got["error"]["type"]) == (403, "permission_error"), (f"V{number}", got)
     assert len(voyage.island.upstream.requests) == before
-    for host in ("http://evil.example/", "https://openrouter.ai/", "https://api.anthropic.com.evil.example/", "//evil.example/"):
+    for host in (
+        "http://evil.example/",
+        "https://openrouter.ai/",
+        "https://api.anthropic.com.evil.example/",
+        "//evil.example/",
+    ):
         voyage.island.upstream.reply(Reply(307, {"location": host}, (b"{}",)))
         status, got = voyage.ask("x")
         assert (status, got["type"]) == (502, "error"), (f"V18 {host}", got)
@@ -147,7 +152,7 @@ class Impostors:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self) -> Impostors:
+    def __enter__(self) -> Self:
         for address in CERTIFICATES.values():
             _run("ip", "address", "add", f"{address}/32", "dev", "lo")
         self._thread.start()
@@ -168,7 +173,19 @@ class Impostors:
         key, csr, pem = (stem.with_suffix(end) for end in (".key", ".csr", ".pem"))
         host = "evil.example" if name == "of another name" else APPROVED
         stem.with_suffix(".cnf").write_text(f"subjectAltName=DNS:{host}\n")
-        _run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(csr), "-subj", f"/CN={host}")
+        _run(
+            "openssl",
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            str(key),
+            "-out",
+            str(csr),
+            "-subj",
+            f"/CN={host}",
+        )
         signed = ("-signkey", str(key)) if name == "self-signed" else (
             "-CA", str(self._folder / "ca.pem"), "-CAkey", str(self._folder / "ca.key"), "-CAcreateserial")  # fmt: skip
         days = "-1" if name == "expired" else "2"

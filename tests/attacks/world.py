@@ -79,7 +79,7 @@ class World:
         self.dialled.append((host, port))
         if (host, port) != (APPROVED_ADDRESS, 443):
             with socket.socket() as visitor:
-                visitor.setblocking(False)
+                visitor.settimeout(0)
                 await _sock_connect(loop, visitor, ("127.0.0.1", self.stranger.port))
         raise ConnectionRefusedError(111, "nobody is at home")
 

@@ -258,6 +258,21 @@ def test_broken_config_hides_nothing(ccr: Ccr, port: int) -> None:
     assert find(findings, "spare: http").topic == "Providers"
 
 
+def test_no_secret_of_a_broken_config(ccr: Ccr) -> None:
+    """Keys of providers that cannot be used, and of a file that has mistakes elsewhere, are not shown either."""
+    secrets = ["literal-key-0123456789", "query-secret-0123", "header-secret-012345", "router key 0123456789"]
+    broken = {
+        "api_base_url": f"http://127.0.0.1:9/v1/chat/completions?key={secrets[1]}",
+        "api_key": secrets[0],
+        "headers": {"x-auth-token": secrets[2]},
+    }
+    ccr.configure(APIKEY=secrets[3], **local(protocol="nonsense", **broken))
+    for words in ([], ["--json"]):
+        done = ccr.run("doctor", *words)
+        assert done.returncode == 1
+        assert [secret for secret in secrets if secret in done.stdout + done.stderr] == []
+
+
 def test_unreadable_config(ccr: Ccr, port: int) -> None:
     """Of a file that cannot be parsed: its path, why that one, and the port that the environment names."""
     ccr.configure()
@@ -562,6 +577,8 @@ def test_codespace(ccr: Ccr, port: int) -> None:
     lines = [line.strip() for line in ccr.run("doctor", COLUMNS="50", **environ).stdout.splitlines()]
     assert f"export CLAUDE_CODE_ROUTER_URL=http://127.0.0.1:{port}" in lines
     assert f"gh codespace ports visibility {port}:public" in lines
+    ccr.configure(PORT=port, APIKEY="${ROUTER_KEY}")
+    assert "Set APIKEY" not in find(examine(ccr, code=1, **environ), "GitHub Codespace").message
 
 
 def test_audit_log(ccr: Ccr) -> None:

@@ -16,7 +16,8 @@ import pytest
 from ccrouter.cli.template import Template, environment_lines, needed_variables, read_template
 from ccrouter.compliance.document import preset_text
 from ccrouter.config.load import load
-from tests.cli.conftest import LIMIT, Ccr, tree
+from ccrouter.config.starter import TEMPLATE, create_starter
+from tests.cli.conftest import LIMIT, Ccr, free_port, tree
 
 #: What the second guide shows, character by character.
 GUIDE = """{
@@ -352,9 +353,62 @@ def test_existing_config_that_breaks_it_is_not(ccr: Ccr) -> None:
     done = ccr.run("install")
     assert (done.returncode, done.stdout) == (0, found(path))
     assert "warning: no policy was put in place" in done.stderr
-    assert "(HOST must be 127.0.0.1 (localhost only), and " in done.stderr
+    assert "(Providers must be an array, and " in done.stderr
     assert "  hint: `ccr verify --policy anthropic-only`" in done.stderr
     assert not (ccr.folder / "policy.json").exists()
+
+
+def test_proxy_in_the_environment_is_not_the_configs_fault(ccr: Ccr) -> None:
+    """A proxy that happens to be exported keeps the policy out of no existing config; `ccr verify` tells of it."""
+    ccr.folder.mkdir(mode=0o700)
+    config_of(ccr).write_text(GUIDE)
+    config_of(ccr).chmod(0o600)
+    proxy = {"HTTPS_PROXY": "http://proxy.example:3128"}
+    done = ccr.run("install", **proxy)
+    assert (done.returncode, done.stdout, done.stderr) == (0, found(config_of(ccr)), "")
+    assert (ccr.folder / "policy.json").exists()
+    assert ccr.run("verify", **proxy, **ENVIRONMENT).returncode == 39
+
+
+@POSIX
+@pytest.mark.parametrize("template", ["anthropic", "openrouter"])
+def test_starter_is_replaced(ccr: Ccr, template: str) -> None:
+    """The starter of a first start, byte for byte, is nobody's work: the template takes its place, with its policy."""
+    assert create_starter(config_of(ccr))
+    done = ccr.run("install", "--template", template)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Wrote {config_of(ccr)}\n")
+    assert config_of(ccr).read_bytes() == read_template(template, {}).data
+    assert mode(config_of(ccr)) == 0o600
+    assert (ccr.folder / "policy.json").exists() is (template == "anthropic")
+    if template == "anthropic":
+        assert ccr.run("verify", **ENVIRONMENT).returncode == 0
+
+
+def test_starter_that_was_edited_is_left(ccr: Ccr, tmp_path: Path) -> None:
+    """One byte of the user's own, or a link, makes it a config like any other."""
+    create_starter(config_of(ccr))
+    config_of(ccr).write_bytes(TEMPLATE.read_bytes() + b" ")
+    assert ccr.run("install").stdout == found(config_of(ccr))
+    target = config_of(ccr).rename(tmp_path / "target.json")
+    target.write_bytes(TEMPLATE.read_bytes())
+    config_of(ccr).symlink_to(target)
+    assert ccr.run("install").stdout == found(config_of(ccr))
+    assert target.read_bytes() == TEMPLATE.read_bytes()
+
+
+def test_router_that_runs_without_the_new_policy(ccr: Ccr) -> None:
+    """Where a router runs without the policy that was just put in place, stderr says so, and only then."""
+    port = free_port()
+    path = ccr.configure(**json.loads(GUIDE) | {"PORT": port})
+    ccr.serve(**ENVIRONMENT)
+    done = ccr.run("install", **ENVIRONMENT)
+    assert (done.returncode, done.stdout) == (0, found(path))
+    assert done.stderr == (
+        f"warning: the policy anthropic-only was put in place, and a router runs without it on port {port}\n"
+        "  hint: ccr restart\n"
+    )
+    assert ccr.run("install", **ENVIRONMENT).stderr == ""
 
 
 # -- from anywhere -------------------------------------------------------------------------------------------------------

@@ -253,6 +253,41 @@ def test_status_with_a_broken_config(ccr: Ccr) -> None:
     assert "config.json" in done.stderr
 
 
+def test_status_of_a_config_with_a_wrong_route(ccr: Ccr) -> None:
+    """The file that cannot be used is named as the config; nobody says that a starter would be written, or of a dry run."""
+    path = ccr.configure(Router={"default": "nobody,m"})
+    done = ccr.run("status")
+    assert done.returncode == 0
+    assert f"Config:  {path}\n" in done.stdout
+    assert "Dry run" not in done.stdout
+    assert "Router.default" in done.stderr
+    told = json.loads(ccr.run("status", "--json").stdout)
+    assert (told["config"], told["dryRun"], len(told["errors"])) == (str(path), False, 1)
+
+
+def test_status_of_a_config_that_the_policy_refuses(ccr: Ccr, port: int) -> None:
+    """What a start would refuse is told beforehand, and of a router that runs what a reload would; exit code 0."""
+    url = "http://127.0.0.1:9/v1/chat/completions"
+    provider = {"name": "openrouter", "api_base_url": url, "api_key": "k", "models": ["m"]}
+    ccr.configure(PORT=port, Providers=[provider], Router={"default": "openrouter,m"})
+    service = ccr.serve()
+    for _ in range(2):
+        done = ccr.run("status", CCR_POLICY="anthropic-only")
+        assert done.returncode == 0
+        assert "BANNED provider: openrouter" in done.stderr
+        service.terminate()
+        service.wait(LIMIT)
+
+
+def test_status_of_a_running_router_needs_no_keys(ccr: Ccr, port: int) -> None:
+    """Variables that the running router has, and this shell has not, are no errors of its config."""
+    provider = {"name": "local", "api_base_url": "http://127.0.0.1:9/v1/messages", "api_key": "$LOCAL", "models": ["m"]}
+    ccr.configure(PORT=port, APIKEY="$MINE", Providers=[provider], Router={"default": "local,m"})
+    ccr.serve(LOCAL="sk-local-0123456789", MINE="sk-mine-0123456789")
+    told = json.loads(ccr.run("status", "--json").stdout)
+    assert (told["errors"], told["routes"]) == ([], {"default": "local,m"})
+
+
 def test_status_without_the_files(ccr: Ccr, port: int) -> None:
     """Scripts delete the PID file while the router runs: `status` asks the port and finds it."""
     ccr.configure(PORT=port)

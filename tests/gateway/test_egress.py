@@ -51,7 +51,7 @@ def good(upstream: Upstream) -> Upstream:
 @pytest.fixture
 def _blind(monkeypatch):
     """A pipeline that judges nothing."""
-    monkeypatch.setattr(Approval, "approve", lambda *_: None)
+    monkeypatch.setattr(Approval, "approve", lambda *_, **_more: None)
     monkeypatch.setattr(Approval, "judge", lambda *_: None)
 
 
@@ -206,7 +206,7 @@ MEMBERS = {
 async def test_models_that_a_client_sends_along(kind, judged, good, tmp_path, monkeypatch):
     """Every member by which a client could have another model answer is found in the bytes and refused."""
     if judged == "egress alone":
-        monkeypatch.setattr(Approval, "approve", lambda *_: None)
+        monkeypatch.setattr(Approval, "approve", lambda *_, **_more: None)
     config = {"Providers": [provider(good, "anthropic", name="good")], "Router": {"default": "good,m1"}}
     async with running(config, tmp_path, policy=policy(allowed_models=("m1",))) as router:
         status, _, raw = await router.ask(**MEMBERS[kind])

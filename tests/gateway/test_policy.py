@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ccrouter.audit.trail import AuditTrail
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.load import load
 from ccrouter.config.projects import ProjectRouters
@@ -238,6 +239,68 @@ async def test_routers_of_projects(whose, good, evil, tmp_path):
     assert evil.connections == 0
 
 
+def project_router(tmp_path, config: dict, text: str) -> ProjectRouters:
+    """The routers of a home folder where the session's project has `text` for one."""
+    home = tmp_path / "home"
+    transcripts = home / ".claude" / "projects" / "-repo"
+    transcripts.mkdir(parents=True)
+    (transcripts / f"{SESSION}.jsonl").touch()
+    folder = home / ".claude-code-router" / "-repo"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(text)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    return ProjectRouters(load(path, {}), {"HOME": str(home)})
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize(
+    ("text", "rule", "words"),
+    [
+        ('{"Router": {"default": "openrouter,x"}}', "providers.banned", "BANNED provider: openrouter"),
+        ('{"Router": {"default": "good,m1", "think": "OpenRouter,x"}}', "providers.banned", "BANNED provider"),
+        ('{"Router": {"default": "good,m1", "fallback": {"default": ["nobody,x"]}}}', "providers.allowed", "nobody"),
+        ('{"Router": {"default": "good,"}}', "strictSyntax", "-repo/config.json: Router.default: names no model"),
+        ('{"Router": ', "strictSyntax", "-repo/config.json: line 1, column 12: the file ends too early"),
+    ],
+)
+async def test_a_router_of_a_project_that_cannot_be_used(path, text, rule, words, good, evil, tmp_path):
+    """One that names what is not configured is judged as it is written, and one that cannot be read breaks a strict policy:
+    a denial that is on record, and tells no path of this machine. Other sessions are served.
+    """
+    ledger = Ledger()
+    config = config_for(good, evil)
+    projects = project_router(tmp_path, config, text)
+    policy = policy_for(good, banned_providers=("openrouter",), strict_syntax=True)
+    async with running(config, tmp_path, policy=policy, projects=projects, auditor=ledger) as router:
+        status, answered, error = await ask(router, path, IN_SESSION, {})
+        others, _, _ = await ask(router, "/v1/messages", {}, {})
+    assert (status, error["error"]["type"], others) == (403, "permission_error", 200), error
+    assert words in error["error"]["message"]
+    assert str(tmp_path) not in json.dumps(error)
+    [denial] = ledger.of("denial")
+    assert (denial["rule"], denial["request"]) == (rule, answered["request-id"])
+    assert (denial["result"], denial["session"]) == ("denied", SESSION)
+    assert evil.connections == 0
+
+
+async def test_a_router_of_a_project_that_cannot_be_used_without_a_policy(good, evil, tmp_path):
+    """It is an error that says what to mend, without a path of this machine, and is on record; nothing is sent."""
+    ledger = Ledger()
+    config = config_for(good, evil)
+    projects = project_router(tmp_path, config, '{"Router": {"default": "openrouter,x"}}')
+    async with running(config, tmp_path, projects=projects, auditor=ledger) as router:
+        status, _, error = await ask(router, "/v1/messages", IN_SESSION, {})
+    assert (status, error["error"]["type"]) == (500, "api_error")
+    assert error["error"]["message"] == (
+        "the router of this project or session cannot be used: "
+        '-repo/config.json: Router.default: no provider is called "openrouter"'
+    )
+    assert [(facts["result"], facts.get("rule")) for facts in ledger.of("denial")] == [("refused", None)]
+    assert [facts["status"] for facts in ledger.of("outcome")] == [500]
+    assert (good.connections, evil.connections) == (0, 0)
+
+
 @pytest.mark.parametrize("name", ["good", "GOOD", "\uff47\uff4f\uff4f\uff44"])
 async def test_a_provider_under_another_name(name, good, evil, tmp_path):
     """An allowed name does not make a host an allowed one: what a provider is called is not who it is."""
@@ -314,10 +377,41 @@ async def test_the_list_of_models(good, evil, tmp_path):
                 seen[name] = response.status
     assert set(names) == {"good,m1", "good,m2", "m2", "fine"}
     assert seen == {
-        "good,m1": 200, "good,b1": 403, "bad,b1": 403, "b1": 403, "fine": 200, "foul": 403, "claude-x": 200,
+        "good,m1": 200, "good,b1": 403, "bad,b1": 403, "b1": 403, "fine": 200, "foul": 403, "claude-x": 403,
         "nobody,m1": 403,
     }  # fmt: skip
     assert (good.connections, evil.connections) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["claude-opus-4-8", "nonsense"])
+async def test_a_model_that_nothing_lists(name, good, evil, tmp_path):
+    """What no provider lists and no alias means is no model of a policy that restricts models, though a request that asks
+    for it is served by a route; the denial's line has the request's id. An alias's pattern, and a policy without a word
+    on models, let it be one.
+    """
+    ledger = Ledger()
+    config = config_for(good, evil)
+    async with running(config, tmp_path, policy=policy_for(good), auditor=ledger) as router:
+        async with router.client.get(f"{router.url}/v1/models/{name}") as response:
+            assert response.status == 403
+            assert f"Model not allowed: {name}" in (await response.json())["error"]["message"]
+            request_id = response.headers["request-id"]
+        status, answered, _ = await ask(router, "/v1/messages", {}, {"model": name})
+    [denial] = ledger.of("denial")
+    assert (denial["request"], denial["asked"], denial["rule"]) == (request_id, name, "models.allowed")
+    assert (status, answered["x-ccr-model"]) == (200, "good,m1")
+    seen = []
+    for routes, policy in (
+        ({"aliases": {"*o*": "good,m2"}}, policy_for(good)),
+        ({}, policy_for(good, allowed_models=None)),
+        ({}, policy_for(good, allowed_models=("m1", "*"))),
+    ):
+        async with (
+            running(config_for(good, evil, routes), tmp_path, policy=policy) as router,
+            router.client.get(f"{router.url}/v1/models/{name}") as response,
+        ):
+            seen.append(response.status)
+    assert seen == [200, 200, 200]
 
 
 async def test_models_behind_a_denied_fallback(good, evil, tmp_path):
@@ -377,12 +471,31 @@ async def test_a_decision_is_on_record_before_it_is_sent(good, evil, tmp_path):
             "session": SESSION,
             "path": "/v1/messages",
             "target": "good,m1",
+            "sent": "m1",
+            "answered": anthropic_wire.MODEL,
             "route": "default",
             "status": 200,
             "result": "answered",
         }
     ]
     assert not any(words in json.dumps(ledger.lines) for words in (SECRET_WORDS, "private answer", "upstream-secret"))
+
+
+async def test_counting_is_on_record_only_under_a_policy(good, evil, tmp_path):
+    """Claude Code counts all the time: without a policy that leaves no line, unless it was denied."""
+    kinds = []
+    for policy in (Policy(), policy_for(good)):
+        ledger = Ledger()
+        async with running(config_for(good, evil), tmp_path, policy=policy, auditor=ledger) as router:
+            status, _, _ = await ask(router, "/v1/messages/count_tokens", {}, {})
+        assert status == 200
+        kinds.append([kind for kind, _ in ledger.lines])
+    assert kinds == [[], ["decision", "outcome"]]
+    config = config_for(good, evil, {"strict": True})
+    ledger = Ledger()
+    async with running(config, tmp_path, auditor=ledger) as router:
+        await ask(router, "/v1/messages/count_tokens", {}, {"model": "bad,b1"})
+    assert [kind for kind, _ in ledger.lines] == ["denial", "outcome"]
 
 
 async def test_the_outcome_names_who_answered(good, evil, tmp_path):
@@ -425,18 +538,19 @@ async def test_what_was_never_decided_needs_no_line(good, evil, tmp_path):
     assert [kind for kind, _ in ledger.lines if kind in {"decision", "denial", "outcome"}] == []
 
 
-def test_secrets_in_names_are_not_written_down():
-    """A key that a client puts where a model belongs is masked in the account, and long names are cut."""
-    ledger = Ledger()
-    approval = Approval(Policy(), ledger, [Secret("configured-secret-1")])
+def test_secrets_in_names_are_not_written_down(tmp_path):
+    """A key that a client puts where a model belongs is masked in the audit log, and long names are cut."""
+    trail = AuditTrail(tmp_path / "audit", 3456, is_required=True, secrets=[Secret("configured-secret-1")])
+    approval = Approval(Policy(), trail)
     exchange = Exchange(
-        "req_1", "/v1/messages", 0.0, asked="x" * 250 + " configured-secret-1 sk-ant-0123456789abcdefghij"
+        "req_1", "/v1/messages", 0.0, asked="x" * 180 + " configured-secret-1 sk-ant-0123456789abcdefghij"
     )
     approval.approve([Target(Provider("p", ()), "m" * 5000)], exchange)
-    [facts] = ledger.of("decision")
-    assert "configured-s" not in facts["asked"]
-    assert "sk-ant" not in facts["asked"]
-    assert all(len(value) <= 300 for value in (facts["asked"], facts["target"], facts["targets"][0]))
+    trail.close()
+    [facts] = map(json.loads, (tmp_path / "audit" / "audit-3456.jsonl").read_text().splitlines())
+    assert "configured-s" not in json.dumps(facts)
+    assert "sk-ant" not in json.dumps(facts)
+    assert all(len(value) <= 200 for value in (facts["asked"], facts["target"], facts["targets"][0]))
 
 
 async def test_a_client_under_another_policy_is_not_taken(good):

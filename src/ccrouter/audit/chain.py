@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-#: What a line can be about. `repair` is the trail's own word: the line before was torn.
-KINDS = frozenset({"start", "stop", "reload", "policy", "decision", "denial", "outcome", "repair"})
+#: What a line can be about. Two are the trail's own words: `repair`, the line before was torn; `removal`, the oldest
+#: files are not kept.
+OWN_KINDS = frozenset({"repair", "removal"})
+KINDS = frozenset({"start", "stop", "reload", "policy", "decision", "denial", "outcome"}) | OWN_KINDS
 #: The members that are not facts.
 RESERVED = frozenset({"seq", "time", "kind", "missed", "prev", "hash"})
 #: Bytes that no line exceeds, its newline not counted.
@@ -39,7 +41,7 @@ GENESIS = Link(0, "0" * 64)
 class Record(msgspec.Struct, frozen=True):
     """What the chain needs to know of a line. `hash` is the line's own, `missed` the records that could not be written
     before it. What follows is of any type, since facts may have these names: `torn_bytes`, `torn_sha256` and `reason`
-    mean something in a repair only.
+    mean something in a repair only, `removed_to` and `removed_hash` in a removal.
     """
 
     seq: int
@@ -52,10 +54,24 @@ class Record(msgspec.Struct, frozen=True):
     torn_bytes: Any = None
     torn_sha256: Any = ""
     reason: Any = ""
+    removed_to: Any = None
+    removed_hash: Any = ""
 
     @property
     def link(self) -> Link:
         return Link(self.seq, self.hash)
+
+    @property
+    def before(self) -> Link:
+        """The line that this one says it follows."""
+        return Link(self.seq - 1, self.prev)
+
+    @property
+    def removed(self) -> Link | None:
+        """The newest of the lines that a removal takes away; None for any other record."""
+        if self.kind == "removal" and isinstance(self.removed_to, int) and isinstance(self.removed_hash, str):
+            return Link(self.removed_to, self.removed_hash)
+        return None
 
 
 class Place(NamedTuple):
@@ -95,6 +111,14 @@ def repair(after: Link, time: str, torn: bytes, reason: str) -> tuple[bytes, Lin
     if torn:
         told |= {"torn_bytes": len(torn), "torn_sha256": sha256(torn).hexdigest()}
     line, digest = seal(msgspec.json.encode(told | {"prev": after.hash}))
+    return line, Link(after.seq + 1, digest)
+
+
+def removal(after: Link, time: str, last: Link, files: int) -> tuple[bytes, Link]:
+    """The line that follows `after` when the oldest `files` files go, the newest of whose lines is `last`."""
+    told: dict[str, object] = {"seq": after.seq + 1, "time": time, "kind": "removal", "files": files}
+    told |= {"removed_to": last.seq, "removed_hash": last.hash, "prev": after.hash}
+    line, digest = seal(msgspec.json.encode(told))
     return line, Link(after.seq + 1, digest)
 
 
@@ -155,7 +179,7 @@ class ChainCheck:
         if self._torn is not None and not _repairs(record, self._torn[0]):
             raise self._torn[1]
         if self._newest is not None:
-            _check_link(record, self._newest)
+            check_link(record, self._newest)
         if record.kind not in KINDS:
             raise Breach("this kind of record does not exist", expected=", ".join(sorted(KINDS)), found=record.kind)
         if record.kind == "repair" and self._torn is None:
@@ -167,7 +191,8 @@ def _repairs(record: Record, torn: bytes) -> bool:
     return record.kind == "repair" and stated == (len(torn), sha256(torn).hexdigest())
 
 
-def _check_link(record: Record, before: Link) -> None:
+def check_link(record: Record, before: Link) -> None:
+    """Raises Breach, without a place, if `record` is not the one behind `before`."""
     expected, found = before.seq + 1, record.seq
     if found > expected:
         gone = f"lines {expected} to {found - 1} are" if found > expected + 1 else f"line {expected} is"

@@ -43,6 +43,7 @@ class ChainFiles:
 
     @property
     def name(self) -> str:
+        """What the chain is called, and what its files' names begin with."""
         return f"audit-{self.port}"
 
     @property
@@ -52,6 +53,7 @@ class ChainFiles:
 
     @property
     def head(self) -> Path:
+        """The file that names the newest line."""
         return self.folder / f"{self.name}.head"
 
     def rotated(self) -> list[Path]:
@@ -63,6 +65,7 @@ class ChainFiles:
         return max((number for number, _ in self._numbered()), default=0)
 
     def numbered(self, number: int) -> Path:
+        """Where the full file of that number is put away."""
         return self.folder / f"{self.name}.{number:06d}.jsonl"
 
     def _numbered(self) -> list[tuple[int, Path]]:

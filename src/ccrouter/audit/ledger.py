@@ -53,6 +53,11 @@ class Ledger:
             self.close()
             raise
 
+    @property
+    def rotated(self) -> int:
+        """The number of the newest full file."""
+        return self._rotated
+
     def append(self, line: bytes, link: Link) -> None:
         """After the call `line` is in the file, `link` in the head. Raises OSError; a part of a line does not stay."""
         if self._size and self._size + len(line) > self._limit:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ccrouter.audit.chain import GENESIS, LINE_LIMIT, Breach, ChainCheck, Link, Place, Record
+from ccrouter.audit.chain import GENESIS, LINE_LIMIT, Breach, ChainCheck, Link, Place, Record, check_link
 from ccrouter.audit.files import ChainFiles, Head, unpack_head
 
 _TRIES = 50
@@ -22,7 +22,8 @@ class Proof:
     """What was found of one chain. Without `breach` its lines are unbroken from `first` to `last`.
 
     `repaired` are torn lines that are accounted for, `missed` records that could not be written at the time. `seen`
-    are those of the wanted hashes that a line has. Of a broken chain the facts end before the break.
+    are those of the wanted hashes that a line has. `is_shortened`: the first line is not the chain's first, and a later
+    one says that the files before it were removed. Of a broken chain the facts end before the break.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Proof:
     repaired: int = 0
     missed: int = 0
     seen: set[str] = field(default_factory=set)
+    is_shortened: bool = False
     breach: Breach | None = None
 
     @property
@@ -46,10 +48,26 @@ def prove(files: ChainFiles, *, is_part: bool = False, wanted: Iterable[str] = (
 
     Raises OSError for a file that cannot be read.
     """
+    wanted = frozenset(wanted)
+    for _ in range(_TRIES):
+        newest = files.newest_number()
+        try:
+            proof = _prove(files, wanted, is_part=is_part)
+        except FileNotFoundError:
+            if files.newest_number() == newest:
+                raise
+        else:
+            if proof.breach is None or files.newest_number() == newest:
+                return proof
+        # A file was put away meanwhile, and with that old ones may have been removed: what was seen is half of each.
+    return _prove(files, wanted, is_part=is_part)
+
+
+def _prove(files: ChainFiles, wanted: frozenset[str], *, is_part: bool) -> Proof:
     proof = Proof(files.name)
     content = _read_head(files.head)  # before the lines: what it names exists, whatever is appended meanwhile
     head = unpack_head(content) if content is not None else None
-    walk = _Walk(proof, frozenset(wanted), is_part=is_part, head=head.newest if head else None)
+    walk = _Walk(proof, wanted, is_part=is_part, head=head.newest if head else None)
     try:
         with closing(_in_order(files)) as opened:
             for path, file in opened:
@@ -85,9 +103,12 @@ class _Walk:
         self.proof = proof
         self._wanted = wanted
         self._head = head
-        self._check = ChainCheck(None if is_part else GENESIS)
+        self._is_part = is_part
+        self._check = ChainCheck(None)
+        self._first: tuple[Record, Place] | None = None  # until it is known why the chain begins there
 
     def go(self, path: Path, file: IO[bytes]) -> None:
+        """After the call the lines of `file`, the next one of the chain, are in the proof. Raises Breach."""
         self.proof.files += 1
         name, number, offset = str(path), 0, 0
         for number, line in enumerate(_lines(file), 1):
@@ -98,14 +119,35 @@ class _Walk:
             offset += len(line)
             record = self._check.feed(line[:-1], place)
             if record is not None:
-                self._note(record)
+                self._note(record, place)
         self.at = Place(name, number + 1, offset)
 
     def end(self) -> None:
+        """Raises Breach if the last line is not whole, or if the first is not the chain's first and nothing says why."""
         self._check.close()
+        if self._first is not None:
+            proof = self.proof
+            proof.lines = proof.missed = proof.repaired = 0
+            proof.first = proof.last = None
+            proof.seen.clear()
+            self._check_first(*self._first)
 
-    def _note(self, record: Record) -> None:
+    def _check_first(self, record: Record, place: Place) -> None:
+        try:
+            check_link(record, GENESIS)
+        except Breach as breach:
+            breach.place = place
+            raise
+
+    def _note(self, record: Record, place: Place) -> None:
         proof = self.proof
+        if proof.first is None and not self._is_part:
+            if record.seq <= 1:
+                self._check_first(record, place)
+            else:
+                self._first = (record, place)
+        if self._first is not None and record.removed == self._first[0].before:
+            self._first, proof.is_shortened = None, True
         proof.lines += 1
         proof.first = proof.first or record
         proof.last = record

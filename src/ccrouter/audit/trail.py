@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ccrouter.audit.chain import KINDS, RESERVED, Link, encode
+from ccrouter.audit.chain import KINDS, OWN_KINDS, RESERVED, Link, encode, removal
 from ccrouter.audit.facts import Cleaner
 from ccrouter.audit.files import ChainFiles
 from ccrouter.audit.ledger import Ledger
+from ccrouter.audit.retention import find_surplus
 from ccrouter.audit.tail import newest_policy
 from ccrouter.errors import RouterError
 from ccrouter.secret import Secret
@@ -29,7 +30,8 @@ class AuditTrail:
     """The chain of the router on `port`, in `folder`; locked until `close`. Not for use by several threads.
 
     Where the trail `is_required`, what cannot be recorded raises AuditUnavailable, here and in `record`; where not, it
-    is said once by `tell` (stderr), counted, and the number is in the next line that can be written. `clock` gives
+    is said once by `tell` (stderr), counted, and the number is in the next line that can be written; and old files
+    are removed then (`find_surplus`), which is on record. `clock` gives
     seconds since the epoch. Texts are searched for `secrets`, and for what has the shape of a key.
 
     `last_policy_digest` is the `policy` of the newest line that has one as text, None if no line of the last two files
@@ -94,7 +96,7 @@ class AuditTrail:
         A wrong `kind`, a fact with the name of a member, and what is not plain JSON are errors of the caller:
         ValueError and TypeError.
         """
-        if kind not in KINDS or kind == "repair":
+        if kind not in KINDS - OWN_KINDS:
             raise ValueError(f"there is no audit record of kind {kind!r}")
         if not RESERVED.isdisjoint(facts):
             raise ValueError(f"facts cannot be named {', '.join(sorted(RESERVED & set(facts)))}")
@@ -103,8 +105,11 @@ class AuditTrail:
             ledger = self._usable()
             if ledger is not None:
                 line, link = encode(ledger.newest, self._now(), kind, cleaned, self._missed)
+                rotated = ledger.rotated
                 ledger.append(line, link)
                 self._missed = 0
+                if ledger.rotated != rotated and not self._is_required:
+                    self._remove_old(ledger)
                 policy = cleaned.get("policy")
                 if isinstance(policy, str):
                     self.last_policy_digest = policy
@@ -122,6 +127,20 @@ class AuditTrail:
             self._release()
         except OSError as error:
             self._complain(error.strerror or str(error))
+
+    def _remove_old(self, ledger: Ledger) -> None:
+        """The files that nobody asks for go, after that is on record. Raises OSError if it cannot be written."""
+        surplus = find_surplus(self._files)
+        if surplus is None:
+            return
+        line, link = removal(ledger.newest, self._now(), surplus.last, len(surplus.paths))
+        ledger.append(line, link)
+        for path in surplus.paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # no line is lost by it
+                self._say(f"ccr: the old audit file {path} cannot be removed: {error.strerror or error}")
+                return
 
     # -- keeping the files open ----------------------------------------------------------------------------------------
 

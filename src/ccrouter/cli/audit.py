@@ -125,7 +125,8 @@ def _tell(proof: Proof, *, is_part: bool) -> None:
     words = f"{proof.name}: {proof.lines} line{plural} unbroken, {proof.first.time} to {proof.last.time}"
     say(f"{words}, head {proof.last.hash}")
     if proof.first.seq > 1:
-        note(f"{proof.name}: begins with line {proof.first.seq}, which follows {proof.first.prev}")
+        why = "; older files were removed, which is on record" if proof.is_shortened else ""
+        note(f"{proof.name}: begins with line {proof.first.seq}, which follows {proof.first.prev}{why}")
     if proof.repaired:
         note(f"{proof.name}: {proof.repaired} unfinished line(s) of a crash, accounted for")
     if proof.missed:

@@ -211,13 +211,16 @@ def _of_providers(case: _Case, *, online: bool) -> Iterator[Finding]:
 def _of_surroundings(case: _Case) -> Iterator[Finding]:
     from ccrouter.cli.banner import codespace_lines
     from ccrouter.service.diagnosis.bypass import look_at_bypasses
+    from ccrouter.service.diagnosis.origins import is_written
     from ccrouter.service.diagnosis.surroundings import NETWORK, look_at_files, look_at_network
     from ccrouter.service.private import router_folder
 
     port = case.running.port if case.running else case.config.port
     yield from look_at_bypasses(port, Path.cwd(), os.environ)
     yield from look_at_network(os.environ)
-    codespace = codespace_lines(case.config, os.environ)
+    # A key whose variable is unset in this shell is a key all the same: the router's shell may have it.
+    has_key = is_written(case.config, "APIKEY")
+    codespace = codespace_lines(replace(case.config, api_key=Secret("")) if has_key else case.config, os.environ)
     if codespace:
         yield Finding(NETWORK, "info", "\n".join(["this is a GitHub Codespace", *codespace]))
     yield from look_at_files(case.config, router_folder(), case.policy)

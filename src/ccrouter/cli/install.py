@@ -1,4 +1,5 @@
-"""`ccr install`: a configuration, the policy that goes with it, and the scripts of a package. Replaces no config.
+"""`ccr install`: a configuration, the policy that goes with it, and the scripts of a package. Replaces no config
+but the starter that nobody has touched.
 
 stdout holds the words of the guide's own installer and nothing else.
 """
@@ -16,6 +17,7 @@ from ccrouter.cli.terminal import fail, note, say, warn
 
 if TYPE_CHECKING:
     from ccrouter.cli.template import Template
+    from ccrouter.compliance.findings import Finding
     from ccrouter.compliance.policy import Policy
     from ccrouter.service.packagejson import Package
 
@@ -34,7 +36,7 @@ def command(named: str, npm: bool) -> int:  # noqa: FBT001 - click passes option
     """Write the router's config, unless there is one, and say which variables it needs.
 
     The default template comes with the policy anthropic-only, which allows Claude models at Anthropic's API alone;
-    `--template openrouter` with none. An existing config is left as it is.
+    `--template openrouter` with none. An existing config is left as it is, unless it is the untouched starter.
     """
     from ccrouter.cli.template import MissingTemplate, read_template
     from ccrouter.errors import RouterError
@@ -85,6 +87,7 @@ def _config_path() -> Path:
 
 def _install(path: Path, template: Template) -> int:
     from ccrouter.cli.template import environment_lines
+    from ccrouter.config.starter import is_starter
 
     if path.is_dir():
         fail(f"{path} is a folder, and should be the config file", "move it away")
@@ -92,7 +95,7 @@ def _install(path: Path, template: Template) -> int:
     if path.is_symlink() and not path.exists():
         fail(f"{path} is a symbolic link to {path.readlink()}, where nothing is", "remove the link")
         return 1
-    if path.exists():
+    if path.exists() and not is_starter(path):
         _leave(path, template)
         return 0
     try:
@@ -120,12 +123,12 @@ class _Refused(Exception):
 
 
 def _write(path: Path, template: Template) -> bool:
-    """After the call config and policy are in place; False if there was a config already.
+    """After the call config and policy are in place; False if there was a config already, other than the starter.
 
     Raises _Refused, or OSError if they cannot be written; neither of them is there then.
     """
     from ccrouter.compliance.document import load_policy, read_policy
-    from ccrouter.config.starter import write_new
+    from ccrouter.config.starter import is_starter, replace_starter, write_new
     from ccrouter.errors import ConfigError
     from ccrouter.service.private import make_folder
 
@@ -142,11 +145,14 @@ def _write(path: Path, template: Template) -> bool:
     _close(make_folder(path.parent))
     made = _put_policy() if brings_policy else None
     try:
-        return write_new(path, template.data)
+        is_new = replace_starter(path, template.data) if is_starter(path) else write_new(path, template.data)
     except BaseException:
         if made is not None:
             made.unlink(missing_ok=True)
         raise
+    if made is not None:
+        _tell_of_running(path, policy)
+    return is_new
 
 
 def _close(folder: Path) -> None:
@@ -170,13 +176,9 @@ def _put_policy() -> Path | None:
 
 def _check(path: Path, template: Template, policy: Policy) -> None:
     """Raises _Refused, the reasons told, if `policy` would not allow the template at `path`."""
-    from ccrouter.cli.findings import in_order, tell_error
-    from ccrouter.compliance.examine import examine
+    from ccrouter.cli.findings import tell_error
 
-    text = template.data.decode("utf-8", "replace")
-    verdict = examine(path, template.stand_ins(os.environ), policy, text=text)
-    # What stands around it, such as a proxy in the environment, is not the template's fault; `ccr verify` finds it.
-    found = in_order((finding for finding in verdict.errors if finding.file == str(path)), str(path))
+    found = _faults(path, template.data.decode("utf-8", "replace"), policy)
     for finding in found:
         tell_error(finding, str(path))
     if found:
@@ -184,25 +186,61 @@ def _check(path: Path, template: Template, policy: Policy) -> None:
         raise _Refused
 
 
+def _faults(path: Path, text: str, policy: Policy) -> list[Finding]:
+    """What `policy` does not allow of a config `text` at `path`, unset variables aside.
+
+    What stands around it, such as a proxy in the environment, is not its fault; `ccr verify` finds it.
+    """
+    from ccrouter.cli.findings import in_order
+    from ccrouter.cli.template import stand_ins
+    from ccrouter.compliance.examine import examine
+
+    verdict = examine(path, stand_ins(text, os.environ), policy, text=text)
+    return in_order((finding for finding in verdict.errors if finding.file == str(path)), str(path))
+
+
+def _tell_of_running(path: Path, policy: Policy) -> None:
+    """After the call stderr says so if a router runs that does not work under the `policy` just put in place."""
+    from ccrouter.cli.options import StartOptions, load_with_stand_ins
+    from ccrouter.cli.start import policy_facts_of
+    from ccrouter.config.schema import Config
+    from ccrouter.errors import ConfigError, RouterError
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.running import find_running
+
+    try:
+        config = load_with_stand_ins(StartOptions(config=path))
+    except ConfigError:  # where a router listens by default is known all the same
+        config = Config()
+    try:
+        running = find_running(router_folder(), config.host, config.port)
+    except RouterError:  # another user's: no policy of ours is for it
+        return
+    facts = policy_facts_of(running, config) if running else None
+    if running and (facts is None or facts.get("digest") != policy.digest):
+        warn(
+            f"the policy {policy.name} was put in place, and a router runs without it on port {running.port}",
+            "ccr restart",
+        )
+
+
 def _police_existing(path: Path) -> None:
     """After the call the policy is in place too, if none was in force and the config at `path` keeps to it.
 
     Else stderr says that none was put there.
     """
-    from ccrouter.cli.findings import in_order
-    from ccrouter.cli.template import stand_ins
     from ccrouter.compliance.document import load_policy, read_policy
-    from ccrouter.compliance.examine import examine
     from ccrouter.errors import ConfigError
 
     try:
         if load_policy(None, os.environ).is_in_force:
             return
         text = path.read_text(encoding="utf-8", errors="replace")
-        verdict = examine(path, stand_ins(text, os.environ), read_policy(_PRESET, os.environ))
-        found = in_order(verdict.errors, str(path))
+        policy = read_policy(_PRESET, os.environ)
+        found = _faults(path, text, policy)
         if not found:
-            _put_policy()
+            if _put_policy() is not None:
+                _tell_of_running(path, policy)
             return
     except ConfigError as error:
         _tell_problems(error)

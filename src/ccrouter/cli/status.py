@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.options import StartOptions, follow, load_config, load_for_clients
+from ccrouter.cli.options import StartOptions, config_path, listening_place, load_with_stand_ins
 from ccrouter.cli.terminal import fail, say, table, warn
+from ccrouter.compliance.policy import NO_POLICY
 from ccrouter.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,14 +28,15 @@ _NO_POLICY = {"name": "none", "digest": "", "source": ""}
 def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
     """Show whether the router runs, where, and with which routes. Exit code 0 in every case."""
     config, running, problems = _read()
+    path = _examine(config, running, problems)
     policy = _policy(config, running, problems)
     if as_json:
-        told = {**_as_json(config, running, problems), "policy": policy}
+        told = {**_as_json(config, path, running, problems), "policy": policy}
         say(json.dumps(told, indent=2, ensure_ascii=False))
         return 0
     for line in _block(running):
         say(line)
-    for line in _more(config, running, policy):
+    for line in _more(config, path, running, policy):
         say(line)
     for problem in problems:
         fail(problem)
@@ -42,27 +46,52 @@ def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
 
 
 def _read() -> tuple[Config, Running | None, list[str]]:
-    """The configuration of what runs, or of the next start; what runs; and what is wrong with either."""
+    """The configuration of what runs, or of the next start, as far as it can be read; what runs; and what is wrong."""
     from ccrouter.config.schema import Config
     from ccrouter.service.private import router_folder
     from ccrouter.service.running import ForeignService, find_running
 
-    config, running = Config(), None
+    running = None
     problems: list[str] = []
     try:
-        config = load_for_clients(StartOptions())
-    except ConfigError as error:
-        problems += map(str, error.problems)
-    try:
-        running = find_running(router_folder(), config.host, config.port)
+        running = find_running(router_folder(), *listening_place(StartOptions()))
     except ForeignService as error:
         problems.append(str(error))
     try:
-        # What is not running would need all of its configuration to start.
-        config = follow(config, running) if running or problems else load_config(StartOptions())
-    except ConfigError as error:
-        problems += map(str, error.problems)
-    return config, running, problems
+        return load_with_stand_ins(_options(running)), running, problems
+    except ConfigError:  # what is wrong with it, the examination says
+        return Config(), running, problems
+
+
+def _options(running: Running | None) -> StartOptions:
+    recorded = running.state.options if running and running.state else {}
+    return StartOptions().completed_from(recorded)
+
+
+def _examine(config: Config, running: Running | None, problems: list[str]) -> Path | None:
+    """The config file, None if there is none. After the call what is wrong with it as it is now is among `problems`.
+
+    What does not run would need the variables that it names; what runs has them from the shell that started it.
+    """
+    from ccrouter.cli.template import STAND_IN, stand_ins
+    from ccrouter.compliance.document import load_policy
+    from ccrouter.compliance.examine import examine
+
+    options = _options(running)
+    if running is not None and running.state is not None and running.state.has_key_option:
+        options = replace(options, apikey=STAND_IN)
+    path = config_path(options)
+    environ: Mapping[str, str] = os.environ
+    if running is not None and path is not None and config.path is not None:
+        environ = stand_ins(path.read_text(encoding="utf-8", errors="replace"), os.environ)
+    try:
+        policy = load_policy(options.policy, os.environ)
+    except ConfigError:  # told with the policy
+        policy = NO_POLICY
+    if path is not None or policy.strict_syntax:
+        verdict = examine(path, environ, policy, options.overrides())
+        problems += [str(finding.problem) for finding in verdict.errors]
+    return path
 
 
 def _policy(config: Config, running: Running | None, problems: list[str]) -> dict[str, str] | None:
@@ -113,11 +142,11 @@ def _block(running: Running | None) -> list[str]:
     return [*head, "✅ Status: Running", *where, *ready]
 
 
-def _more(config: Config, running: Running | None, policy: dict[str, str] | None) -> list[str]:
+def _more(config: Config, path: Path | None, running: Running | None, policy: dict[str, str] | None) -> list[str]:
     from ccrouter.cli.banner import codespace_lines, is_dry_run, policy_words, routes
 
     version = running.version if running else ""
-    lines = [f"Config:  {_config_path(config, running)}"]
+    lines = [f"Config:  {_config_path(path, running)}"]
     lines.append(f"Policy:  {'unknown' if policy is None else policy_words(policy)}")
     if version:
         lines.append(f"Version: {version}")
@@ -126,19 +155,24 @@ def _more(config: Config, running: Running | None, policy: dict[str, str] | None
     shown = routes(config)
     if shown:
         lines += ["", table(("route", "provider,model"), shown)]
-    if is_dry_run(config):
+    if _is_known(config, path) and is_dry_run(config):
         lines.append("Dry run: no provider is configured, answers are scripted.")
     codespace = codespace_lines(config, os.environ)
     return [*lines, "", *codespace] if codespace else lines
 
 
-def _config_path(config: Config, running: Running | None) -> str:
+def _is_known(config: Config, path: Path | None) -> bool:
+    """False if `config` is a makeshift for a file that cannot be read."""
+    return path is None or config.path is not None
+
+
+def _config_path(path: Path | None, running: Running | None) -> str:
     if running and running.state:
         return running.state.config
-    return str(config.path) if config.path else "none yet; `ccr start` writes a starter"
+    return str(path) if path else "none yet; `ccr start` writes a starter, `ccr install` one for Anthropic's API"
 
 
-def _as_json(config: Config, running: Running | None, problems: list[str]) -> dict[str, object]:
+def _as_json(config: Config, path: Path | None, running: Running | None, problems: list[str]) -> dict[str, object]:
     from ccrouter.cli.banner import is_dry_run, routes
     from ccrouter.service.address import base_url
 
@@ -151,10 +185,10 @@ def _as_json(config: Config, running: Running | None, problems: list[str]) -> di
         "port": port,
         "endpoint": base_url(host, port),
         "version": running.version if running else None,
-        "config": running.state.config if running and running.state else str(config.path) if config.path else None,
+        "config": running.state.config if running and running.state else str(path) if path else None,
         "log": running.state.log if running and running.state else None,
         "routes": dict(routes(config)),
-        "dryRun": is_dry_run(config),
+        "dryRun": _is_known(config, path) and is_dry_run(config),
         "warnings": [str(problem) for problem in config.warnings],
         "errors": problems,
     }

@@ -19,7 +19,7 @@ _IN_REPOSITORY = Path(".claude-code-router/config.json")
 _EXAMPLES = {"CCR_APIKEY": "<a_local_secret>", "OPENROUTER_API_KEY": "sk-or-..."}
 
 #: Long and varied enough for any policy's rule on keys.
-_STAND_IN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-stands-in"
+STAND_IN = "stands-in-mP7vX2qkR9tZw4bhL6ncJ8fyD3sgT5uaB1eKoN0iWxGrYzQdHjMpVlSfUcEtAvIbOhXkD7w"
 
 
 class MissingTemplate(RouterError):
@@ -58,7 +58,7 @@ def read_template(named: str, environ: Mapping[str, str]) -> Template:
 
 def stand_ins(text: str, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ`, with a value for every variable that the config `text` needs and that has none."""
-    return {**environ, **{name: _STAND_IN for name in needed_variables(text) if not environ.get(name)}}
+    return {**environ, **{name: STAND_IN for name in needed_variables(text) if not environ.get(name)}}
 
 
 def needed_variables(text: str) -> dict[str, bool]:

@@ -29,8 +29,8 @@ from ccrouter.compliance.written import judge_extensions, judge_keys, judge_list
 from ccrouter.config.load import Overrides, Reading, read, router_folder
 from ccrouter.config.projects import read_written, router_files, settle_written
 from ccrouter.config.report import Place, Report
-from ccrouter.config.syntax import NO_OBJECT as NO_OBJECT_MESSAGE
 from ccrouter.config.syntax import EMPTY, NO_SUCH_FILE, UNREADABLE
+from ccrouter.config.syntax import NO_OBJECT as NO_OBJECT_MESSAGE
 from ccrouter.errors import ConfigError, Problem
 
 __all__ = ["Finding", "Verdict", "examine"]

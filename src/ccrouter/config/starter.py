@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -36,6 +35,29 @@ def create_starter(path: Path) -> bool:
     return is_new
 
 
+def is_starter(path: Path) -> bool:
+    """True if the file at `path` is the starter as it was written: nobody's work would be lost with it."""
+    try:
+        return not path.is_symlink() and path.read_bytes() == TEMPLATE.read_bytes()
+    except OSError:
+        return False
+
+
+def replace_starter(path: Path, data: bytes) -> bool:
+    """Puts `data` in the place of the starter at `path` in one step, readable by its owner alone.
+
+    False, and nothing is changed, if something else is there. Raises OSError if nothing can be written.
+    """
+    written = _write_beside(path, data)
+    try:
+        if not is_starter(path):
+            return False
+        written.replace(path)
+        return True
+    finally:
+        written.unlink(missing_ok=True)
+
+
 def write_new(path: Path, data: bytes) -> bool:
     """Puts `data` at `path` in one step, readable by its owner alone; False if something is there.
 
@@ -43,16 +65,24 @@ def write_new(path: Path, data: bytes) -> bool:
     """
     if path.exists():
         return False
+    written = _write_beside(path, data)
+    try:
+        return _place(written, path, data)
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def _write_beside(path: Path, data: bytes) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 by contract
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        return _place(Path(name), path, data)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)
 
 
 def _place(written: Path, path: Path, data: bytes) -> bool:

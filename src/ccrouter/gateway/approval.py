@@ -73,7 +73,6 @@ class Approval:
         """Raises Denied if the policy does not allow what the router of a project or session names, or demands that it
         can be read; else ClientError (500), and the refusal is written down.
         """
-        exchange.route = "project"
         for ref in refs_of(error.draft) if error.draft else ():
             exchange.target = ref.text
             self.judge_name(ref.text)

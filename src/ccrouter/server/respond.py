@@ -23,8 +23,8 @@ _STREAM_HEADERS = (
 
 
 def header_lines(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI wants them. Values that are not plain ASCII (model names can be anything) are percent-encoded, and
-    long ones cut: clients refuse an answer with more than 8 KiB in one header.
+    """Headers as ASGI wants them. Values that are not plain ASCII (model names can be anything) are percent-encoded,
+    and long ones cut: clients refuse an answer with more than 8 KiB in one header.
     """
     return [(name.encode("ascii"), _header_value(value)) for name, value in headers.items()]
 

@@ -92,6 +92,11 @@ def _spelled(raw: JsonObject, name: str) -> str:
     return next((key for key, value in raw.items() if _fold(key) in spellings and value not in (None, "")), name)
 
 
+def is_written(config: Config, name: str) -> bool:
+    """Whether the file has this top-level setting, whatever became of its value."""
+    return _spelled(config.raw, name) in config.raw
+
+
 def unset_in(value: Json, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The variables that a text names and `environ` does not have."""
     return tuple(name for name in _variables(value) if not environ.get(name))
