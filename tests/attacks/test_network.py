@@ -169,7 +169,7 @@ async def test_numbers_that_the_resolver_takes_for_addresses(world: World, tmp_p
 async def test_everything_else_resolves_to_the_stranger(world: World, tmp_path) -> None:
     """N103: a host that is not listed is not even looked up."""
     asked = []
-    world.look_up = lambda host, *_: asked.append(host)  # type: ignore[method-assign]
+    world.look_up = lambda host, *_: asked.append(host)  # type: ignore[method-assign] # a look-up that only notes
     assert await _send(world, tmp_path, "https://evil.example/v1/messages") == ["Denied hosts.allowed"] * 2
     assert asked == []
 

@@ -11,9 +11,11 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from ccrouter.audit import proof as proof_module
 from ccrouter.audit.trail import AuditTrail, AuditUnavailable
 from ccrouter.errors import RouterError
 
@@ -52,7 +54,7 @@ def test_files_are_private(chain, tmp_path):
     assert modes == [0o700, 0o600, 0o600]
 
 
-@pytest.mark.parametrize("kind", ["", "gossip", "Start", "repair"])
+@pytest.mark.parametrize("kind", ["", "gossip", "Start", "repair", "removal"])
 def test_unknown_kinds_are_refused(chain, trail, kind):
     """A kind that does not exist is an error of the program, and so is the trail's own."""
     with pytest.raises(ValueError, match="kind"):
@@ -190,6 +192,121 @@ def test_a_swapped_last_line_is_not_healed_by_a_restart(chain, tmp_path):
 
 
 # -- rotation ----------------------------------------------------------------------------------------------------------
+
+
+NOBODYS = {"request": "req_1", "asked": "sonnet", "policy": ""}
+
+
+def write_many(chain, count, facts=NOBODYS, **more):
+    """`count` lines that no policy asked for, by a trail that is not required, in many small files."""
+    trail = chain.trail(is_required=False, limit=1000, **more)
+    for _ in range(count):
+        trail.record("decision", facts)
+    trail.close()
+
+
+def removals(chain):
+    return [record for file in (*chain.files.rotated(), chain.live) for record in removals_in(file)]
+
+
+def removals_in(file):
+    records = map(json.loads, file.read_bytes().splitlines())
+    return [record for record in records if record["kind"] == "removal"]
+
+
+def test_old_files_that_no_policy_asks_for_go(chain):
+    """Without a policy the newest three full files stay. What goes is on record first, and the proof takes that for the
+    chain's beginning, across restarts; what was put away by hand is no such thing.
+    """
+    for _ in range(4):
+        write_many(chain, 20)
+        rotated = chain.files.rotated()
+        proof = chain.prove()
+        assert len(rotated) == 3
+        assert (proof.breach, proof.is_shortened, chain.told) == (None, True, [])
+    assert chain.files.newest_number() > 6
+    newest = removals(chain)[-1]
+    assert (newest["files"], newest["removed_to"] + 1) == (1, proof.first.seq)
+    assert newest["removed_hash"] == proof.first.prev
+    rotated[0].unlink()
+    breach = chain.prove().breach
+    assert breach is not None
+    assert breach.what.endswith("missing before this one")
+    assert chain.broken_at() == (rotated[1].name, 1)
+
+
+def test_a_removal_that_was_cut_short_does_no_harm(chain, monkeypatch):
+    """Killed between the record and the removal, or kept from it: the chain holds, and the files go the next time."""
+
+    def refuse(path, **_more):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        write_many(chain, 14)
+    assert len(chain.files.rotated()) > 3
+    assert removals(chain)
+    assert chain.prove().breach is None
+    assert not chain.prove().is_shortened
+    assert [text.partition(" cannot be removed")[1] != "" for text in chain.told] == [True]
+    write_many(chain, 6)
+    assert len(chain.files.rotated()) == 3
+    assert chain.prove().breach is None
+
+
+def test_what_a_policy_was_in_force_for_stays(chain):
+    """No file goes that a required trail wrote, or that has a line made under a policy; nor any file behind it."""
+    chain.write(20, limit=1000)
+    kept = chain.files.rotated()
+    write_many(chain, 20)
+    assert set(kept) <= set(chain.files.rotated())
+    assert removals(chain) == []
+    assert chain.prove().is_unbroken
+
+
+def test_a_trail_that_becomes_required_removes_nothing(chain):
+    """From that moment on every file stays."""
+    trail = chain.trail(is_required=False, limit=1000)
+    trail.require()
+    for _ in range(20):
+        trail.record("decision", NOBODYS)
+    trail.close()
+    assert len(chain.files.rotated()) > 3
+    assert (chain.prove().is_unbroken, removals(chain)) == (True, [])
+
+
+def test_nothing_is_removed_where_nothing_can_follow(chain):
+    """Where the first line that would remain is no record, no record can say what it follows: the files stay."""
+    trail = chain.trail(is_required=False, limit=1000)
+    while len(chain.files.rotated()) < 3:
+        trail.record("decision", NOBODYS)
+    second = chain.files.rotated()[1]
+    second.write_bytes(b"x" + second.read_bytes())
+    while len(chain.files.rotated()) < 4:
+        assert chain.files.newest_number() < 4
+        trail.record("decision", NOBODYS)
+    trail.close()
+    assert removals_in(chain.live) == []
+
+
+def test_a_proof_during_a_removal(chain, monkeypatch):
+    """A file that goes while the chain is read is no break: it is read again."""
+    write_many(chain, 12)
+    opened = proof_module._in_order
+    rounds = []
+
+    def meanwhile(files):
+        if not rounds:
+            rounds.append(files.rotated()[0])
+            found = opened(files)
+            yield next(found)
+            found.close()
+            write_many(chain, 8)
+        yield from opened(files)
+
+    monkeypatch.setattr(proof_module, "_in_order", meanwhile)
+    assert chain.prove().breach is None
+    assert not rounds[0].exists()
 
 
 def test_rotation_carries_the_chain_on(chain):
@@ -498,6 +615,7 @@ def test_a_full_disk(chain):
     code = """
 import resource, signal, sys
 from pathlib import Path
+from ccrouter.audit import proof as proof_module
 from ccrouter.audit.trail import AuditTrail, AuditUnavailable
 now = [0.0]
 trail = AuditTrail(Path(sys.argv[1]), 3456, is_required=True, clock=lambda: now[0])

@@ -27,7 +27,7 @@ async def test_outcomes(tmp_path, upstream: Upstream, recorder):
     """Each exchange that was decided on has one outcome, whether it was answered or refused by the provider, counted or
     sent; none has content in it."""
     upstream.reply(json_reply(anthropic_wire.message_json("ok")))
-    async with running(settings(upstream), tmp_path, auditor=recorder) as router:
+    async with running(settings(upstream), tmp_path, policy=STRICT, auditor=recorder) as router:
         assert (await ask(router))[0] == 200
         upstream.reply(json_reply(anthropic_wire.error_json("invalid_request_error", "no such thing"), status=400))
         assert (await ask(router))[0] == 400
@@ -46,7 +46,7 @@ async def test_what_cannot_be_recorded_is_not_done(tmp_path, upstream: Upstream,
     """If the decision cannot be recorded the client gets a 503 that says so, and nothing is sent; once it can be again,
     requests are served."""
     upstream.always(json_reply(anthropic_wire.message_json("ok")))
-    async with running(settings(upstream), tmp_path, auditor=recorder) as router:
+    async with running(settings(upstream), tmp_path, policy=STRICT, auditor=recorder) as router:
         recorder.failure = RouterError(
             "the audit log /somewhere/audit.jsonl cannot be written: No space left on device"
         )

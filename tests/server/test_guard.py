@@ -406,10 +406,39 @@ async def test_writes_are_json(tmp_path, upstream: Upstream, headers):
     async with running(settings(upstream), tmp_path) as router:
         for row, path in PATHS.items():
             if row.access is MANAGEMENT and row.methods[0] not in {"GET", "HEAD"}:
-                answer = await call(router.app, row.methods[0], path, headers, b'{"a":1}')
+                answer = await call(router.app, row.methods[0], path, {**headers, "content-length": "7"}, b'{"a":1}')
                 assert answer.status == 415, path
                 good = {"content-type": "Application/JSON; charset=utf-8"}
                 assert (await call(router.app, row.methods[0], path, good, b'{"a":1}')).status != 415
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_taken"),
+    [
+        ({}, True),
+        ({"content-length": "0"}, True),
+        ({"content-length": "1"}, False),
+        ({"transfer-encoding": "chunked"}, False),
+        ({"content-type": "application/x-www-form-urlencoded"}, False),
+        ({"content-type": ""}, False),
+        ({"origin": "http://127.0.0.1:3456"}, False),
+        ({"sec-fetch-site": "none"}, False),
+        ({"referer": "http://127.0.0.1:3456/"}, False),
+    ],
+)
+async def test_a_write_without_a_body(tmp_path, upstream: Upstream, headers, is_taken):
+    """`curl -X POST` without a body is no write that a page can make: no type is asked of it. With any trace of a browser, or
+    with a body, it is refused as before; over a real socket too.
+    """
+    async with running(settings(upstream), tmp_path) as router:
+        for method, path in (("POST", "/api/restart"), ("DELETE", "/providers/nobody")):
+            answer = await call(router.app, method, path, headers)
+            assert (answer.status == 415) is not is_taken, (path, answer.status)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if headers.get("content-length") != "1" and "transfer-encoding" not in headers:
+            sent = f"POST /api/restart HTTP/1.1\r\nHost: 127.0.0.1:3456\r\nConnection: close\r\n{lines}\r\n"
+            answer = await raw(router, sent.encode())
+            assert (answer.status == 415) is not is_taken
 
 
 async def test_method_overrides_are_not_known(tmp_path, upstream: Upstream):

@@ -16,7 +16,7 @@ from ccrouter.server.log import ExchangeLog
 from ccrouter.server.reload import keep_listening
 from ccrouter.upstream.client import UpstreamClient
 from tests.gateway.conftest import events_of, running, text_of
-from tests.server.conftest import JSON, KEY, call, settings
+from tests.server.conftest import JSON, KEY, Recorder, call, settings
 from tests.upstream import Gate, Reply, Upstream, anthropic_wire, json_reply
 
 GOOD = {"model": "any", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
@@ -130,6 +130,27 @@ async def test_an_audit_that_cannot_be_written_stops_a_reload(tmp_path, upstream
         assert answer.status == 503
         assert "audit" in answer.message
         assert router.app.edition is before
+
+
+async def test_a_reload_is_on_record_as_it_was(tmp_path, upstream: Upstream):
+    """The record of a reload is the last thing that can fail before it takes effect: it never says of one that did not that
+    it did, though the line of the new policy cannot be written any more.
+    """
+
+    class Filling(Recorder):
+        def record(self, kind, facts):
+            super().record(kind, facts)
+            if kind == "reload":
+                self.failure = RouterError("the disk is full")
+
+    files, filling = Files(tmp_path), Filling()
+    async with running(settings(upstream), tmp_path, policy=FIRST, reload=files, auditor=filling) as router:
+        files.policy = SECOND
+        answer = await restart(router)
+        assert (answer.status, answer.json["policy"]["name"]) == (200, "second")
+        assert router.app.edition.policy == SECOND
+    (line,) = filling.of("reload")
+    assert (line["result"], line["policy"]) == ("ok", SECOND.digest)
 
 
 async def test_without_the_means_to_reload(tmp_path, upstream: Upstream):

@@ -67,7 +67,7 @@ def _prove(files: ChainFiles, wanted: frozenset[str], *, is_part: bool) -> Proof
     proof = Proof(files.name)
     content = _read_head(files.head)  # before the lines: what it names exists, whatever is appended meanwhile
     head = unpack_head(content) if content is not None else None
-    walk = _Walk(proof, wanted, is_part=is_part, head=head.newest if head else None)
+    walk = _Walk(proof, wanted, is_part=is_part, head=head.newest if head else None, live=str(files.live))
     try:
         with closing(_in_order(files)) as opened:
             for path, file in opened:
@@ -97,13 +97,16 @@ def prove_file(path: Path, *, wanted: Iterable[str] = ()) -> Proof:
 class _Walk:
     """Goes through files, line by line, and writes into `proof` what it meets. Memory: two lines."""
 
-    def __init__(self, proof: Proof, wanted: frozenset[str], *, is_part: bool, head: Link | None) -> None:
+    def __init__(
+        self, proof: Proof, wanted: frozenset[str], *, is_part: bool, head: Link | None, live: str = ""
+    ) -> None:
         self.at: Place | None = None  # where the next line would stand
         self.has_met_head = head == GENESIS
         self.proof = proof
         self._wanted = wanted
         self._head = head
         self._is_part = is_part
+        self._live = live
         self._check = ChainCheck(None)
         self._first: tuple[Record, Place] | None = None  # until it is known why the chain begins there
 
@@ -123,7 +126,7 @@ class _Walk:
         self.at = Place(name, number + 1, offset)
 
     def end(self) -> None:
-        """Raises Breach if the last line is not whole, or if the first is not the chain's first and nothing says why."""
+        """Raises Breach if the last line is not whole, or the first not the chain's first and nothing says why."""
         self._check.close()
         if self._first is not None:
             proof = self.proof
@@ -142,10 +145,11 @@ class _Walk:
     def _note(self, record: Record, place: Place) -> None:
         proof = self.proof
         if proof.first is None and not self._is_part:
-            if record.seq <= 1:
-                self._check_first(record, place)
-            else:
+            # Where the oldest files are removed some full ones stay: a live file alone begins at the beginning.
+            if record.seq > 1 and place.file != self._live:
                 self._first = (record, place)
+            else:
+                self._check_first(record, place)
         if self._first is not None and record.removed == self._first[0].before:
             self._first, proof.is_shortened = None, True
         proof.lines += 1

@@ -40,7 +40,7 @@ def find_surplus(files: ChainFiles) -> Surplus | None:
         line = file.readline(LINE_LIMIT + 1)
     try:
         first = read(line.removesuffix(b"\n"))
-    except Breach:  # the chain is broken there: what is left of it stays
+    except Breach:  # nothing could be said of what it follows
         return None
     return Surplus(old, first.before)
 

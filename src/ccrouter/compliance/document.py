@@ -70,10 +70,8 @@ def load_policy(named: str | None, environ: Mapping[str, str]) -> Policy:
         others = [(VARIABLE, variable), ("--policy", named)]
     elif variable is not None:
         if not variable.strip():  # whoever set it meant some policy
-            message = "is set, and empty: it names no policy"
-            raise ConfigError(
-                [Problem("environment", VARIABLE, message, f"name a policy, as in {VARIABLE}={PRESETS[0]}, or unset it")]
-            )
+            hint = f"name a policy, as in {VARIABLE}={PRESETS[0]}, or unset it"
+            raise ConfigError([Problem("environment", VARIABLE, "is set, and empty: it names no policy", hint)])
         pinned, pin = read_policy(variable, environ), VARIABLE
         others = [("--policy", named)]
     else:

@@ -40,7 +40,9 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of value: `wanted` says it in words, `complaint` what is wrong with a value ("" if nothing is)."""
+    """One kind of value: `wanted` says it in words, `form` in JSON Schema, `complaint` what is wrong with a value
+    ("" if nothing is).
+    """
 
     wanted: str
     form: JsonObject

@@ -173,8 +173,8 @@ class Gateway:
         return [name for name in names if self._is_served(name)]
 
     def check_model(self, name: str, request_id: str) -> None:
-        """Raises NoTarget if nothing would serve a request for this model, Denied if what would is not allowed to, or if
-        the name stands for nothing here and the policy does not allow a model of that name.
+        """Raises NoTarget if nothing would serve a request for this model, Denied if what would is not allowed to, and
+        if the name stands for nothing here and the policy does not allow a model of that name.
         """
         exchange = Exchange(id=request_id, path="/v1/models", began=self._clock(), asked=name)
         with self._noting_denials(exchange):

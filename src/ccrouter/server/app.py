@@ -213,11 +213,11 @@ class App:
                 self._note_refusal(error, before)
                 raise
             facts = {"policy": policy.digest, "config": config.digest, "result": "ok"}
-            self.account.record("reload", facts)
-            if policy.digest != before.policy.digest:
-                self.account.record("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
+            self.account.record("reload", facts)  # the last step that may fail: what it says is then so
             projects = None if before.projects is None else ProjectRouters(config, self.environ)
             after = self._put_in_force(config, policy, projects, before)
+            if policy.digest != before.policy.digest:
+                self.account.report("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
             if self._log is not None:
                 self._log.set_level(config.log_level)
                 self._log.event("info", "reloaded", policy=policy.name, config=config.digest, notes=list(notes))

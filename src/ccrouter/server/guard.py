@@ -126,7 +126,7 @@ class Guard:
     def check(self, access: Access, method: str, caller: Caller) -> None:
         """Raises NotAuthorized (401 without a valid key where one is configured, 403 for a foreign Host or Origin and
         for management and pages from elsewhere), NotSignedIn for a page without session, or ClientError (400 for an
-        ambiguous request, 415 for a write that is not JSON, a page's that is no form).
+        ambiguous request, 415 for a write that is not JSON, or a page's that is no form).
         """
         _check_single(caller)
         headers = caller.headers
@@ -151,7 +151,8 @@ class Guard:
             raise NotAuthorized("APIKEY is missing: send the router's key as `x-api-key` or `Authorization: Bearer`")
         if access is Access.MANAGEMENT:
             _check_here(caller)
-            _check_written(method, headers, "application/json")  # what a form of a foreign page cannot send
+            if not _is_bare(headers):
+                _check_written(method, headers, "application/json")  # what a form of a foreign page cannot send
 
     def is_trusted(self, caller: Caller) -> bool:
         """True for who may be told how the router is set up: with the router's key, or without one from here."""
@@ -218,6 +219,16 @@ def _check_written(method: str, headers: Mapping[str, str], kind: str) -> None:
     given = headers.get("content-type", "").partition(";")[0].strip().lower()
     if method not in _READING and given != kind:
         raise ClientError(f"a write needs `content-type: {kind}`", status=415)
+
+
+def _is_bare(headers: Mapping[str, str]) -> bool:
+    """True without a body, from what is no browser: those name the origin of whoever makes them write."""
+    has_body = headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers
+    return not (has_body or {"content-type", "origin"} & headers.keys() or any(map(_is_of_browsers, headers)))
+
+
+def _is_of_browsers(name: str) -> bool:
+    return name.startswith("sec-fetch-") or name == "referer"
 
 
 def _check_page(method: str, caller: Caller) -> None:

@@ -29,10 +29,12 @@ _Entries = list[JsonObject] | dict[str, JsonObject]
 
 
 async def list_providers(call: Call) -> Response:
+    """Every provider, those that cannot be used included; keys masked."""
     return JSONResponse(_listing(call.edition.config))
 
 
 async def read_provider(call: Call) -> Response:
+    """One provider, by its name in any case. Raises NoTarget."""
     return JSONResponse(_entry(call.edition.config, call.params["id"]))
 
 
