@@ -112,6 +112,26 @@ def test_reused_number(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes are others there")
+@pytest.mark.parametrize("kind", ["nested", "folder", "pipe", "endless"])
+def test_planted_things(tmp_path: Path, kind: str) -> None:
+    """Whatever stands in the place of a launch's file is no launch, and neither an error nor a reason to wait."""
+    path = plant(tmp_path, PREFIX + "a", os.getpid(), own_identity().started)
+    path.unlink()
+    match kind:
+        case "nested":
+            path.write_text("[" * 100_000)
+        case "folder":
+            path.mkdir(mode=0o700)
+        case "pipe":
+            os.mkfifo(path, 0o600)
+        case _:
+            path.symlink_to("/dev/zero")
+    assert not LaunchKeys(tmp_path).admits(PREFIX + "a")
+    with minted(tmp_path) as key:
+        assert LaunchKeys(tmp_path).admits(key)
+
+
 def test_sweep(tmp_path: Path) -> None:
     """A new launch removes what ended ones left, and files that say nothing; those of living ones and strangers stay."""
     parent = identify(os.getppid())

@@ -128,10 +128,12 @@ def _verify(config: Path | None, named: str | None, *, asks_running: bool) -> Ou
 def _digest(path: Path, verdict: Verdict) -> str:
     from hashlib import sha256
 
+    from ccrouter.config.syntax import read_bounded
+
     if verdict.config is not None:
         return verdict.config.digest
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        return sha256(read_bounded(path)).hexdigest()
     except OSError:  # said by the examination already
         return ""
 

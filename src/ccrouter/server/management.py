@@ -21,7 +21,7 @@ from ccrouter.config.listen import Overrides
 from ccrouter.config.masking import mask
 from ccrouter.config.rewrite import keep_secrets, rewrite
 from ccrouter.config.schema import Config
-from ccrouter.config.syntax import decode, parse, read_source
+from ccrouter.config.syntax import decode, parse, read_bounded, read_source
 from ccrouter.config.transformers import BUILT_IN
 from ccrouter.errors import ClientError, ConfigError
 from ccrouter.jsontypes import Json, JsonObject
@@ -127,7 +127,7 @@ def given_key(config: Config, router: str | None = None) -> Overrides:
 def _present_text(path: Path) -> str:
     """Raises ClientError if the file cannot be read: what is in it is not to be lost by a save."""
     try:
-        return decode(path.read_bytes(), str(path))
+        return decode(read_bounded(path), str(path))
     except FileNotFoundError:
         return ""
     except (OSError, ConfigError) as error:

@@ -15,7 +15,7 @@ import stat
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ccrouter.service.private import make_folder, write_private
@@ -28,6 +28,7 @@ FOLDER = "launches"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RANDOM_BYTES = 32
 #: For how many seconds a good answer holds: asking the system who lives costs more than all else a request does here.
+_LARGEST = 4096  # characters of a file of ours, and many more
 _TRUSTED_FOR = 1.0
 _MOST_REMEMBERED = 256
 
@@ -83,7 +84,7 @@ class LaunchKeys:
         process = _read(path)
         if process is not None and process.is_running:
             return True
-        path.unlink(missing_ok=True)
+        _remove(path)
         return False
 
 
@@ -98,7 +99,12 @@ def _remove_ended(folder: Path) -> None:
             continue
         process = _read(path)
         if process is None or not process.is_running:
-            path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # no file of ours is a folder: it is left
+        path.unlink()
 
 
 def _is_private(path: Path) -> bool:
@@ -115,7 +121,10 @@ def _is_private(path: Path) -> bool:
 
 def _read(path: Path) -> Identity | None:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        if not stat.S_ISREG(path.lstat().st_mode):  # a pipe would keep us waiting
+            return None
+        with path.open(encoding="utf-8") as file:
+            told = json.loads(file.read(_LARGEST))
         return Identity(int(told["pid"]), str(told["started"]))
-    except (OSError, ValueError, KeyError, TypeError):  # gone meanwhile, or not of our making
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # gone meanwhile, or not of our making
         return None
