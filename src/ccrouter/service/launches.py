@@ -27,8 +27,8 @@ FOLDER = "launches"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RANDOM_BYTES = 32
+_LARGEST = 4096  # characters read of a file: one of ours has far fewer
 #: For how many seconds a good answer holds: asking the system who lives costs more than all else a request does here.
-_LARGEST = 4096  # characters of a file of ours, and many more
 _TRUSTED_FOR = 1.0
 _MOST_REMEMBERED = 256
 
