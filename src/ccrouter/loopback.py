@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 
+@lru_cache(maxsize=256)  # asked of every request's Host and peer
 def is_loopback(host: str) -> bool:
     """True for an address or a name that only this machine can reach. `host` may stand in the brackets of a URL.
 

@@ -89,12 +89,14 @@ class Redactor:
         # Longest first: one key may begin like another, and the rest of the longer one must not stay behind.
         self._forms = sorted((form for secret in secrets for form in secret.forms()), key=len, reverse=True)
         self._beginnings = tuple(dict.fromkeys(form[:_LEAST_BEGUN] for form in self._forms))
+        self._marks = (*self._beginnings, *_KEY_MARKS)
 
     def is_clean(self, text: str) -> bool:
         """True if `redact` would leave `text` as it is; False may be said in doubt."""
-        if any(beginning in text for beginning in self._beginnings):
-            return False
-        return not any(mark in text for mark in _KEY_MARKS) or _KEY_SHAPED.search(text) is None
+        for mark in self._marks:  # a loop: this is asked of every line of the audit, and a generator costs twice that
+            if mark in text:
+                return not (any(one in text for one in self._beginnings) or _KEY_SHAPED.search(text))
+        return True
 
     def redact(self, text: str) -> str:
         """`text` without the secrets, in whatever form, and without anything that has the shape of an API key."""

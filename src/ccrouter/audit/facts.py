@@ -37,9 +37,10 @@ class Cleaner:
         return {self._text(name): self._changed(value) for name, value in copied.items()}
 
     def _is_fit(self, texts: list[str]) -> bool:
-        if max(map(len, texts), default=0) > TEXT_LIMIT or not "".join(texts).isprintable():
+        joined = " ".join(texts)
+        if not joined.isprintable() or not self._redactor.is_clean(joined):
             return False
-        return self._redactor.is_clean("\n".join(texts))
+        return len(joined) <= TEXT_LIMIT or max(map(len, texts)) <= TEXT_LIMIT
 
     def _changed(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -132,7 +132,7 @@ def _judge_passage(policy: Policy, passage: Passage) -> Violation | None:
         return found
     if passage.model is not None and (found := _judge_model(policy, passage.model, policy.allowed_models)):
         return found
-    if passage.sent is not None and (found := _judge_model(policy, passage.sent, _sendable(policy))):
+    if passage.sent is not None and (found := _judge_model(policy, passage.sent, policy.sendable_models)):
         return found
     if passage.scheme is not None and policy.https_only and passage.scheme != "https":
         return Violation("httpsOnly", f"HTTPS required, not {passage.scheme or 'nothing'}:", ("https",))
@@ -163,15 +163,6 @@ def _judge_model(policy: Policy, model: str, allowed: tuple[str, ...] | None) ->
     if allowed is not None and not any(_is_like(model, pattern) for pattern in allowed):
         return Violation("models.allowed", f"Model not allowed: {model}", allowed)
     return None
-
-
-def _sendable(policy: Policy) -> tuple[str, ...] | None:
-    """What may stand in outgoing bytes: an allowed model, unless another is sent for it, and those others."""
-    allowed = policy.allowed_models
-    if allowed is None or not policy.sent_as:
-        return allowed
-    kept = [model for model in allowed if model not in policy.sent_as]
-    return tuple(dict.fromkeys([*kept, *policy.sent_as.values()]))
 
 
 def _judge_host(policy: Policy, passage: Passage) -> Violation | None:
