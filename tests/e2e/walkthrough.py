@@ -111,6 +111,20 @@ def code(guide: Guide) -> None:
     assert (running.returncode, running.stdout) == (0, OK), running
 
 
+def ui(guide: Guide) -> None:
+    """`npm run router:ui`: the address of the web interface, which asks for the key and then shows what is in force."""
+    done = guide.npm("router:ui")
+    address = "http://127.0.0.1:3456/ui/"
+    assert (done.returncode, done.stdout) == (0, f"Opening UI at {address}\n"), done
+    with urlopen(address, timeout=10) as form:
+        assert 'type="password"' in form.read().decode()
+    with urlopen(Request(address, headers={"x-api-key": LOCAL_KEY}), timeout=10) as page:
+        text = page.read().decode()
+    assert "anthropic-only" in text
+    assert LOCAL_KEY not in text
+    assert ANTHROPIC_KEY not in text
+
+
 def enforced(guide: Guide) -> None:
     """What the guide's own scripts let through does not pass: no stranger gets a connection."""
     before = len(guide.island.upstream.requests)
@@ -164,6 +178,7 @@ def main(folder: Path, claude: str) -> None:
         try:
             install_and_verify(guide)
             code(guide)
+            ui(guide)
             enforced(guide)
             proven = guide.run("ccr", "audit", "verify")
             assert proven.returncode == 0, proven
