@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 import ccrouter
-from tests.cli.conftest import LIMIT, Ccr, FakeClaude, free_port, tree
+from tests.cli.conftest import LIMIT, Ccr, FakeClaude, free_port, read_until, tree
 
 STOPPED = "claude code router service has been successfully stopped.\n"
 NOT_STOPPED = "Failed to stop the service. It may have already been stopped.\n"
@@ -286,6 +286,21 @@ def test_status_of_a_running_router_needs_no_keys(ccr: Ccr, port: int) -> None:
     ccr.serve(LOCAL="sk-local-0123456789", MINE="sk-mine-0123456789")
     told = json.loads(ccr.run("status", "--json").stdout)
     assert (told["errors"], told["routes"]) == ([], {"default": "local,m"})
+
+
+def test_status_knows_no_fault_of_variables_it_lacks(ccr: Ccr, port: int) -> None:
+    """A running router's URL, port and key may be in its own shell only: none of them is called wrong, though a fault
+    that does not depend on them is."""
+    provider = {"name": "far", "api_base_url": "${FAR_URL}", "api_key": "${FAR_KEY}", "models": ["m"]}
+    settings = {"PORT": "${FAR_PORT}", "Providers": [provider], "Router": {"default": "far,m"}}
+    ccr.configure(**settings)
+    own = {"FAR_URL": "http://127.0.0.1:9/v1/messages", "FAR_KEY": "sk-of-that-shell", "FAR_PORT": str(port)}
+    read_until(ccr.spawn("start", **own), "Log:")
+    told = json.loads(ccr.run("status", "--json").stdout)
+    assert (told["running"], told["port"], told["errors"]) == (True, port, [])
+    ccr.configure(**settings | {"Router": {"default": "near,m"}})
+    [error] = json.loads(ccr.run("status", "--json").stdout)["errors"]
+    assert "near" in error
 
 
 def test_status_without_the_files(ccr: Ccr, port: int) -> None:

@@ -113,7 +113,7 @@ def test_reused_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="named pipes are others there")
-@pytest.mark.parametrize("kind", ["nested", "folder", "pipe", "endless"])
+@pytest.mark.parametrize("kind", ["nested", "infinite", "folder", "pipe", "endless"])
 def test_planted_things(tmp_path: Path, kind: str) -> None:
     """Whatever stands in the place of a launch's file is no launch, and neither an error nor a reason to wait."""
     path = plant(tmp_path, PREFIX + "a", os.getpid(), own_identity().started)
@@ -121,6 +121,8 @@ def test_planted_things(tmp_path: Path, kind: str) -> None:
     match kind:
         case "nested":
             path.write_text("[" * 100_000)
+        case "infinite":
+            path.write_text('{"pid": 1e400, "started": "1"}')
         case "folder":
             path.mkdir(mode=0o700)
         case "pipe":

@@ -62,6 +62,19 @@ async def test_the_attempts(upstream: Upstream, tmp_path):
     assert line["status"] == 200
 
 
+@pytest.mark.parametrize("size", [100, 600_000])
+async def test_a_provider_that_quotes(size, upstream: Upstream, tmp_path):
+    """What a provider's error quotes of the conversation is in no line, however long the conversation and the words."""
+    secret = "the merger is announced on Monday"
+    said = json_reply(chat_wire.error_json(f"cannot read '{secret}' " + "because " * 100), 400)
+    messages = [{"role": "user", "content": f"{'x' * size} {secret}"}]
+    (line,) = await _exchange(upstream, tmp_path, ExchangeLog(tmp_path / "log", "info"), said, messages=messages)
+    assert line["status"] == 400
+    assert "merger" not in json.dumps(line)
+    assert ("cannot read" in line["error"]) == (size < 500_000)
+    assert len(line["error"]) < 500
+
+
 @pytest.mark.parametrize(("level", "lines"), [("warn", 1), ("fatal", 0)])
 async def test_levels(level, lines, upstream: Upstream, tmp_path):
     """A failed exchange is a warning: there at `warn`, not at `fatal`."""

@@ -108,11 +108,11 @@ class AuditTrail:
                 rotated = ledger.rotated
                 ledger.append(line, link)
                 self._missed = 0
-                if ledger.rotated != rotated and not self._is_required:
-                    self._remove_old(ledger)
                 policy = cleaned.get("policy")
                 if isinstance(policy, str):
                     self.last_policy_digest = policy
+                if ledger.rotated != rotated and not self._is_required:
+                    self._remove_old(ledger)
                 return
         except OSError as error:
             self._note(error)
@@ -130,7 +130,11 @@ class AuditTrail:
 
     def _remove_old(self, ledger: Ledger) -> None:
         """The files that nobody asks for go, after that is on record. Raises OSError if it cannot be written."""
-        surplus = find_surplus(self._files)
+        try:
+            surplus = find_surplus(self._files)
+        except OSError as error:  # somebody has just put one away, or it cannot be read: the next rotation looks again
+            self._say(f"ccr: old audit files in {self._files.folder} cannot be read: {error.strerror or error}")
+            return
         if surplus is None:
             return
         line, link = removal(ledger.newest, self._now(), surplus.last, len(surplus.paths))

@@ -150,7 +150,9 @@ def _write(path: Path, template: Template) -> bool:
         if made is not None:
             made.unlink(missing_ok=True)
         raise
-    if made is not None:
+    if made is not None and not is_new:  # somebody else has just written a config: it is judged like any that is there
+        made.unlink(missing_ok=True)
+    elif made is not None:
         _tell_of_running(path, policy)
     return is_new
 

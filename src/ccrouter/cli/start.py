@@ -122,7 +122,8 @@ def require_policy(running: Running, config: Config, policy: Policy, named: str 
     if facts is not None and facts.get("digest") == policy.digest:
         return
     told = "an unknown policy: it does not say which" if facts is None else f"the policy {policy_words(facts)}"
-    message = f"the router that runs on port {running.port} works under {told}; in force is {policy.name}"
+    wanted = f"{policy.name} (sha256 {policy.digest[:12]})"
+    message = f"the router that runs on port {running.port} works under {told}; in force is {wanted}"
     own = running.state.options.get("policy") if running.state else None
     if named is None and own is not None:  # a restart would keep it
         named = policy.source.removeprefix("preset ")

@@ -17,6 +17,8 @@ from ccrouter.compliance.policy import NO_POLICY
 from ccrouter.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ccrouter.compliance.policy import Policy
+    from ccrouter.config.load import Overrides
     from ccrouter.config.schema import Config
     from ccrouter.service.running import Running
 
@@ -28,7 +30,7 @@ _NO_POLICY = {"name": "none", "digest": "", "source": ""}
 def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
     """Show whether the router runs, where, and with which routes. Exit code 0 in every case."""
     config, running, problems = _read()
-    path = _examine(config, running, problems)
+    path = _examine(running, problems)
     policy = _policy(config, running, problems)
     if as_json:
         told = {**_as_json(config, path, running, problems), "policy": policy}
@@ -68,30 +70,50 @@ def _options(running: Running | None) -> StartOptions:
     return StartOptions().completed_from(recorded)
 
 
-def _examine(config: Config, running: Running | None, problems: list[str]) -> Path | None:
+def _examine(running: Running | None, problems: list[str]) -> Path | None:
     """The config file, None if there is none. After the call what is wrong with it as it is now is among `problems`.
 
     What does not run would need the variables that it names; what runs has them from the shell that started it.
     """
-    from ccrouter.cli.template import STAND_IN, stand_ins
+    from ccrouter.cli.template import STAND_IN
     from ccrouter.compliance.document import load_policy
-    from ccrouter.compliance.examine import examine
 
     options = _options(running)
     if running is not None and running.state is not None and running.state.has_key_option:
         options = replace(options, apikey=STAND_IN)
     path = config_path(options)
-    environ: Mapping[str, str] = os.environ
-    if running is not None and path is not None and config.path is not None:
-        environ = stand_ins(path.read_text(encoding="utf-8", errors="replace"), os.environ)
     try:
         policy = load_policy(options.policy, os.environ)
     except ConfigError:  # told with the policy
         policy = NO_POLICY
     if path is not None or policy.strict_syntax:
-        verdict = examine(path, environ, policy, options.overrides())
-        problems += [str(finding.problem) for finding in verdict.errors]
+        problems += _faults(path, policy, options.overrides(), is_running=running is not None)
     return path
+
+
+def _faults(path: Path | None, policy: Policy, overrides: Overrides, *, is_running: bool) -> list[str]:
+    """What is wrong with the config, whatever the variables hold that only the shell of a running router has.
+
+    Such a variable may be a key, an address or a number: a fault that depends on which of them is none that is known.
+    """
+    from ccrouter.cli.template import STAND_IN, needed_variables
+    from ccrouter.compliance.examine import examine
+    from ccrouter.config.syntax import read_bounded
+
+    try:
+        text = read_bounded(path).decode("utf-8", "replace") if is_running and path is not None else ""
+    except OSError:  # told by the examination
+        text = ""
+    unset = [name for name in needed_variables(text) if not os.environ.get(name)]
+    guesses = (STAND_IN, "https://unset.invalid/unset", "23456") if unset else ("",)
+    found = [
+        [
+            str(one.problem)
+            for one in examine(path, {**os.environ, **dict.fromkeys(unset, guess)}, policy, overrides).errors
+        ]
+        for guess in guesses
+    ]
+    return [fault for fault in found[0] if all(fault in others for others in found[1:])]
 
 
 def _policy(config: Config, running: Running | None, problems: list[str]) -> dict[str, str] | None:

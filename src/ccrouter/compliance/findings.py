@@ -77,7 +77,7 @@ class Finding:
     @property
     def problem(self) -> Problem:
         """The same as a problem of the configuration, the rule named behind the message."""
-        path = "" if self.message.startswith(self.path) else self.path
+        path = "" if self.path in self.message else self.path
         message = self.message.removeprefix(f"{self.file} ")
         message = f"{message} (rule {self.rule})" if self.rule else message
         return Problem(self.file, path, message, self.hint)

@@ -99,7 +99,13 @@ TOP = Table(
             aliases=("HTTPS_PROXY", "https_proxy", "httpsProxy"),
             default="the environment's",
         ),
-        Field("LOG", Flag(), "Whether a log file is written.", default="true", need="may"),
+        Field(
+            "LOG",
+            Flag(),
+            "Whether a log file is written, and the audit log where no policy demands it.",
+            default="true",
+            need="may",
+        ),
         Field(
             "LOG_LEVEL",
             Choice(("trace", "debug", "info", "warn", "error", "fatal"), {"warning": "warn"}),

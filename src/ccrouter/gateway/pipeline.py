@@ -17,7 +17,15 @@ import msgspec
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters, UnusableRouter
 from ccrouter.config.schema import Config, Router, Target
-from ccrouter.errors import ClientError, Denied, NoTarget, UnsupportedContent, UpstreamError
+from ccrouter.errors import (
+    ClientError,
+    Denied,
+    NoTarget,
+    RemoteProtocolError,
+    UnsupportedContent,
+    UpstreamError,
+    UpstreamStatus,
+)
 from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.attempt import Attempter, Question
 from ccrouter.gateway.record import Attempt, Auditor, Exchange, without_content
@@ -36,6 +44,9 @@ from ccrouter.upstream.client import UpstreamClient
 #: A body of this many bytes takes more than a millisecond to count.
 _LARGE = 300_000
 _BASE64 = b'"base64"'
+#: Of a provider's words on a failure, characters that are kept; of a conversation, bytes that are searched for them.
+_MOST_WORDS = 400
+_SEARCHED = 512 * 1024
 #: The members of a request that hold what was said.
 _CONVERSATION = ("system", "messages", "metadata")
 
@@ -142,15 +153,28 @@ class Gateway:
                     raise
                 if position + 1 == len(targets) or not should_fall_back(error):
                     raise first_error from None
+            except BaseException:  # a defect, or an end from outside: what failed before is not the reason
+                exchange.error = ""
+                raise
             else:
                 exchange.error = ""
                 return
 
     def _failure(self, error: Exception, request: MessagesRequest) -> str:
-        """How an attempt failed, for the log: without keys, and without what is quoted of the conversation."""
+        """How an attempt failed, for the log: without keys, and without what is quoted of the conversation.
+
+        The words are cut, and those about a large conversation left out: looking for quotations holds up everybody.
+        """
+        words = redact(str(error), self.config.secrets)
+        words = words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
+        if not isinstance(error, (UpstreamStatus, RemoteProtocolError)):  # all of it is ours
+            return words
         members = request.members
-        content = (bytes(members[name]) for name in _CONVERSATION if name in members)
-        return without_content(redact(str(error), self.config.secrets), content)
+        content = [members[name] for name in _CONVERSATION if name in members]
+        if sum(map(len, content)) <= _SEARCHED:
+            return without_content(words, map(bytes, content))
+        what = f"status {error.status}, {error.type}" if isinstance(error, UpstreamStatus) else "a broken answer"
+        return f"{what}; the provider's words on this large request are not kept"
 
     async def count_tokens(self, body: bytes, headers: Mapping[str, str], exchange: Exchange) -> int:
         """The input tokens of a request, routed and judged as one that is sent: counted by Anthropic's own API where it

@@ -126,5 +126,12 @@ def _read(path: Path) -> Identity | None:
         with path.open(encoding="utf-8") as file:
             told = json.loads(file.read(_LARGEST))
         return Identity(int(told["pid"]), str(told["started"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # gone meanwhile, or not of our making
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ):  # gone meanwhile, or not of our making
         return None
