@@ -15,10 +15,11 @@ from ccrouter.jsontypes import Json
 
 _LINE_END = r"\r\n|[\n\r\u2028\u2029]"
 _LINE_COMMENT = r"//[^\n\r\u2028\u2029]*"
-_BLOCK_COMMENT = r"/\*(?:[^*]|\*(?!/))*+\*/"
-_TRIVIA = re.compile(rf"(?:[\s\ufeff]|{_LINE_COMMENT}|{_BLOCK_COMMENT})*+")
+# No possessive groups here: before Python 3.11.5 they match wrongly (python/cpython issue 106052).
+_BLOCK_COMMENT = r"/\*[^*]*(?:\*(?!/)[^*]*)*\*/"
+_TRIVIA = re.compile(rf"(?:[\s\ufeff]|{_LINE_COMMENT}|{_BLOCK_COMMENT})*")
 _PIECE = re.compile(rf"(?P<end>{_LINE_END})|(?P<comment>{_LINE_COMMENT}|{_BLOCK_COMMENT})|[\s\ufeff]")
-_STRING = re.compile(r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'""", re.DOTALL)
+_STRING = re.compile(r""""[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*'""", re.DOTALL)
 _BARE = re.compile(r"""[^\s\ufeff,:\[\]{}"'/]+""")
 _STARTS_LINE = re.compile(rf"[^\S\n\r\u2028\u2029]*(?:{_LINE_END})")
 _SURROGATE = re.compile("[\ud800-\udfff]")
