@@ -226,13 +226,34 @@ def test_old_files_that_no_policy_asks_for_go(chain):
         assert (proof.breach, proof.is_shortened, chain.told) == (None, True, [])
     assert chain.files.newest_number() > 6
     newest = removals(chain)[-1]
-    assert (newest["files"], newest["removed_to"] + 1) == (1, proof.first.seq)
+    assert newest["removed_to"] + 1 == proof.first.seq
     assert newest["removed_hash"] == proof.first.prev
     rotated[0].unlink()
     breach = chain.prove().breach
     assert breach is not None
     assert breach.what.endswith("missing before this one")
     assert chain.broken_at() == (rotated[1].name, 1)
+
+
+def test_a_second_removal_that_fails_leaves_the_chain_whole(chain, monkeypatch):
+    """Of several files that may go each is on record by itself: one that stays behind is no gap."""
+    unlink, allowed = Path.unlink, [0]
+
+    def refuse(path, **more):
+        if path.suffix == ".jsonl":
+            if not allowed[0]:
+                raise PermissionError(13, "Permission denied")
+            allowed[0] -= 1
+        unlink(path, **more)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    write_many(chain, 20)
+    assert len(chain.files.rotated()) > 5
+    allowed[0] = 1
+    write_many(chain, 4)
+    assert allowed == [0]
+    assert chain.prove().breach is None
+    assert chain.prove().is_shortened
 
 
 def test_a_removal_that_was_cut_short_does_no_harm(chain, monkeypatch):

@@ -344,3 +344,20 @@ def test_a_warning_of_the_loader_gives_way_to_a_rule(desk):
     verdict = desk.examine(changed(lambda tree: put(tree, 1, "Routr")))
     assert messages(verdict) == ["Routr is not a setting of this router"]
     assert verdict.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "model"),
+    [
+        ("https://api.anthropic.com/v1/messages?model=claude-opus-4-8", "claude-opus-4-8"),
+        ("https://api.anthropic.com/v1/messages?Models=x", "x"),
+        ("https://api.anthropic.com/openai/deployments/gpt%2D5/chat/completions", "gpt-5"),
+        ("https://api.anthropic.com/presets/mine/v1/messages", "@preset/mine"),
+    ],
+)
+def test_a_url_that_chooses_a_model(desk, url, model):
+    """A model that a provider's URL names is judged with the configuration, as what leaves is judged by it later."""
+    tree = changed(lambda tree: put(tree, url, "Providers", 0, "api_base_url"))
+    [finding] = [finding for finding in desk.examine(tree).errors if finding.rule == "models.allowed"]
+    assert f"Model not allowed: {model}" in finding.message
+    assert finding.path == "Providers[0].api_base_url"

@@ -114,9 +114,9 @@ def repair(after: Link, time: str, torn: bytes, reason: str) -> tuple[bytes, Lin
     return line, Link(after.seq + 1, digest)
 
 
-def removal(after: Link, time: str, last: Link, files: int) -> tuple[bytes, Link]:
-    """The line that follows `after` when the oldest `files` files go, the newest of whose lines is `last`."""
-    told: dict[str, object] = {"seq": after.seq + 1, "time": time, "kind": "removal", "files": files}
+def removal(after: Link, time: str, last: Link) -> tuple[bytes, Link]:
+    """The line that follows `after` when the oldest file goes, the newest of whose lines is `last`."""
+    told: dict[str, object] = {"seq": after.seq + 1, "time": time, "kind": "removal"}
     told |= {"removed_to": last.seq, "removed_hash": last.hash, "prev": after.hash}
     line, digest = seal(msgspec.json.encode(told))
     return line, Link(after.seq + 1, digest)

@@ -50,14 +50,14 @@ def prove(files: ChainFiles, *, is_part: bool = False, wanted: Iterable[str] = (
     """
     wanted = frozenset(wanted)
     for _ in range(_TRIES):
-        newest = files.newest_number()
+        before = files.rotated()
         try:
             proof = _prove(files, wanted, is_part=is_part)
         except FileNotFoundError:
-            if files.newest_number() == newest:
+            if files.rotated() == before:
                 raise
         else:
-            if proof.breach is None or files.newest_number() == newest:
+            if proof.breach is None or files.rotated() == before:
                 return proof
         # A file was put away meanwhile, and with that old ones may have been removed: what was seen is half of each.
     return _prove(files, wanted, is_part=is_part)

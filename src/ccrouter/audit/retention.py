@@ -18,31 +18,28 @@ _UNDER_A_POLICY = re.compile(rb'"policy":"[^"]')
 
 
 class Surplus(NamedTuple):
-    """Files that may go, the oldest first; and the last line in them: what remains follows it."""
+    """A file that may go, and the last line in it: what remains follows that."""
 
-    paths: list[Path]
+    path: Path
     last: Link
 
 
 def find_surplus(files: ChainFiles) -> Surplus | None:
-    """The oldest full files but the newest KEPT, up to the first with a line that was written under a policy: what a
-    policy was in force for stays. None if all stay, or where what follows is no sound record. Raises OSError.
+    """The oldest full file, if there are more than KEPT. Raises OSError.
+
+    None if it has a line that was written under a policy, as it stays then with all that follows it; and where what
+    follows it is no sound record.
     """
     rotated = files.rotated()
-    old: list[Path] = []
-    for path in rotated[:-KEPT]:
-        if _is_under_a_policy(path):
-            break
-        old.append(path)
-    if not old:
+    if len(rotated) <= KEPT or _is_under_a_policy(rotated[0]):
         return None
-    with rotated[len(old)].open("rb") as file:
+    with rotated[1].open("rb") as file:
         line = file.readline(LINE_LIMIT + 1)
     try:
         first = read(line.removesuffix(b"\n"))
     except Breach:  # nothing could be said of what it follows
         return None
-    return Surplus(old, first.before)
+    return Surplus(rotated[0], first.before)
 
 
 def _is_under_a_policy(path: Path) -> bool:

@@ -12,7 +12,7 @@ from ccrouter.audit.chain import KINDS, OWN_KINDS, RESERVED, Link, encode, remov
 from ccrouter.audit.facts import Cleaner
 from ccrouter.audit.files import ChainFiles
 from ccrouter.audit.ledger import Ledger
-from ccrouter.audit.retention import find_surplus
+from ccrouter.audit.retention import Surplus, find_surplus
 from ccrouter.audit.tail import newest_policy
 from ccrouter.errors import RouterError
 from ccrouter.secret import Secret
@@ -129,22 +129,22 @@ class AuditTrail:
             self._complain(error.strerror or str(error))
 
     def _remove_old(self, ledger: Ledger) -> None:
-        """The files that nobody asks for go, after that is on record. Raises OSError if it cannot be written."""
+        """The files that nobody asks for go, each after that is on record. Raises OSError if it cannot be written."""
+        while (surplus := self._surplus()) is not None:
+            line, link = removal(ledger.newest, self._now(), surplus.last)
+            ledger.append(line, link)
+            try:
+                surplus.path.unlink(missing_ok=True)
+            except OSError as error:  # no line is lost by it
+                self._say(f"ccr: the old audit file {surplus.path} cannot be removed: {error.strerror or error}")
+                return
+
+    def _surplus(self) -> Surplus | None:
         try:
-            surplus = find_surplus(self._files)
+            return find_surplus(self._files)
         except OSError as error:  # somebody has just put one away, or it cannot be read: the next rotation looks again
             self._say(f"ccr: old audit files in {self._files.folder} cannot be read: {error.strerror or error}")
-            return
-        if surplus is None:
-            return
-        line, link = removal(ledger.newest, self._now(), surplus.last, len(surplus.paths))
-        ledger.append(line, link)
-        for path in surplus.paths:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:  # no line is lost by it
-                self._say(f"ccr: the old audit file {path} cannot be removed: {error.strerror or error}")
-                return
+            return None
 
     # -- keeping the files open ----------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ccrouter.compliance.findings import ROUTE_FORMAT, Findings
 from ccrouter.compliance.judge import Passage
 from ccrouter.config.draft import ProviderDraft, Ref, RouterDraft
 from ccrouter.config.load import Reading
+from ccrouter.config.named_models import models_in_url
 from ccrouter.config.providers import Settled
 from ccrouter.config.proxies import environment_proxy, variable_of
 from ccrouter.config.report import Place, Report
@@ -53,6 +54,8 @@ def _walk_urls(draft: ProviderDraft, settled: Settled, environ: Mapping[str, str
     urls = [endpoint.url for endpoint in provider.endpoints] if provider else [written] if written else []
     for url in urls:
         found.ask(destination(draft.name, url), record.at("api_base_url"), prefix)
+        for model in models_in_url(url):
+            found.ask(Passage(sent=model), record.at("api_base_url"), prefix)
     own = record.get("proxy")
     if own:
         found.ask(Passage(proxy=proxy_host(own)), record.at("proxy"), prefix)

@@ -184,14 +184,6 @@ def read_written(path: Path, environ: Mapping[str, str]) -> Written | None:
     return Written(source, draft, report)
 
 
-def read_router(path: Path, config: Config, environ: Mapping[str, str]) -> Router | None:
-    """The router that the file at `path` puts in place of that of `config`; None if it has no `Router`. Raises
-    ConfigError.
-    """
-    written = read_written(path, environ)
-    return settle_written(written, config) if written else None
-
-
 def settle_written(written: Written, config: Config) -> Router:
     """The router that `written` puts in place of that of `config`.
 

@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from ccrouter.config.named_models import chooses_models, models_in_url
 from ccrouter.errors import LocalProtocolError
 
 #: Members that hold the conversation, or what a user writes schemas and words in: a "model" in there chooses nothing.
@@ -22,16 +22,12 @@ _CONTENT = frozenset({
     "messages", "system", "input", "contents", "instructions", "prompt", "metadata", "stop", "stop_sequences",
     "response_format", "output_config", "output_format", "user", "session_id", "tool_choice",
 })  # fmt: skip
-#: Members that choose models beside those whose names end in "model" and "models": lists of fallbacks (OpenRouter).
-_LISTS = frozenset({"fallbacks", "fallback"})
 #: Types of tools that the client runs itself: their `parameters` are a schema.
 _CLIENT_TOOLS = frozenset({"", "custom", "function"})
 # Where none of these is, no member names a model; an escape may hide one.
 _HINT = re.compile(rb"model|fallback|preset|route|\\u", re.IGNORECASE)
 #: The members of the tools that clients send most: none of them names a model.
 _PLAIN = frozenset({"name", "type", "description", "input_schema", "function", "cache_control", "max_uses", "strict"})
-_PRESET = re.compile(r"/presets/([^/]+)", re.IGNORECASE)
-_DEPLOYMENT = re.compile(r"/deployments/([^/]+)", re.IGNORECASE)
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -55,12 +51,12 @@ def models_named(url: str, body: bytes) -> list[str]:
         raise LocalProtocolError(f"the outgoing request is not a JSON object: {error}") from error
     if not _accounts_for(members, body):
         raise LocalProtocolError("the outgoing request could be read in two ways: a name twice, or loose bytes")
-    found = list(_in_url(url))
+    found = list(models_in_url(url))
     for name, raw in members.items():
         folded = name.casefold()
         if folded == "tools":
             found += _in_tools(raw)
-        elif folded not in _CONTENT and (_chooses(folded) or _HINT.search(raw)):
+        elif folded not in _CONTENT and (chooses_models(folded) or _HINT.search(raw)):
             found += _in_member(folded, _pairs_of(raw))
     return found
 
@@ -71,10 +67,6 @@ def _accounts_for(members: dict[str, msgspec.Raw], body: bytes | msgspec.Raw) ->
     for name, raw in members.items():
         size += len(msgspec.json.encode(name)) + len(raw)
     return size == len(body)
-
-
-def _chooses(folded: str) -> bool:
-    return folded.endswith(("model", "models")) or folded in _LISTS or folded in {"preset", "route"}
 
 
 def _pairs_of(raw: bytes | msgspec.Raw) -> Any:
@@ -92,7 +84,7 @@ def _in_member(folded: str, value: Any) -> Iterator[str]:
     elif folded == "route" and isinstance(value, str):
         if value.casefold() == "fallback":
             yield value
-    elif _chooses(folded):
+    elif chooses_models(folded):
         yield from _texts(value)
     else:
         yield from _deep(value)
@@ -150,15 +142,3 @@ def _in_tool(tool: Any) -> Iterator[str]:
         is_schema = folded in {"input_schema", "function"} or (folded == "parameters" and kinds <= _CLIENT_TOOLS)
         if not is_schema:
             yield from _in_member(folded, value)
-
-
-def _in_url(url: str) -> Iterator[str]:
-    """The models in a path (`/presets/NAME`, `/deployments/NAME`) or a query."""
-    parts = urlsplit(url)
-    for slug in _PRESET.findall(parts.path):
-        yield f"@preset/{unquote(slug)}"
-    for name in _DEPLOYMENT.findall(parts.path):
-        yield unquote(name)
-    for name, value in parse_qsl(parts.query):
-        if _chooses(name.casefold()):
-            yield value

@@ -1,0 +1,35 @@
+"""The models that a URL chooses by itself, whatever the request in it says. Pure; judges nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+#: Lists of fallbacks (OpenRouter): names that choose models beside those that end in "model" and "models".
+_LISTS = frozenset({"fallbacks", "fallback"})
+_PRESET = re.compile(r"/presets/([^/]+)", re.IGNORECASE)
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)", re.IGNORECASE)
+
+
+def chooses_models(folded: str) -> bool:
+    """True if a member or a parameter of this name, in small letters, says which model serves a request."""
+    return folded.endswith(("model", "models")) or folded in _LISTS or folded in {"preset", "route"}
+
+
+def models_in_url(url: str) -> Iterator[str]:
+    """The models in a path (`/presets/NAME`, as "@preset/NAME", and `/deployments/NAME`) or a query.
+
+    None for what is no URL: it leads nowhere, and whoever judges destinations says so.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    for slug in _PRESET.findall(parts.path):
+        yield f"@preset/{unquote(slug)}"
+    for name in _DEPLOYMENT.findall(parts.path):
+        yield unquote(name)
+    for name, value in parse_qsl(parts.query):
+        if chooses_models(name.casefold()):
+            yield value
