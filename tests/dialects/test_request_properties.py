@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrouter.dialects.openai_chat import DIALECT
-from ccrouter.dialects.openai_chat.tools import sent_name
+from ccrouter.dialects.toolnames import sent_name
 from ccrouter.errors import ClientError
 from ccrouter.messages.request import MessagesRequest
 from tests.dialects.casefile import make_target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -15,6 +15,9 @@ from ccrouter.jsontypes import JsonObject
 from ccrouter.secret import Secret
 
 DialectName = Literal["anthropic", "openai_chat", "openai_responses", "gemini"]
+#: Whose cloud serves a wire format under its own authentication and URLs; "" for nobody's.
+Platform = Literal["", "vertex", "bedrock"]
+Fidelity = Literal["any", "strict"]
 LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal"]
 
 #: The names of routes, in the order in which `ccr status` and the start banner list them.
@@ -46,11 +49,13 @@ class ModelRef:
 class Endpoint:
     """A URL to POST to, in full, and the wire format spoken there. `url` is "dry-run:" for the built-in provider.
 
+    For `gemini` and on a `platform` it is the base that the model's own URL is made from, see the dialects.
     The repr leaves out what may be secret: user and password, and the query.
     """
 
     dialect: DialectName
     url: str
+    platform: Platform = ""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.dialect} {self.public_url})"
@@ -64,10 +69,13 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class TransformSpec:
-    """A transformer by name, with its options."""
+    """A transform by name, with its options. `path` is the module of one that the user wrote, "" for the router's own
+    and for those that installed packages offer.
+    """
 
     name: str
     options: JsonObject = field(default_factory=dict, repr=False)
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,8 @@ class Provider:
     `endpoints` holds where to POST; the second, if any, is tried when the first answers 404 or 405, and the router
     remembers which one answered. `key_source` is what the user wrote for the key ("${OPENROUTER_API_KEY}", or "the
     config file" for a literal), for messages that say what to check. `proxy`: None takes the environment's, ""
-    none at all.
+    none at all. `options` are the platform's (project, region, ...). `certified` holds what was found out about its
+    models by asking them: changes to the profile, by model, "" for all of them.
     """
 
     name: str
@@ -102,6 +111,9 @@ class Provider:
     model_transforms: Mapping[str, tuple[TransformSpec, ...]] = field(default_factory=_nothing)
     profile: str | None = None
     tokenizer: JsonObject | None = field(default=None, repr=False)
+    fidelity: Fidelity = "any"
+    options: Mapping[str, str] = field(default_factory=_nothing)
+    certified: Mapping[str, JsonObject] = field(default_factory=_nothing, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,17 @@ class Target:
 
     provider: Provider
     model: str
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is sent. Raises IndexError for a provider without any, which none in a Config is."""
+        return self.provider.endpoints[0]
+
+    def at(self, endpoint: Endpoint) -> Target:
+        """The same target at one of its provider's endpoints."""
+        if endpoint is self.provider.endpoints[0]:
+            return self
+        return replace(self, provider=replace(self.provider, endpoints=(endpoint,)))
 
     def __str__(self) -> str:
         return f"{self.provider.name},{self.model}"
@@ -122,6 +145,7 @@ class Router:
     `routes` is keyed by route name (ROUTE_NAMES, and any request class that Claude Code names); `aliases` maps
     glob patterns over the asked model to targets, first match first; `fallback` lists what to try after a route's own
     target; `think_effort` is the least effort that makes adaptive thinking select `think` ("" never).
+    `fidelity` says of routes by name whether a loss in translation is refused.
     `is_strict` limits explicit models to those the router lists: `listed`, every target that it names anywhere.
     """
 
@@ -132,6 +156,7 @@ class Router:
     fallback: Mapping[str, tuple[ModelRef, ...]] = field(default_factory=_nothing)
     default_provider: str | None = None
     is_strict: bool = False
+    fidelity: Mapping[str, Fidelity] = field(default_factory=_nothing)
     force_image_agent: bool = False
     listed: tuple[ModelRef, ...] = ()
 

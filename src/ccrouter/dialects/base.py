@@ -1,10 +1,10 @@
-"""What a dialect is: four things it can do, and the values that it deals in."""
+"""What a dialect is: what it can do, and the values that it deals in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from ccrouter.config.schema import Target
 from ccrouter.errors import UpstreamStatus
@@ -13,26 +13,41 @@ from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent
 
+Fate = Literal["dropped", "approximated"]
+
+#: What transforms make of the top-level members of a request in the provider's words, before it becomes bytes. Values
+#: may be `msgspec.Raw`. It may change its argument, and returns what counts.
+Amend = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something of the request that the target does not get as it was asked: where, and what became of it."""
+    """Something of the request that the target does not get as it was asked: where (a JSON path), what became of it,
+    and whether anything of it is left.
+    """
 
     path: str
     what: str
+    fate: Fate = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
     """A request in the provider's words. `headers` are the dialect's own; authentication is added where it is sent.
 
-    `names` maps tool names as sent to tool names as asked, for those that had to be changed.
+    `url` is where to POST if that depends on the request (its model, whether it streams), "" for the endpoint's own.
+    `names` maps tool names as sent to tool names as asked, for those that had to be changed. `kept` and `mapped` tell,
+    with `losses`, what became of everything asked: JSON paths, `[]` for every index, of what went out as it came and of
+    what went out in the provider's words.
     """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     losses: tuple[Loss, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    kept: frozenset[str] = frozenset()
+    mapped: frozenset[str] = frozenset()
 
 
 class Reader(Protocol):
@@ -64,8 +79,15 @@ class Dialect(Protocol):
 
     name: str
 
-    def encode(self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
-        """The request in this dialect. Raises UnsupportedContent for what it cannot carry and must not lose.
+    def encode(
+        self,
+        request: MessagesRequest,
+        target: Target,
+        client_headers: Mapping[str, str],
+        amend: Amend | None = None,
+    ) -> UpstreamRequest:
+        """The request in this dialect, for `target.endpoint`, with what `amend` makes of its members; the provider's
+        `extra_body` is merged after that. Raises UnsupportedContent for what it cannot carry and must not lose.
 
         `client_headers` are lower-case.
         """

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -24,7 +24,7 @@ from ccrouter.dialects.upstream_error import KEY_HINT
 from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
-from ccrouter.gateway.stream import EventFilter, Pipe, Relay, Translation, renamed_body
+from ccrouter.gateway.stream import Pipe, Relay, Translation, renamed_body
 from ccrouter.messages.events import render
 from ccrouter.messages.fault import Fault
 from ccrouter.messages.fold import Fold
@@ -32,6 +32,8 @@ from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.secret import redact
 from ccrouter.sse import SseReader
+from ccrouter.transforms.base import Context, EventFilter
+from ccrouter.transforms.chain import Chain
 from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
 
 #: No error body needs more; a provider that sends gigabytes of it is not indulged.
@@ -68,9 +70,10 @@ class Attempter:
     members of a request a provider's model was found not to take.
     """
 
-    def __init__(self, client: UpstreamClient, clock: Callable[[], float]) -> None:
+    def __init__(self, client: UpstreamClient, clock: Callable[[], float], chain_of: Callable[[Target], Chain]) -> None:
         self._client = client
         self._clock = clock
+        self._chain_of = chain_of
         self._endpoints: dict[str, Endpoint] = {}  # by provider name
         self._refused: dict[tuple[str, str], tuple[str, ...]] = {}  # by provider and model
 
@@ -135,15 +138,27 @@ class Attempter:
         """An answer with a good status from one endpoint: again without what the server says that it does not take."""
         provider, dialect = target.provider, DIALECTS[endpoint.dialect]
         refused = self._refused.get((provider.name, target.model), ())
-        sent = dialect.without(dialect.encode(question.request, target, question.headers), refused)
+        target = target.at(endpoint)
+        chain = self._chain_of(target)
+        context = Context(target, endpoint.dialect, question.asked, question.request.stream, exchange.id)
+        request = chain.request(question.request, context)
+        encoded = dialect.encode(request, target, question.headers, chain.amend(context))
+        encoded = dialect.without(encoded, refused)
         while True:
-            exchange.sent, exchange.provider, exchange.losses = target.model, provider.name, sent.losses
-            response = await self._client.send(provider, endpoint, sent.headers, sent.body)
+            exchange.sent, exchange.provider, exchange.losses = target.model, provider.name, encoded.losses
+            sent = await chain.wire(encoded, encoded.url or endpoint.url, context)
+            where = dataclasses.replace(endpoint, url=sent.url) if sent.url else endpoint
+            response = await self._client.send(provider, where, sent.headers, sent.body)
             exchange.upstream_id = response.headers.get("request-id") or response.headers.get("x-request-id", "")
             if response.status < 300:
                 # A stream may last for minutes, and needs neither the conversation nor what was sent of it.
                 question.request.release()
-                return _Answer(question, target, dialect, dataclasses.replace(sent, body=b""), response)
+                request.release()
+                filters = chain.filters(context)
+                if question.make_filter is not None and request.stream:
+                    filters.append(question.make_filter())
+                answer = chain.stream(response, context)
+                return _Answer(question, target, dialect, dataclasses.replace(sent, body=b""), answer, filters)
             if response.status < 400:
                 response.close()
                 raise _redirected(response, provider)
@@ -151,12 +166,12 @@ class Attempter:
             error = dialect.explain(response.status, response.headers, body, provider.name)
             if response.status in {404, 405} and not _is_messages_error(body):
                 raise _EndpointMissing(error)
-            name = dialect.refused_member(error, sent)
+            name = dialect.refused_member(error, encoded)
             if not name or name in refused or len(refused) >= _MOST_AMENDMENTS:
                 raise error
             refused = (*refused, name)
             self._refused[provider.name, target.model] = refused
-            sent = dialect.without(sent, (name,))
+            encoded = dialect.without(encoded, (name,))
 
 
 class _EndpointMissing(Exception):
@@ -176,11 +191,12 @@ class _Answer:
     dialect: Dialect
     sent: UpstreamRequest
     response: UpstreamResponse
+    filters: Sequence[EventFilter]
 
     async def stream(self, first: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]) -> None:
         """Send it as a stream, whatever form it has."""
         is_body = _is_json(first)
-        pipe = self._translation() if is_body or self.question.make_filter else self._pipe()
+        pipe = self._translation() if is_body or self.filters else self._pipe()
         try:
             if is_body and isinstance(pipe, Translation):
                 frames = pipe.feed_body(await _read_all(self.response, first)) + pipe.close()
@@ -224,8 +240,7 @@ class _Answer:
         return self._translation()
 
     def _translation(self) -> Translation:
-        make_filter = self.question.make_filter
-        return Translation(self._reader(), make_filter() if make_filter else None)
+        return Translation(self._reader(), self.filters)
 
     def _reader(self) -> Reader:
         writer = MessageWriter(
@@ -237,7 +252,7 @@ class _Answer:
 
     def whole(self, body: bytes, exchange: Exchange) -> bytes:
         """The unstreamed message, JSON, whatever form the answer has. Raises UpstreamError."""
-        if self.dialect.name == "anthropic" and _is_json(body):
+        if self.dialect.name == "anthropic" and _is_json(body) and not self.filters:
             tap = Tap()
             tap.note_body(body)
             exchange.usage, exchange.answered, exchange.stop_reason = (
@@ -251,7 +266,10 @@ class _Answer:
             events = reader.feed_body(body)
         else:
             events = [event for sent in (*sse.feed(body), *sse.close()) for event in reader.feed(sent)]
-        for event in (*events, *reader.close()):
+        events = [*events, *reader.close()]
+        for filter_events in self.filters:
+            events = filter_events(events)
+        for event in events:
             fold.feed(event)
         message = fold.close()
         exchange.usage, exchange.answered = reader.usage, reader.answered_model

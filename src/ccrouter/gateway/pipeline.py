@@ -39,6 +39,7 @@ from ccrouter.routing.plan import make_plan, should_fall_back
 from ccrouter.routing.rules import Route, alias_of, choose
 from ccrouter.routing.sessions import SessionUsage
 from ccrouter.secret import redact
+from ccrouter.transforms.registry import Chains
 from ccrouter.upstream.client import UpstreamClient
 
 #: A body of this many bytes takes more than a millisecond to count.
@@ -98,7 +99,7 @@ class Gateway:
         self._approval = Approval(policy, auditor)
         self.catalog = Catalog(config.providers, config.unavailable)
         self._clock = clock
-        self._attempter = Attempter(client, clock)
+        self._attempter = Attempter(client, clock, Chains().of)
         self._projects = projects
         self._memo = TokenMemo()
         self._sessions = SessionUsage()

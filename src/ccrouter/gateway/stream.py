@@ -7,7 +7,7 @@ and both give whole frames only, so that a keep-alive may be put between any two
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,9 +17,7 @@ from ccrouter.dialects.base import Reader
 from ccrouter.errors import RemoteProtocolError, UpstreamError
 from ccrouter.messages.events import BlockStart, BlockStop, MessageDelta, MessageEvent, MessageStop, WireUsage, render
 from ccrouter.sse import ServerSentEvent, SseReader, frame
-
-#: What a client profile makes of the events of an answer.
-EventFilter = Callable[[Iterable[MessageEvent]], list[MessageEvent]]
+from ccrouter.transforms.base import EventFilter
 
 
 class Pipe(Protocol):
@@ -116,12 +114,12 @@ class Relay(_Progress):
 
 
 class Translation(_Progress):
-    """Any dialect to Messages, through its reader, and through a client profile's filter if there is one."""
+    """Any dialect to Messages, through its reader, and through filters in their order."""
 
-    def __init__(self, reader: Reader, filter_events: EventFilter | None = None) -> None:
+    def __init__(self, reader: Reader, filters: Sequence[EventFilter] = ()) -> None:
         super().__init__()
         self._reader = reader
-        self._filter = filter_events
+        self._filters = filters
 
     @property
     def usage(self) -> WireUsage:
@@ -167,8 +165,8 @@ class Translation(_Progress):
                 self.has_content = True
             elif kind is MessageDelta:
                 self.stop_reason = event.delta.stop_reason or ""  # type: ignore[union-attr] # mypy sees no identity of types
-        if self._filter is not None:
-            events = self._filter(events)
+        for filter_events in self._filters:
+            events = filter_events(events)
         return [render(event) for event in events]
 
 

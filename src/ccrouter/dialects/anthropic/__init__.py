@@ -9,7 +9,7 @@ import msgspec
 from ccrouter.config.schema import Target
 from ccrouter.dialects.anthropic.reader import MessagesReader
 from ccrouter.dialects.anthropic.request import encode
-from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.base import Amend, UpstreamRequest
 from ccrouter.dialects.named_models import models_named
 from ccrouter.dialects.upstream_error import explain_error
 from ccrouter.errors import UpstreamStatus
@@ -32,8 +32,14 @@ class Anthropic:
 
     name = "anthropic"
 
-    def encode(self, request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
-        return encode(request, target, client_headers)
+    def encode(
+        self,
+        request: MessagesRequest,
+        target: Target,
+        client_headers: Mapping[str, str],
+        amend: Amend | None = None,
+    ) -> UpstreamRequest:
+        return encode(request, target, client_headers, amend)
 
     def models_sent(self, url: str, body: bytes) -> list[str]:
         """As every dialect: a client's own members pass, and among them those that name further models."""

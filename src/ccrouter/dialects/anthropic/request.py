@@ -6,12 +6,12 @@ Everything else is the client's own bytes: unknown members, unknown blocks, key 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from ccrouter.config.schema import Target
-from ccrouter.dialects.base import Loss, UpstreamRequest
+from ccrouter.dialects.base import Amend, Loss, UpstreamRequest
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.jsontypes import JsonObject
@@ -40,7 +40,9 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def encode(request: MessagesRequest, target: Target, client_headers: Mapping[str, str]) -> UpstreamRequest:
+def encode(
+    request: MessagesRequest, target: Target, client_headers: Mapping[str, str], amend: Amend | None = None
+) -> UpstreamRequest:
     """The request with the target's model, without foreign reasoning state and, for third parties, the attribution."""
     profile = profile_of(target)
     losses: list[Loss] = []
@@ -52,10 +54,16 @@ def encode(request: MessagesRequest, target: Target, client_headers: Mapping[str
     if request.max_tokens is None and profile.default_max_tokens:
         changes["max_tokens"] = profile.default_max_tokens
         losses.append(Loss("max_tokens", f"absent; {profile.default_max_tokens} sent, the API requires one"))
-    for name, value in target.provider.extra_body.items():
-        changes[name] = msgspec.UNSET if value is None else value  # a null takes the member out, as for chat
+    members: dict[str, Any] = {**request.replace(**changes).members}
+    if amend is not None:
+        members = amend(members)
+    for name, value in target.provider.extra_body.items():  # whole members: nobody else's are looked into
+        if value is None:
+            members.pop(name, None)
+        else:
+            members[name] = value
     return UpstreamRequest(
-        body=request.replace(**changes).encode(),
+        body=msgspec.json.encode(members),
         headers=_headers(client_headers, profile, streamed=request.stream),
         losses=tuple(losses),
     )

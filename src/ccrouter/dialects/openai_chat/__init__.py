@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from ccrouter.config.schema import Target
-from ccrouter.dialects.base import Reader, UpstreamRequest
+from ccrouter.dialects.base import Amend, Reader, UpstreamRequest
 from ccrouter.dialects.named_models import models_named
 from ccrouter.dialects.openai_chat.amend import refused_member, without
 from ccrouter.dialects.openai_chat.request import encode
@@ -29,9 +29,10 @@ class OpenAIChat:
         request: MessagesRequest,
         target: Target,
         client_headers: Mapping[str, str],  # noqa: ARG002 - a client's headers are for Anthropic's API alone
+        amend: Amend | None = None,
     ) -> UpstreamRequest:
         """As `dialects.base.Dialect.encode`."""
-        return encode(request, target)
+        return encode(request, target, amend)
 
     def models_sent(self, url: str, body: bytes) -> list[str]:
         """As `dialects.base.Dialect.models_sent`."""

@@ -15,8 +15,10 @@ from collections.abc import Iterable
 import msgspec
 
 from ccrouter.dialects.base import Loss, UpstreamRequest
-from ccrouter.dialects.openai_chat.parameters import LIMITS
 from ccrouter.errors import UpstreamStatus
+
+#: The names under which a length limit is sent.
+LIMITS = ("max_tokens", "max_completion_tokens")
 
 #: Member → the name to send its value under instead; "" to leave it out.
 _AMENDMENTS = {

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from ccrouter.dialects.callids import client_id
 from ccrouter.dialects.openai_chat.chunks import CallDelta, FunctionDelta
-from ccrouter.dialects.openai_chat.ids import client_id
 from ccrouter.dialects.openai_chat.thoughts import Thoughts
 from ccrouter.errors import RemoteProtocolError
 from ccrouter.jsontypes import JsonObject

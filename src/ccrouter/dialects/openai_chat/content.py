@@ -9,22 +9,11 @@ import msgspec
 
 from ccrouter.dialects.base import Loss
 from ccrouter.dialects.profile import Profile
+from ccrouter.dialects.words import words_of
 from ccrouter.errors import UnsupportedContent
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import Block, Source
 
-#: Begins Claude Code's attribution block. It varies with every request, means nothing to other providers, and in front
-#: of everything else it would spoil their prefix caches.
-BILLING_PREFIX = "x-anthropic-billing-header:"
-
-#: Calls that Anthropic's servers made themselves, and their results: history, told in words.
-_SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
-_SERVER_RESULTS = frozenset(
-    {
-        "web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result", "mcp_tool_result",
-        "bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result",
-    }
-)  # fmt: skip
 _ERROR_STARTS = ("Error", "error", "<tool_use_error>")
 
 Parts = list[JsonObject]
@@ -48,17 +37,12 @@ class Content:
                 return self._document(block, path)
             case "search_result":
                 return self._search_result(block, path)
-            case "tool_reference":
-                return self.text(f"Tool loaded: {block.tool_name}")
             case "container_upload":
                 self.losses.append(Loss(path, "file in Anthropic's container not sent"))
                 return self.text("[A file was uploaded to a code execution container that this model cannot reach.]")
-            case "compaction":
-                return self.text(block.content if isinstance(block.content, str) else "")
-            case kind if kind in _SERVER_CALLS:
-                return self.text(f"[Called {block.name}: {bytes(block.input).decode() or '{}'}]")
-            case kind if kind in _SERVER_RESULTS:
-                return self.text(self._server_result(block))
+        words = words_of(block)
+        if words is not None:
+            return self.text(words)
         raise UnsupportedContent(path, f"this target cannot carry a content block of type `{block.type}`")
 
     def result(self, block: Block, path: str) -> tuple[Parts, Parts]:
@@ -161,14 +145,6 @@ class Content:
                 parts += self.parts(inner, f"{path}.content[{number}]")
         return parts
 
-    def _server_result(self, block: Block) -> str:
-        content = block.content
-        if isinstance(content, list):
-            lines = [_result_line(inner) for inner in content]
-            return "[Result:\n" + "\n".join(filter(None, lines)) + "]"
-        text = content if isinstance(content, str) else msgspec.json.encode(content or {}).decode()
-        return f"[Result: {text}]"
-
 
 def _data_url(source: Source, default: str) -> str:
     data = source.data or ""
@@ -177,11 +153,3 @@ def _data_url(source: Source, default: str) -> str:
 
 def _file(name: str, data: str) -> JsonObject:
     return {"type": "file", "file": {"filename": name, "file_data": data}}
-
-
-def _result_line(block: Block) -> str:
-    if block.text:
-        return block.text
-    if block.url:
-        return f"- {block.title or block.url}: {block.url}"
-    return block.tool_name or ""

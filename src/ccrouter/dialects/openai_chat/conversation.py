@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ccrouter.dialects.base import Loss
-from ccrouter.dialects.openai_chat.content import BILLING_PREFIX, Content, Parts
-from ccrouter.dialects.openai_chat.ids import wire_id
+from ccrouter.dialects.callids import wire_id
+from ccrouter.dialects.openai_chat.content import Content, Parts
 from ccrouter.dialects.openai_chat.reasoning import Replay, replay_of
-from ccrouter.dialects.openai_chat.tools import sent_name
 from ccrouter.dialects.profile import Profile
+from ccrouter.dialects.toolnames import sent_name
+from ccrouter.dialects.words import BILLING_PREFIX
 from ccrouter.errors import ClientError
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import Block, Turn

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from ccrouter.dialects.base import Loss
+from ccrouter.dialects.efforts import Mode, effort_of_budget, mode_of, nearest_effort
 from ccrouter.dialects.profile import EFFORTS, Profile
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages import carrier
@@ -20,12 +21,8 @@ from ccrouter.messages.request import Block, MessagesRequest
 
 DIALECT = "openai_chat"
 
-#: Budgets in tokens → effort, for servers that know words only. Claude Code's own default budget is 31 999.
-_BUDGETS = ((1024, "low"), (8192, "medium"))
 #: The least budget that OpenRouter's Anthropic models take.
 _MIN_BUDGET = 1024
-
-Mode = Literal["unasked", "off", "adaptive", "on"]
 
 
 @dataclass(slots=True)
@@ -39,25 +36,12 @@ class Replay:
     prefix: str = ""
 
 
-def nearest_effort(asked: str, known: Sequence[str]) -> str:
-    """The word in `known` that is nearest to `asked`, the stronger one of two; "" if there is none to choose from or
-    `asked` is no known word.
-    """
-    if asked in known:
-        return asked
-    words = [word for word in known if word != "none"]
-    if not words or asked not in EFFORTS:
-        return ""
-    rank = EFFORTS.index(asked)
-    return min(words, key=lambda word: (abs(EFFORTS.index(word) - rank), -EFFORTS.index(word)))
-
-
 def reasoning_members(
     request: MessagesRequest, profile: Profile, *, has_tools: bool
 ) -> tuple[dict[str, Any], list[Loss]]:
     """The members that ask for (or decline) reasoning, and what could not be asked."""
     thinking = request.thinking
-    mode = _mode(thinking.type if thinking else None)
+    mode = mode_of(thinking.type if thinking else None)
     budget = thinking.budget_tokens if thinking and mode == "on" else None
     effort = request.effort or ""
     losses: list[Loss] = []
@@ -65,7 +49,7 @@ def reasoning_members(
         losses.append(Loss("output_config.effort", f"unknown effort {effort}: left to the provider"))
         effort = ""
     if not effort and budget is not None:
-        effort = next((word for limit, word in _BUDGETS if budget <= limit), "high")
+        effort = effort_of_budget(budget)
     if mode == "unasked":
         return _always(request, profile, has_tools=has_tools), losses
     members = _members(request, profile, mode, effort, budget)
@@ -78,12 +62,6 @@ def reasoning_members(
             losses.append(Loss("thinking", "the provider takes no effort together with tools in this API"))
         members = {"reasoning_effort": profile.effort_with_tools} if profile.effort_with_tools else {}
     return members, losses
-
-
-def _mode(kind: str | None) -> Mode:
-    if kind is None:
-        return "unasked"
-    return {"disabled": "off", "adaptive": "adaptive"}.get(kind, "on")  # type: ignore[return-value] # mypy widens
 
 
 def _always(request: MessagesRequest, profile: Profile, *, has_tools: bool) -> dict[str, Any]:

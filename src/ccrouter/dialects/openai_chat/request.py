@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from ccrouter.config.schema import Target
-from ccrouter.dialects.base import Loss, UpstreamRequest
+from ccrouter.dialects.base import Amend, Loss, UpstreamRequest
+from ccrouter.dialects.extra_body import merged
+from ccrouter.dialects.jsonschema import is_closed, output_schema
 from ccrouter.dialects.openai_chat.content import Content
 from ccrouter.dialects.openai_chat.conversation import Conversation
-from ccrouter.dialects.openai_chat.parameters import apply_transforms
 from ccrouter.dialects.openai_chat.reasoning import reasoning_members
-from ccrouter.dialects.openai_chat.schema import is_closed, output_schema
 from ccrouter.dialects.openai_chat.tools import Toolset, choice_members, toolset_of
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.profiles import profile_of
@@ -55,9 +55,9 @@ class ChatRequest(UpstreamRequest):
     asks_web_search: bool = False
 
 
-def encode(request: MessagesRequest, target: Target) -> ChatRequest:
-    """The request for `target`. Raises UnsupportedContent for content that it cannot carry and must not lose, and
-    ClientError for members of the wrong type.
+def encode(request: MessagesRequest, target: Target, amend: Amend | None = None) -> ChatRequest:
+    """The request for `target`, as `amend` leaves it. Raises UnsupportedContent for content that it cannot carry and
+    must not lose, and ClientError for members of the wrong type.
     """
     profile = profile_of(target)
     content = Content(profile)
@@ -81,8 +81,10 @@ def encode(request: MessagesRequest, target: Target) -> ChatRequest:
     body.update(format_members)
     _stream(body, request, profile, has_tools=bool(tools.schemas))
     losses += _unknown(request)
+    if amend is not None:
+        body = amend(body)
     return ChatRequest(
-        body=msgspec.json.encode(_merged(apply_transforms(body, target), target.provider.extra_body)),
+        body=msgspec.json.encode(merged(body, target.provider.extra_body)),
         headers={"accept": "text/event-stream" if request.stream else "application/json", **profile.default_headers},
         losses=tuple(losses),
         names={**conversation.names, **tools.names},
@@ -196,19 +198,3 @@ def _keeps_everything(raw: bytes) -> bool:
     if not isinstance(edits, list):
         return value is None or value == {}
     return all(isinstance(edit, dict) and edit.get("keep") == "all" for edit in edits)
-
-
-def _merged(body: dict[str, Any], extra: JsonObject) -> dict[str, Any]:
-    """`extra` over `body`: objects are merged, everything else replaced, and a null removes the member."""
-    if not extra:
-        return body
-    merged = dict(body)
-    for name, value in extra.items():
-        old = merged.get(name)
-        if value is None:
-            merged.pop(name, None)
-        elif isinstance(value, dict) and isinstance(old, dict):
-            merged[name] = {**old, **value}
-        else:
-            merged[name] = value
-    return merged

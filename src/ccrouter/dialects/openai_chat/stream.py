@@ -13,6 +13,7 @@ import msgspec
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.citations import Citations
 from ccrouter.dialects.openai_chat.calls import Calls
 from ccrouter.dialects.openai_chat.chunks import (
     ChatChoice,
@@ -23,7 +24,6 @@ from ccrouter.dialects.openai_chat.chunks import (
     is_error,
     read_chunk,
 )
-from ccrouter.dialects.openai_chat.citations import Citations
 from ccrouter.dialects.openai_chat.halves import Halves
 from ccrouter.dialects.openai_chat.request import ChatRequest
 from ccrouter.dialects.openai_chat.tags import ThinkTags
@@ -188,7 +188,9 @@ class ChatReader:
             self._leave_text()
             self._calls.read_legacy(delta.function_call)
         if delta.annotations:
-            self._citations.read(delta.annotations)
+            for annotation in delta.annotations:
+                if annotation.url_citation is not None:
+                    self._citations.add(annotation.url_citation.url or "", annotation.url_citation.title or "")
 
     def _part(self, part: ContentPart) -> None:
         if part.thinking:

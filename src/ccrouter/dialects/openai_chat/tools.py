@@ -5,8 +5,6 @@ The same tools come with every turn of a session, so what they become is remembe
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,18 +13,13 @@ from typing import Any
 import msgspec
 
 from ccrouter.dialects.base import Loss
-from ccrouter.dialects.openai_chat.schema import tool_parameters
+from ccrouter.dialects.jsonschema import tool_parameters
 from ccrouter.dialects.profile import Profile
+from ccrouter.dialects.toolnames import is_placeholder, is_web_search, runs_at_anthropic, sent_name
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import MessagesRequest, Tool, ToolChoice
 
-#: Claude Code's stand-in for tools not loaded yet; it tells Anthropic's API something, and a model nothing.
-DEFERRED_PLACEHOLDER = "DeferredToolPlaceholder"
-WEB_SEARCH = "web_search"
-
 _tools = msgspec.json.Decoder(list[Tool])
-_LEGAL = re.compile(r"[A-Za-z0-9_-]+")
-_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +35,6 @@ class Toolset:
     losses: tuple[Loss, ...] = ()
     web_searches: bool = False
     asks_web_search: bool = False
-
-
-def sent_name(name: str, limit: int) -> str:
-    """`name` if every server takes it; else a name made of it that is legal, no longer than `limit`, always the same
-    for the same name, and ends in a digest so that two long names do not become one.
-    """
-    if len(name) <= limit and _LEGAL.fullmatch(name):
-        return name
-    digest = hashlib.sha1(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:8]
-    return f"{_ILLEGAL.sub('_', name)[: limit - 9]}_{digest}"
 
 
 def toolset_of(request: MessagesRequest, profile: Profile) -> Toolset:
@@ -75,10 +58,10 @@ def _toolset(raw: bytes, profile: Profile) -> Toolset:
     web_searches = asks_web_search = False
     for place, tool in enumerate(_tools.decode(raw)):
         path = f"tools[{place}]"
-        if tool.name == DEFERRED_PLACEHOLDER and tool.defer_loading:
+        if is_placeholder(tool):
             continue
-        if _runs_at_anthropic(tool):
-            is_search = (tool.type or "").startswith(WEB_SEARCH)
+        if runs_at_anthropic(tool):
+            is_search = is_web_search(tool)
             asks_web_search = asks_web_search or is_search
             if is_search and profile.web_search_tool:
                 web_searches = True
@@ -100,11 +83,6 @@ def _toolset(raw: bytes, profile: Profile) -> Toolset:
         sent.append({"type": "function", "function": function})
     encoded = msgspec.json.encode(sent) if sent else b""
     return Toolset(encoded, names, schemas, tuple(losses), web_searches, asks_web_search)
-
-
-def _runs_at_anthropic(tool: Tool) -> bool:
-    """True for tools whose definition only Anthropic has: a dated type and no schema of its own."""
-    return tool.type not in {None, "", "custom", "function"} and tool.input_schema is None
 
 
 def _web_search(tool: Tool, profile: Profile) -> JsonObject:

@@ -1,4 +1,4 @@
-"""Web pages that an answer cites (`annotations` of type url_citation), Chat → Messages. Pure.
+"""Web pages that an answer cites, as Messages says them. Pure.
 
 A client that asked for a web search gets the blocks that Anthropic's own search gives (Claude Code makes its list of
 links of them); any other gets them as words at the end of the text.
@@ -6,7 +6,6 @@ links of them); any other gets them as words at the end of the text.
 
 from __future__ import annotations
 
-from ccrouter.dialects.openai_chat.chunks import Annotation
 from ccrouter.messages.writer import MessageWriter
 
 
@@ -17,11 +16,10 @@ class Citations:
         self._as_results = as_results
         self._titles: dict[str, str] = {}
 
-    def read(self, annotations: list[Annotation]) -> None:
-        for annotation in annotations:
-            page = annotation.url_citation
-            if page is not None and page.url:
-                self._titles.setdefault(page.url, page.title or page.url)
+    def add(self, url: str, title: str = "") -> None:
+        """A page; no page without a URL."""
+        if url:
+            self._titles.setdefault(url, title or url)
 
     def write(self, writer: MessageWriter) -> None:
         """Write what was gathered; nothing if there was nothing."""

@@ -1,7 +1,6 @@
-"""The parameter transformers of the classic router, on an encoded Chat body. Pure; each entry of the table is one.
+"""The parameter transforms, on the members of an encoded request. Pure; each entry of the table is one.
 
 They are the user's words about parameters, so they win over what profiles say; only `extra_body` comes after them.
-Transformers that this table does not hold have no effect: profiles do what they did.
 """
 
 from __future__ import annotations
@@ -9,25 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ccrouter.config.schema import Target
 from ccrouter.jsontypes import JsonObject
 
-#: The names under which a length limit is sent.
-LIMITS = ("max_tokens", "max_completion_tokens")
-
+_LIMITS = ("max_tokens", "max_completion_tokens")
 _SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty")
 _REASONING = ("reasoning", "reasoning_effort", "reasoning_content", "thinking_budget")
-
-
-def apply_transforms(body: dict[str, Any], target: Target) -> dict[str, Any]:
-    """`body` as the provider's transformers, then those of the model, change it; `body` itself stays as it is."""
-    provider = target.provider
-    changed = dict(body)
-    for spec in (*provider.transforms, *provider.model_transforms.get(target.model, ())):
-        apply = _TRANSFORMS.get(spec.name)
-        if apply is not None:
-            apply(changed, spec.options)
-    return changed
 
 
 def _set(body: dict[str, Any], options: JsonObject) -> None:
@@ -50,7 +35,7 @@ def _cap(body: dict[str, Any], options: JsonObject) -> None:
     most = options.get("max_tokens")
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         return
-    for name in LIMITS:
+    for name in _LIMITS:
         if name in body:
             body[name] = min(body[name], most)
 
@@ -81,7 +66,7 @@ def _reason(body: dict[str, Any], options: JsonObject) -> None:
     body.update(thinking={"type": "disabled"}, enable_thinking=False)
 
 
-_TRANSFORMS: dict[str, Callable[[dict[str, Any], JsonObject], None]] = {
+PARAMETERS: dict[str, Callable[[dict[str, Any], JsonObject], None]] = {
     "openrouter": _set,
     "customparams": _complete,
     "maxtoken": _cap,

@@ -1,0 +1,1 @@
+"""Gemini's generateContent, at Google's API and at Vertex AI."""

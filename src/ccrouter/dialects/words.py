@@ -1,0 +1,51 @@
+"""Blocks that only Anthropic's servers make, told in words to those who know none of them. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ccrouter.messages.request import Block
+
+#: Begins Claude Code's attribution block. It varies with every request, means nothing to other providers, and in front
+#: of everything else it would spoil their prefix caches.
+BILLING_PREFIX = "x-anthropic-billing-header:"
+
+#: Calls that Anthropic's servers made themselves, and their results: history, told in words.
+_SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
+_SERVER_RESULTS = frozenset(
+    {
+        "web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result", "mcp_tool_result",
+        "bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result",
+    }
+)  # fmt: skip
+
+
+def words_of(block: Block) -> str | None:
+    """What `block` says, in words; None for a block that is not of this kind. "" where there is nothing to say."""
+    match block.type:
+        case "tool_reference":
+            return f"Tool loaded: {block.tool_name}"
+        case "compaction":
+            return block.content if isinstance(block.content, str) else ""
+        case kind if kind in _SERVER_CALLS:
+            return f"[Called {block.name}: {bytes(block.input).decode() or '{}'}]"
+        case kind if kind in _SERVER_RESULTS:
+            return _result(block)
+    return None
+
+
+def _result(block: Block) -> str:
+    content = block.content
+    if isinstance(content, list):
+        lines = [_result_line(inner) for inner in content]
+        return "[Result:\n" + "\n".join(filter(None, lines)) + "]"
+    text = content if isinstance(content, str) else msgspec.json.encode(content or {}).decode()
+    return f"[Result: {text}]"
+
+
+def _result_line(block: Block) -> str:
+    if block.text:
+        return block.text
+    if block.url:
+        return f"- {block.title or block.url}: {block.url}"
+    return block.tool_name or ""
