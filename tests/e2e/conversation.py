@@ -50,8 +50,8 @@ class Conversation:
         """The input schema of each tool on offer, by name."""
         found = {}
         for tool in self.body.get("tools") or []:
-            function = tool.get("function", tool)
-            found[function.get("name", "")] = function.get("input_schema") or function.get("parameters")
+            for function in tool.get("functionDeclarations") or [tool.get("function", tool)]:
+                found[function.get("name", "")] = function.get("input_schema") or function.get("parameters")
         return found
 
     def told(self) -> str:
@@ -65,15 +65,17 @@ class Conversation:
         return "\n".join(lines)
 
     def objections(self) -> list[str]:
-        judge = strict_anthropic if self.dialect == "anthropic" else strict_chat
-        return list(judge(self.body))
+        """What a strict provider of the dialect refuses."""
+        return list(_JUDGES[self.dialect](self.body))
 
 
-def read(dialect: str, body: dict[str, Any]) -> Conversation:
-    """The request body, decoded JSON, as a conversation."""
-    read_turns = anthropic_turns if dialect == "anthropic" else chat_turns
-    named = [tool.get("name") or tool.get("function", {}).get("name", "") for tool in body.get("tools") or []]
-    return Conversation(dialect, body["model"], bool(body.get("stream")), named, list(read_turns(body)), body)
+def read(dialect: str, body: dict[str, Any], *, model: str = "", streamed: bool | None = None) -> Conversation:
+    """The request body, decoded JSON, as a conversation; `model` and `streamed` where the URL says them."""
+    is_streamed = bool(body.get("stream")) if streamed is None else streamed
+    turns = list(_READERS[dialect](body))
+    conversation = Conversation(dialect, model or body["model"], is_streamed, [], turns, body)
+    conversation.tools.extend(conversation.schemas)
+    return conversation
 
 
 def as_blocks(content: Any) -> list[dict[str, Any]]:
@@ -208,3 +210,161 @@ def strict_chat(body: dict[str, Any]) -> Iterator[str]:
                 yield f"messages[{at}]: {part['type']} in a {role} message"
     if open_calls:
         yield f"calls without a tool message: {sorted(open_calls)}"
+
+
+def gemini_turns(body: dict[str, Any]) -> Iterator[Turn]:
+    for part in (body.get("systemInstruction") or {}).get("parts") or []:
+        yield Turn("system", part["text"])
+    for content in body["contents"]:
+        role = "assistant" if content["role"] == "model" else "user"
+        for part in content["parts"]:
+            yield from _gemini_part(role, part)
+
+
+def _gemini_part(role: str, part: dict[str, Any]) -> Iterator[Turn]:
+    signature = part.get("thoughtSignature", "")
+    match part:
+        case {"functionCall": {"name": name, **call}}:
+            yield Turn("call", ident=call.get("id", name), name=name, input=call.get("args") or {}, signature=signature)
+        case {"functionResponse": {"name": name, "response": response, **rest}}:
+            said = response.get("output", response.get("result", response.get("error", "")))
+            yield Turn("result", said, ident=rest.get("id", name), name=name, is_error="error" in response)
+            for inner in rest.get("parts") or []:
+                yield from _gemini_part(role, inner)
+        case {"inlineData": {"data": data}}:
+            yield Turn("image", data=base64.b64decode(data))
+        case {"thought": True, "text": text}:
+            yield Turn("thinking", text, signature=signature)
+        case {"text": text}:
+            yield Turn(role, text, signature=signature)
+
+
+def strict_gemini(body: dict[str, Any]) -> Iterator[str]:
+    """What generateContent refuses."""
+    known = {
+        "contents",
+        "systemInstruction",
+        "tools",
+        "toolConfig",
+        "generationConfig",
+        "safetySettings",
+        "cachedContent",
+    }
+    if found := set(body) - known:
+        yield f"Unknown name {sorted(found)}: Cannot find field."
+    contents = body.get("contents") or []
+    if not contents:
+        yield "contents is not specified"
+    for tool in body.get("tools") or []:
+        for function in tool.get("functionDeclarations") or []:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}", function.get("name", "")):
+                yield f"Invalid function name {function.get('name')!r}"
+            yield from _gemini_schema(function.get("parameters") or {}, function["name"])
+    waiting: list[str] = []
+    for at, content in enumerate(contents):
+        if content.get("role") not in ("user", "model"):
+            yield f"contents[{at}]: please use a valid role: user, model"
+        if not content.get("parts"):
+            yield f"contents[{at}].parts must not be empty"
+        if at and content["role"] == contents[at - 1]["role"]:
+            yield f"contents[{at}]: two turns of {content['role']} in a row"
+        answered = [part["functionResponse"]["name"] for part in content["parts"] if "functionResponse" in part]
+        if sorted(answered) != sorted(waiting):
+            yield f"contents[{at}]: function responses {answered} to function calls {waiting}"
+        waiting = [part["functionCall"]["name"] for part in content["parts"] if "functionCall" in part]
+        for part in content["parts"]:
+            if part.get("text") == "":
+                yield f"contents[{at}]: part.data: required oneof field must have one initialized field"
+
+
+_GEMINI_WORDS = {
+    "type", "format", "title", "description", "nullable", "enum", "maxItems", "minItems", "properties", "required",
+    "minProperties", "maxProperties", "minLength", "maxLength", "pattern", "example", "anyOf", "propertyOrdering",
+    "default", "items", "minimum", "maximum",
+}  # fmt: skip
+
+
+def _gemini_schema(schema: dict[str, Any], place: str) -> Iterator[str]:
+    if found := set(schema) - _GEMINI_WORDS:
+        yield f"{place}: Unknown name {sorted(found)}: Cannot find field."
+    if isinstance(schema.get("type"), list):
+        yield f"{place}: Proto field is not repeating, cannot start list."
+    for name, inner in (schema.get("properties") or {}).items():
+        yield from _gemini_schema(inner, f"{place}.{name}")
+    for inner in [schema.get("items"), *(schema.get("anyOf") or [])]:
+        if inner is not None:
+            yield from _gemini_schema(inner, f"{place}[]")
+
+
+def responses_turns(body: dict[str, Any]) -> Iterator[Turn]:
+    if body.get("instructions"):
+        yield Turn("system", body["instructions"])
+    for item in body["input"]:
+        match item.get("type", "message"):
+            case "message":
+                role = "system" if item["role"] in ("developer", "system") else item["role"]
+                yield from _responses_parts(role, item["content"])
+            case "reasoning":
+                text = "".join(part["text"] for part in item.get("summary") or [])
+                yield Turn("thinking", text, signature=item.get("encrypted_content") or "")
+            case "function_call":
+                yield Turn("call", ident=item["call_id"], name=item["name"], input=json.loads(item["arguments"]))
+            case "function_call_output":
+                parts = list(_responses_parts("result", item["output"]))
+                text = "".join(part.text for part in parts if part.kind == "result")
+                yield Turn("result", text, ident=item["call_id"])
+                yield from (part for part in parts if part.kind == "image")
+
+
+def _responses_parts(kind: str, content: Any) -> Iterator[Turn]:
+    if isinstance(content, str):
+        content = [{"type": "input_text", "text": content}]
+    for part in content:
+        if part["type"] == "input_image":
+            yield Turn("image", data=base64.b64decode(part["image_url"].partition("base64,")[2]))
+        else:
+            yield Turn(kind, part["text"])
+
+
+def strict_responses(body: dict[str, Any]) -> Iterator[str]:
+    """What the Responses API refuses, and what would make it keep the conversation."""
+    foreign = {"messages", "system", "thinking", "max_tokens", "stop_sequences", "stop", "top_k", "output_config"}
+    if found := foreign & set(body):
+        yield f"Unknown parameter: {sorted(found)}"
+    if body.get("store") is not False:
+        yield "store: the conversation would be kept"
+    if not body.get("input"):
+        yield "Missing required parameter: 'input'"
+    for tool in body.get("tools") or []:
+        if tool.get("type") == "function" and not TOOL_NAME.match(tool.get("name") or ""):
+            yield f"invalid tool {json.dumps(tool)[:200]}"
+    waiting: list[str] = []
+    for at, item in enumerate(body.get("input") or []):
+        kind = item.get("type", "message")
+        if kind == "function_call":
+            waiting.append(item["call_id"])
+        elif kind == "function_call_output":
+            if item["call_id"] not in waiting:
+                yield f"input[{at}]: No tool call found for function call output with call_id {item['call_id']}"
+            else:
+                waiting.remove(item["call_id"])
+        elif kind == "reasoning" and not str(item.get("id", "")).startswith("rs_"):
+            yield f"input[{at}].id: Expected an ID that begins with 'rs'"
+        elif kind == "message" and not item.get("content"):
+            yield f"input[{at}]: empty message"
+    if waiting:
+        yield f"No tool output found for function call {waiting}"
+
+
+_READERS = {
+    "anthropic": anthropic_turns,
+    "chat": chat_turns,
+    "gemini": gemini_turns,
+    "responses": responses_turns,
+}
+_JUDGES = {
+    "anthropic": strict_anthropic,
+    "chat": strict_chat,
+    "gemini": strict_gemini,
+    "responses": strict_responses,
+}
