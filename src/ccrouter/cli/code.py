@@ -18,7 +18,9 @@ from ccrouter.cli.readiness import ensure_running
 from ccrouter.cli.terminal import fail, note
 
 if TYPE_CHECKING:
+    from ccrouter.config.presets import Preset
     from ccrouter.config.schema import Config
+    from ccrouter.jsontypes import JsonObject
     from ccrouter.service.claude import ClaudeProgram
     from ccrouter.service.running import Running
 
@@ -69,6 +71,25 @@ def command(words: tuple[str, ...]) -> int:
 
     All arguments, `--help` and `--` included, are claude's. Exit code: claude's, or 1 if it could not be started.
     """
+    return _launch(words, None)
+
+
+def with_preset(name: str) -> click.Command:
+    """The command that `ccr NAME` is: `ccr code` with the installed preset of that name."""
+
+    def run(words: tuple[str, ...]) -> int:
+        from ccrouter.config.presets import find_preset
+
+        preset = find_preset(name, os.environ)
+        if preset is None:
+            fail(f"there is no preset {name!r}", "`ccr preset list` lists them")
+            return 1
+        return _launch(words, preset)
+
+    return Verbatim(name, callback=run, add_help_option=False)
+
+
+def _launch(words: Sequence[str], preset: Preset | None) -> int:
     from ccrouter.cli.start import require_policy
     from ccrouter.compliance.document import load_policy
     from ccrouter.loopback import is_loopback
@@ -91,14 +112,14 @@ def command(words: tuple[str, ...]) -> int:
     if is_ours and is_loopback(reachable_host(running.host)):
         try:
             with minted(router_folder()) as key:
-                return _run_claude(config, running, claude, words, key=key)
+                return _run_claude(config, running, claude, words, key=key, preset=preset)
         except OSError as error:
             fail(f"cannot keep a key for this launch in {router_folder()}: {error.strerror or error}")
             return 1
     if running.state and running.state.has_key_option:
         fail("the running router wants the key of its --apikey, which is not kept on disk", "set APIKEY in the config")
         return 1
-    return _run_claude(config, running, claude, words, key=None)
+    return _run_claude(config, running, claude, words, key=None, preset=preset)
 
 
 def _config(folder: Path) -> Config:
@@ -123,8 +144,14 @@ def _config(folder: Path) -> Config:
         raise
 
 
-def _run_claude(
-    config: Config, running: Running, claude: ClaudeProgram, words: Sequence[str], *, key: str | None
+def _run_claude(  # noqa: PLR0913 - what a launch is made of
+    config: Config,
+    running: Running,
+    claude: ClaudeProgram,
+    words: Sequence[str],
+    *,
+    key: str | None,
+    preset: Preset | None,
 ) -> int:
     """Claude's exit code. `key` is the one of this launch; None where the router takes none but the configured."""
     from ccrouter.cli.commands import COMMANDS
@@ -144,6 +171,8 @@ def _run_claude(
     variables = client_variables(
         config, host=running.host, port=running.port, base=base, version=claude.version, key=key
     )
+    if preset is not None:
+        variables["ANTHROPIC_BASE_URL"] += f"/preset/{preset.name}"
     environ = claude_environment(variables, base, withheld=key_variables(config, base))
     without_input = config.is_non_interactive and sys.stdin is not None and sys.stdin.isatty()
     try:
@@ -151,12 +180,23 @@ def _run_claude(
             return run_in_foreground([*claude.command, *words], environ, without_input=without_input)
         has_status_line = wants_status_line(config) and "statusline" in COMMANDS
         settings = claude_settings(variables, status_line="ccr statusline" if has_status_line else None)
+        if preset is not None:
+            settings = _with_preset(settings, preset)
         with settings_file(settings) as path:
             # Before the user's words: after them it would fall behind a `--`, or to a command that does not know it.
             command_line = [*claude.command, "--settings", str(path), *words]
             return run_in_foreground(command_line, environ, without_input=without_input)
     except OSError as error:
         return _explain_no_claude(error)
+
+
+def _with_preset(settings: JsonObject, preset: Preset) -> JsonObject:
+    """The preset's settings with ours over them: they may add to the environment, and not lead past the router."""
+    from ccrouter.config.presets import launch_settings
+
+    own = launch_settings(preset)
+    environ = own.get("env")
+    return {**own, **settings, "env": {**(environ if isinstance(environ, dict) else {}), **settings["env"]}}
 
 
 def takes_settings(words: Sequence[str]) -> bool:

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("ccrouter.cli.verify", "Verify the config, and what runs, against the policy"),
     "doctor": ("ccrouter.cli.doctor", "Look at everything that matters, and say what to do about it"),
     "audit": ("ccrouter.cli.audit", "Prove the audit log unbroken, or show its last lines"),
+    "preset": ("ccrouter.cli.preset", "Install, show and make presets: `ccr NAME` runs claude with one"),
     "version": ("ccrouter.cli.version", "Print the version"),
     "help": ("ccrouter.cli.guidance", "Show this help, or that of a command"),
 }

@@ -57,6 +57,10 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and args[0] not in ALIASES:
+            if _is_preset(args[0]):
+                from ccrouter.cli.code import with_preset
+
+                return args[0], with_preset(args[0]), args[1:]
             raise UnknownCommand(args[0], ctx)
         return super().resolve_command(ctx, args)
 
@@ -66,6 +70,12 @@ class LazyGroup(click.Group):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         formatter.write(_NEXT)
+
+
+def _is_preset(word: str) -> bool:
+    from ccrouter.config.presets import MANIFEST, is_name, presets_folder
+
+    return is_name(word) and (presets_folder(os.environ) / word / MANIFEST).is_file()
 
 
 @click.group(

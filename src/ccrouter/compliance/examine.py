@@ -27,6 +27,7 @@ from ccrouter.compliance.policy import Policy
 from ccrouter.compliance.walk import directory_of, walk_providers, walk_router, walk_routers
 from ccrouter.compliance.written import judge_extensions, judge_keys, judge_listener, judge_shape, judge_syntax
 from ccrouter.config.load import Overrides, Reading, read, router_folder
+from ccrouter.config.presets import installed, read_configuration, read_preset
 from ccrouter.config.projects import read_written, router_files, settle_written
 from ccrouter.config.report import Place, Report
 from ccrouter.config.syntax import EMPTY, NO_SUCH_FILE, UNREADABLE
@@ -115,6 +116,23 @@ def _judge_presets(environ: Mapping[str, str], found: Findings) -> None:
         return
     for name in names:
         found.ask(Extension("presets", f"preset {name}"), Place(Report(str(folder / name))))
+    if found.policy.allowed_extensions is None or "presets" in found.policy.allowed_extensions:
+        _judge_preset_contents(environ, found)
+
+
+def _judge_preset_contents(environ: Mapping[str, str], found: Findings) -> None:
+    """Presets that may be: each is judged as the configuration that it is."""
+    for folder in installed(environ):
+        try:
+            reading = read_configuration(read_preset(folder), environ)
+        except ConfigError as error:
+            for problem in error.problems:
+                found.add_problem(problem, is_error=False)  # it is not served either
+            continue
+        found.secrets += reading.secrets
+        judge_extensions(reading, found)
+        walk_providers(reading, environ, found)
+        walk_routers(reading, found)
 
 
 def _judge_projects(reading: Reading, environ: Mapping[str, str], found: Findings) -> None:
