@@ -4,6 +4,7 @@ RouterError
 ├─ ConfigError            ours: what the user wrote cannot be used; the server never starts with one
 ├─ ClientError            the client's: 4xx
 │   ├─ UnsupportedContent no target can carry this block
+│   │   └─ LossyTarget    the target could carry less than this, where no loss is allowed
 │   └─ NotAuthorized      wrong or missing router key, foreign Host or Origin
 ├─ Denied                 a policy says no: 403
 ├─ NoTarget               nothing can serve this request
@@ -11,6 +12,7 @@ RouterError
 │   ├─ UpstreamStatus     it answered with an error status, or an error inside a 200
 │   ├─ UpstreamUnreachable no answer: DNS, connect, TLS, reset, time-out
 │   └─ RemoteProtocolError 200, and then nonsense, or an end without a finish
+├─ ExtensionError         the user's own code failed: a transform or a router of theirs
 └─ LocalProtocolError     we nearly sent nonsense: a bug of ours
 """
 
@@ -88,6 +90,15 @@ class UnsupportedContent(ClientError):
         self.path = path
 
 
+class LossyTarget(UnsupportedContent):
+    """The target could be asked for less only, and nothing may be lost; `paths` are what it would not get as asked."""
+
+    def __init__(self, paths: Sequence[str], message: str) -> None:
+        ClientError.__init__(self, message, details={"lost": list(paths)})
+        self.path = paths[0]
+        self.paths = tuple(paths)
+
+
 class NotAuthorized(ClientError):
     """The caller may not use this router: no key, a wrong one (401), or a foreign Host or Origin (403)."""
 
@@ -161,6 +172,10 @@ class RemoteProtocolError(UpstreamError):
     def __init__(self, message: str, *, provider: str = "") -> None:
         super().__init__(message)
         self.provider = provider
+
+
+class ExtensionError(RouterError):
+    """Code that the user brought raised, hung or gave nonsense. The text names it, its file and line; never its trace."""
 
 
 class LocalProtocolError(RouterError):

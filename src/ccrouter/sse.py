@@ -91,7 +91,8 @@ def _parse(frame: bytes) -> ServerSentEvent | None:
 
 
 def frame(event: bytes, data: bytes) -> bytes:
-    """The event as bytes on the wire; data of several lines is written as several data lines.
+    """The event as bytes on the wire, without an event line if `event` is b""; data of several lines is written as
+    several data lines.
 
     U+0085, U+2028 and U+2029 inside the JSON text of `data` are written as escapes: clients that split lines the
     Python way (`str.splitlines`) take them for line ends and lose the event.
@@ -100,6 +101,8 @@ def frame(event: bytes, data: bytes) -> bytes:
         data = escape_separators(data)
     if b"\n" in data:  # pretty-printed JSON of another server: a bare second line would be no data at all
         data = data.replace(b"\n", b"\ndata: ")
+    if not event:
+        return b"data: %b\n\n" % data
     return b"event: %b\ndata: %b\n\n" % (event, data)
 
 

@@ -243,7 +243,7 @@ def test_no_other_client_is_there() -> None:
     source = Path(__import__("ccrouter.upstream.client").upstream.client.__file__).read_text()
     assert source.count("aiohttp.ClientSession(") == 1
     assert "trust_env" not in source
-    assert source.count("session.post(") == 1
+    assert source.count("session.request(") == 1
     assert "allow_redirects=False" in source
     assert "ssl=True" in source
     assert "DummyCookieJar" in source

@@ -115,7 +115,7 @@ def request_outcome(case: Case) -> str:
     except ClientError as error:
         return f"refused {error.status} {error.type}\n{error}\n"
     lines = [json.dumps(json.loads(sent.body), ensure_ascii=False, indent=1)]
-    lines += [f"lost {loss.path}: {loss.what}" for loss in sent.losses]
+    lines += [f"{loss.fate} {loss.path}: {loss.what}" for loss in sent.losses]
     lines += [f"name {name} is {asked}" for name, asked in sent.names.items()]
     return "\n".join(lines) + "\n"
 

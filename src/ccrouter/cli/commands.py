@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "install": ("ccrouter.cli.install", "Write a config and its policy, unless there is one"),
     "verify": ("ccrouter.cli.verify", "Verify the config, and what runs, against the policy"),
     "doctor": ("ccrouter.cli.doctor", "Look at everything that matters, and say what to do about it"),
+    "explain": ("ccrouter.cli.explain", "Tell what became of a request: route, attempts, losses"),
     "audit": ("ccrouter.cli.audit", "Prove the audit log unbroken, or show its last lines"),
     "preset": ("ccrouter.cli.preset", "Install, show and make presets: `ccr NAME` runs claude with one"),
     "version": ("ccrouter.cli.version", "Print the version"),

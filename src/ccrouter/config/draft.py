@@ -13,6 +13,7 @@ from ccrouter.config.interpolate import Filled
 from ccrouter.config.kinds import Text
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place, closest
+from ccrouter.config.schema import Fidelity
 
 Shape = Literal["classic", "guide"]
 
@@ -51,6 +52,7 @@ class RouterDraft:
     threshold: int | None = None
     think_effort: str | None = None
     is_strict: bool | None = None
+    fidelity: Mapping[str, Fidelity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def draft_router(record: Record, shape: Shape) -> RouterDraft:
         threshold=record.get("longContextThreshold"),
         think_effort=record.get("thinkEffort"),
         is_strict=record.get("strict"),
+        fidelity=record.get("fidelity", {}),
     )
 
 

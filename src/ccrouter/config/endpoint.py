@@ -8,7 +8,7 @@ the transformer is called "anthropic": configurations in use rely on it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from ccrouter.config.schema import DialectName, Endpoint
@@ -22,16 +22,18 @@ PROTOCOLS: Mapping[str, DialectName] = {
     "gemini": "gemini",
 }
 
-#: The wire formats that this version speaks.
-SPOKEN: frozenset[DialectName] = frozenset({"anthropic", "openai_chat"})
-
 GEMINI_HOST = "generativelanguage.googleapis.com"
-GEMINI_CHAT_PATH = "/v1beta/openai/chat/completions"
-GEMINI_CHAT_URL = f"https://{GEMINI_HOST}{GEMINI_CHAT_PATH}"
+#: As the classic router's users write it: the place of the models, each with a URL of its own below.
+GEMINI_URL = f"https://{GEMINI_HOST}/v1beta/models/"
+_GEMINI_PATH = "/v1beta/models"
+_GEMINI_CHAT_PATH = "/v1beta/openai/chat/completions"
 
 _ENDS_IN_VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?(?:/openai)?$")
 _AUTO_BASE = re.compile(r"(?P<base>(?:.*/api)?)(?:/v1)?")
 _AUTO_NAMES = frozenset({"openrouter", "anthropic"})
+_ONE_MODEL = re.compile(r"/models/[^/]+(?::\w+)?$")
+#: In the query of a URL for Gemini: the key goes into a header, and how to answer is said with each request.
+_NOT_IN_GEMINI_QUERY = frozenset({"key", "alt"})
 
 
 def complaint(url: str) -> str:
@@ -54,9 +56,8 @@ def endpoints_of(
     """The endpoints of a provider, the one to try first in front.
 
     `url` is one that `complaint` accepts, `protocol` a word of PROTOCOLS, `wire` what wire formats its transformer
-    names; `is_full` says that the user was asked for a full URL, and may have meant an unusual path as it is.
-    The dialects may be ones that are not SPOKEN. Gemini's own API at Google is not among these: the same models answer
-    at its OpenAI-compatible endpoint (https://ai.google.dev/gemini-api/docs/openai), which is given in its place.
+    names; `is_full` says that the user was asked for a full URL, and may have meant an unusual path as it is. For
+    Gemini the URL is the base of its models' own. Providers on a cloud platform have other rules: see `platforms`.
     """
     parts = urlsplit(url)._replace(fragment="")
     path = parts.path.rstrip("/")
@@ -67,20 +68,11 @@ def endpoints_of(
             _endpoint("anthropic", parts, f"{auto['base']}/v1/messages"),
             _endpoint("openai_chat", parts, f"{auto['base']}/v1/chat/completions"),
         )
-    dialect = dialect or _dialect_by_transformer(wire)
-    if dialect == "gemini" and parts.hostname == GEMINI_HOST and not any(word.startswith("vertex") for word in wire):
-        return (_endpoint("openai_chat", parts, GEMINI_CHAT_PATH),)
-    if dialect not in SPOKEN:
-        return (_endpoint(dialect, parts, path),)
-    paths = _messages_paths if dialect == "anthropic" else _chat_paths
+    dialect = dialect or (WIRE_FORMATS[wire[0]] if wire else "openai_chat")
+    if dialect == "gemini":
+        parts = parts._replace(query=_query_for_gemini(parts.query))
+    paths = _PATHS[dialect]
     return tuple(_endpoint(dialect, parts, found) for found in paths(parts.hostname or "", path, is_full=is_full))
-
-
-def is_gemini_by_chat(url: str, protocol: str | None, endpoint: Endpoint) -> bool:
-    """True if `url`, as written, means Gemini's own API, and `endpoint` is the OpenAI-compatible one in its place."""
-    written, found = urlsplit(url), urlsplit(endpoint.url)
-    is_chat = endpoint.dialect == "openai_chat" and (found.hostname, found.path) == (GEMINI_HOST, GEMINI_CHAT_PATH)
-    return is_chat and "/openai" not in written.path and protocol != "openai"
 
 
 def _endpoint(dialect: DialectName, parts: SplitResult, path: str) -> Endpoint:
@@ -94,7 +86,7 @@ def _dialect_by_url(host: str, path: str) -> DialectName | None:
         return "anthropic"
     if path.endswith("/responses"):
         return "openai_responses"
-    if host == GEMINI_HOST or host.endswith("aiplatform.googleapis.com"):
+    if host == GEMINI_HOST:
         return "openai_chat" if "/openai" in path else "gemini"
     if path.endswith(("/v1beta/models", "generatecontent")):
         return "gemini"
@@ -103,10 +95,6 @@ def _dialect_by_url(host: str, path: str) -> DialectName | None:
     if "anthropic" in path.split("/"):  # api.deepseek.com/anthropic, api.z.ai/api/anthropic and their like
         return "anthropic"
     return None
-
-
-def _dialect_by_transformer(wire: Sequence[str]) -> DialectName:
-    return WIRE_FORMATS[wire[0]] if wire else "openai_chat"
 
 
 def _messages_paths(host: str, path: str, *, is_full: bool) -> list[str]:
@@ -127,9 +115,43 @@ def _chat_paths(host: str, path: str, *, is_full: bool) -> list[str]:
     if host == "openrouter.ai":
         return ["/api/v1/chat/completions"]
     if host == GEMINI_HOST:
-        return [GEMINI_CHAT_PATH]
+        return [_GEMINI_CHAT_PATH]
     if _ENDS_IN_VERSION.search(path):
         return [f"{path}/chat/completions"]
     if is_full and path:
         return [path, f"{path}/v1/chat/completions"]
     return [f"{path}/v1/chat/completions", f"{path}/chat/completions"]
+
+
+def _responses_paths(host: str, path: str, *, is_full: bool) -> list[str]:
+    if path.lower().endswith(("/responses", "/completions", "/messages")):
+        return [path]
+    if host == "openrouter.ai":
+        return ["/api/v1/responses"]
+    if _ENDS_IN_VERSION.search(path):
+        return [f"{path}/responses"]
+    return [*([path] if is_full and path else []), f"{path}/v1/responses"]
+
+
+def _gemini_paths(host: str, path: str, *, is_full: bool) -> list[str]:
+    path = _ONE_MODEL.sub("/models", path)
+    if path.lower().endswith("/models"):
+        return [path]
+    if host == GEMINI_HOST and not _ENDS_IN_VERSION.search(path):
+        return [_GEMINI_PATH]
+    if _ENDS_IN_VERSION.search(path):
+        return [f"{path}/models"]
+    return [*([path] if is_full and path else []), f"{path}{_GEMINI_PATH}"]
+
+
+def _query_for_gemini(query: str) -> str:
+    pairs = [pair for pair in query.split("&") if pair.partition("=")[0].lower() not in _NOT_IN_GEMINI_QUERY]
+    return "&".join(pairs)
+
+
+_PATHS: Mapping[DialectName, Callable[..., list[str]]] = {
+    "anthropic": _messages_paths,
+    "openai_chat": _chat_paths,
+    "openai_responses": _responses_paths,
+    "gemini": _gemini_paths,
+}

@@ -50,6 +50,7 @@ class Table:
     others: str = ""
 
 
+_FIDELITY = Choice(("any", "strict"), {"true": "strict", "false": "any"})
 _ROUTE = Text('"provider,model"')
 _NOT_READ = "Accepted and kept; this router has no use for it."
 
@@ -133,34 +134,52 @@ TOP = Table(
         Field(
             "REWRITE_SYSTEM_PROMPT",
             Text("path"),
-            "A file that replaces Claude Code's system prompt. Kept; this version does not apply it yet and says so.",
-            need="may",
+            "A text file that takes the place of Claude Code's system prompt up to its `<env>`, see "
+            "[extending](../extending.md#the-system-prompt).",
         ),
         Field(
             "CUSTOM_ROUTER_PATH",
             Text("path"),
-            "A custom router. Kept; this version does not run it and says so: use `Router.models`, classes and tags.",
-            need="may",
+            "A router of your own, in Python or JavaScript, that is asked before all rules, see "
+            "[extending](../extending.md#a-router-of-your-own).",
+        ),
+        Field(
+            "CUSTOM_ROUTER_TIMEOUT_MS", Number(1, MAX_MS, "milliseconds"), "What it has for an answer.", default="10000"
+        ),
+        Field(
+            "CUSTOM_ROUTER_ON_ERROR",
+            Choice(("fail", "fallThrough")),
+            "Whether its failure is the request's, or as if it had no answer.",
+            default="fail",
         ),
         Field(
             "transformers",
             Nested("CustomTransformer", "list"),
-            "Custom transformers. Kept; this version does not run them and says so.",
+            "Transforms of your own, in Python or JavaScript, see [extending](../extending.md).",
         ),
         Field(
-            "plugins", Nested("Plugin", "list"), "Classic plugins. Kept; this version does not run them and says so."
+            "plugins", Nested("Plugin", "list"), "Classic plugins. Kept; what `token-speed` told is in every record."
         ),
         Field("StatusLine", Anything(), "Settings of the status line. Kept as they are.", need="no"),
         *(
-            Field(name, Anything("any"), _NOT_READ, need="no")
-            for name in (
-                "LOG_FILE",
-                "NPM_GLOBAL_PREFIX",
-                "GOOGLE_CLOUD_PROJECT",
-                "GOOGLE_CLOUD_LOCATION",
-                "GOOGLE_APPLICATION_CREDENTIALS",
+            Field(name, Text(words), f"{doc} See [clouds](../clouds.md).", default=f"${name}", need="may")
+            for name, words, doc in (
+                ("GOOGLE_CLOUD_PROJECT", "text", "The project of providers on Vertex that name none."),
+                ("GOOGLE_CLOUD_LOCATION", "text", "The location of providers on Vertex that name none."),
+                ("GOOGLE_APPLICATION_CREDENTIALS", "path", "The credentials file of providers on Vertex."),
+                ("ANTHROPIC_VERTEX_PROJECT_ID", "text", "The same as `GOOGLE_CLOUD_PROJECT`, which counts more."),
+                ("CLOUD_ML_REGION", "text", "The same as `GOOGLE_CLOUD_LOCATION`, which counts more."),
+                ("AWS_REGION", "text", "The region of providers on Bedrock that name none."),
             )
         ),
+        Field(
+            "AWS_BEARER_TOKEN_BEDROCK",
+            Key(),
+            "The API key of providers on Bedrock that have no `api_key`. See [clouds](../clouds.md).",
+            default="$AWS_BEARER_TOKEN_BEDROCK",
+            need="may",
+        ),
+        *(Field(name, Anything("any"), _NOT_READ, need="no") for name in ("LOG_FILE", "NPM_GLOBAL_PREFIX")),
     ),
 )
 
@@ -200,11 +219,43 @@ PROVIDER = Table(
                     "google": "gemini",
                 },
             ),
-            "The wire format, where URL and transformer do not tell. `responses` is not spoken yet; `gemini` only at "
-            "Google, through its OpenAI-compatible endpoint.",
+            "The wire format, where URL and transformer do not tell: Messages, Chat Completions, Responses, or "
+            "generateContent.",
             aliases=("type", "api"),
             default="from the URL",
         ),
+        Field(
+            "platform",
+            Choice(
+                ("vertex", "bedrock"),
+                {
+                    "vertex-ai": "vertex",
+                    "vertex_ai": "vertex",
+                    "vertexai": "vertex",
+                    "google-vertex": "vertex",
+                    "amazon-bedrock": "bedrock",
+                    "aws-bedrock": "bedrock",
+                    "aws": "bedrock",
+                },
+            ),
+            "The cloud that serves the models under its own URLs and credentials, see [clouds](../clouds.md).",
+            default="from the URL",
+        ),
+        Field("project", Text(), "On Vertex: the Google Cloud project.", default="`GOOGLE_CLOUD_PROJECT`"),
+        Field(
+            "location",
+            Text(),
+            'On Vertex the location ("global", "us", "eu", or a region); on Bedrock the region.',
+            aliases=("region",),
+            default="`GOOGLE_CLOUD_LOCATION`, `AWS_REGION`",
+        ),
+        Field(
+            "credentials",
+            Text("path"),
+            "On Vertex: a Google credentials file.",
+            default="`GOOGLE_APPLICATION_CREDENTIALS`, else what `gcloud` left",
+        ),
+        Field("awsProfile", Text(), "On Bedrock: the profile of `~/.aws/config` to sign with."),
         Field(
             "headers", MapOf(Text(), "header"), "Sent with every request to this provider.", aliases=("defaultHeaders",)
         ),
@@ -227,9 +278,15 @@ PROVIDER = Table(
             "Those that this version does not apply are warned about by name.",
         ),
         Field(
+            "fidelity",
+            _FIDELITY,
+            "`strict`: a request that would lose something in translation is [refused](../fidelity.md#strict).",
+            default="any",
+        ),
+        Field(
             "tokenizer",
             Anything(),
-            "Classic tokenizer settings. Kept; this version does not apply them yet and says so.",
+            "Classic tokenizer settings. Kept, and not needed: see [token counts](../token-estimate.md).",
             need="no",
         ),
         Field("enabled", Flag(), "`false` leaves the provider out.", default="true"),
@@ -284,6 +341,11 @@ ROUTER = Table(
             aliases=("aliases",),
         ),
         Field("fallback", MapOf(ListOf(_ROUTE), "route"), "As the top-level `fallback`, for this router."),
+        Field(
+            "fidelity",
+            MapOf(_FIDELITY, "route"),
+            "As a provider's `fidelity`, for what a route serves; `*` stands for every route that is not named.",
+        ),
         Field("strict", Flag(), "Whether clients may only name models that this router lists.", default="false"),
         Field("defaultProvider", Text(), "The provider of models that are named without one."),
         Field(
@@ -313,11 +375,12 @@ CLIENTS = Table(
 
 CUSTOM_TRANSFORMER = Table(
     "CustomTransformer",
-    "A transformer module of the classic router.",
+    "A file with transforms: Python (`.py`), or JavaScript of the classic router.",
     (
-        Field("path", Text("path"), "The module.", need="may"),
-        Field("name", Text(), "The name under which `use` refers to it."),
-        Field("options", Anything(), "Handed to it.", need="no"),
+        Field("path", Text("path"), "The file: a full path, one with `~`, or one from this file's folder."),
+        Field("name", Text(), "The name under which `use` refers to it.", default="its own"),
+        Field("options", Anything(), "Handed to it; options in `use` go over them."),
+        Field("timeoutMs", Number(1, MAX_MS, "milliseconds"), "What each call of it has.", default="10000"),
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ccrouter.config.endpoint import GEMINI_CHAT_URL
+from ccrouter.config.endpoint import GEMINI_URL
 from ccrouter.config.report import Place
 
 #: Variables in which keys are usually kept → name, URL and a model of the provider that they are for.
@@ -12,7 +12,7 @@ WELL_KNOWN: Mapping[str, tuple[str, str, str]] = {
     "OPENROUTER_API_KEY": ("openrouter", "https://openrouter.ai/api/v1/chat/completions", "qwen/qwen3-coder"),
     "ANTHROPIC_API_KEY": ("anthropic", "https://api.anthropic.com/v1/messages", "claude-sonnet-4-5"),
     "DEEPSEEK_API_KEY": ("deepseek", "https://api.deepseek.com/chat/completions", "deepseek-chat"),
-    "GEMINI_API_KEY": ("gemini", GEMINI_CHAT_URL, "gemini-2.5-pro"),
+    "GEMINI_API_KEY": ("gemini", GEMINI_URL, "gemini-2.5-pro"),
     "OPENAI_API_KEY": ("openai", "https://api.openai.com/v1/chat/completions", "gpt-5"),
     "MOONSHOT_API_KEY": ("moonshot", "https://api.moonshot.ai/v1/chat/completions", "kimi-k2-0905-preview"),
     "GROQ_API_KEY": ("groq", "https://api.groq.com/openai/v1/chat/completions", "openai/gpt-oss-120b"),

@@ -1,4 +1,6 @@
-"""The file → `Config`, or everything that is wrong with it at once. Writes nothing, and opens nothing but the file."""
+"""The file → `Config`, or everything that is wrong with it at once. Writes nothing, and opens nothing but the file and
+what is known of its providers (`certified`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from ccrouter.config.certified import with_certified
+from ccrouter.config.customs import (
+    Base,
+    read_custom_router,
+    read_custom_transformers,
+    read_customs,
+    read_prompt_path,
+    warn_of_plugins,
+)
 from ccrouter.config.draft import Draft
 from ccrouter.config.fields import TOP
 from ccrouter.config.hints import hint_at_providers
@@ -15,6 +26,7 @@ from ccrouter.config.interpolate import fill
 from ccrouter.config.kinds import Choice, Key, KeyText
 from ccrouter.config.listen import Overrides, command_line, pick_server, settle_host, settle_port
 from ccrouter.config.masking import mask
+from ccrouter.config.platforms import read_surroundings
 from ccrouter.config.providers import BUILT_IN, General, Settled, read_proxy, settle_provider
 from ccrouter.config.record import Record, read_record
 from ccrouter.config.report import Place, Report
@@ -24,7 +36,6 @@ from ccrouter.config.selection import merge, pick_router
 from ccrouter.config.shapes import classic, guide
 from ccrouter.config.starter import create_starter
 from ccrouter.config.syntax import Source, read_data, read_source
-from ccrouter.config.transformers import read_customs
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.secret import Secret
 
@@ -113,8 +124,10 @@ def read(
     top = read_record(TOP, fill(source.tree, environ), Place(report))
     draft = merge(classic.lower(top), guide.lower(top))
     router_name, router_draft = pick_router(draft, top, overrides)
-    general = _general(top, environ)
+    base = Base(path.parent if path else Path(), home_folder(environ))
+    general = _general(top, environ, base)
     settled = [settle_provider(provider, general) for provider in draft.providers]
+    settled = [with_certified(found, router_folder(environ), report) for found in settled]
     directory = Directory(
         models={provider.name: provider.models for provider in settled},
         broken=frozenset(provider.name for provider in settled if provider.obstacles),
@@ -128,7 +141,7 @@ def read(
     if not settled:
         hint_at_providers(Place(report, "Providers"), environ)
     unavailable = _judge_obstacles(settled, directory, report)
-    config = _settings(top, draft, router_name, _Given(environ, overrides))
+    config = _settings(top, draft, router_name, _Given(environ, overrides, base))
     report.judge_blanks()
     config = replace(
         config,
@@ -145,14 +158,15 @@ def read(
     return Reading(source, top, draft, tuple(settled), router_name, config, problems, tuple(report.secrets))
 
 
-def _general(top: Record, environ: Mapping[str, str]) -> General:
+def _general(top: Record, environ: Mapping[str, str], base: Base) -> General:
     seconds = top.get("API_TIMEOUT_MS", _DEFAULT_API_TIMEOUT_MS) / 1000
     proxy = top.get("PROXY_URL")
     return General(
         timeouts=Timeouts(first_byte=seconds, idle=seconds),
         proxy=read_proxy(proxy, top.at("PROXY_URL")) if proxy else None,
         no_proxy=environ.get("NO_PROXY") or environ.get("no_proxy") or "",
-        customs=read_customs(top),
+        customs=read_customs(top, base),
+        around=read_surroundings(top, environ),
     )
 
 
@@ -181,6 +195,7 @@ class _Given:
 
     environ: Mapping[str, str]
     overrides: Overrides
+    base: Base
 
 
 def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Config:
@@ -193,7 +208,7 @@ def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Con
             report.take_blanks(other.place.path)
     clients: Record | None = top.get("clients")
     defaults = Config()
-    _warn_of_plugins(top)
+    warn_of_plugins(top)
     return Config(
         host=settle_host(top, server, overrides, has_key=api_key is not None or top.is_written("APIKEY")),
         port=settle_port(top, server, given.environ, overrides),
@@ -207,9 +222,9 @@ def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Con
         claude_path=top.get("CLAUDE_PATH") or given.environ.get("CLAUDE_PATH") or defaults.claude_path,
         is_non_interactive=top.get("NON_INTERACTIVE_MODE", defaults.is_non_interactive),
         small_fast_model=top.get("ANTHROPIC_SMALL_FAST_MODEL"),
-        custom_router_path=_custom_router_path(top),
-        rewrite_system_prompt=_rewrite_system_prompt(top),
-        custom_transformers=tuple(dict(record.values) for record in top.get("transformers", ())),
+        custom_router=read_custom_router(top, given.base),
+        rewrite_system_prompt=read_prompt_path(top, given.base),
+        custom_transformers=read_custom_transformers(top, given.base),
         plugins=tuple(dict(record.values) for record in top.get("plugins", ())),
         status_line=top.get("StatusLine"),
     )
@@ -238,28 +253,3 @@ def _log_level(top: Record, overrides: Overrides) -> LogLevel:
     assert isinstance(kind, Choice)
     asked: LogLevel | None = kind.read(overrides.log_level, command_line(top.place.report, "--log-level"))  # type: ignore[assignment] # of its kind
     return asked or level
-
-
-def _custom_router_path(top: Record) -> str | None:
-    path: str | None = top.get("CUSTOM_ROUTER_PATH")
-    if path:
-        top.at("CUSTOM_ROUTER_PATH").warn(
-            "YOUR CUSTOM ROUTER DOES NOT RUN: this version ignores the file, and routes requests by `Router` alone",
-            "move its rules to `Router.models` (patterns of model names), `Router.<class>` (classes of requests) and "
-            "subagent tags in prompts; custom routers in Python come in a later version",
-        )
-    return path
-
-
-def _rewrite_system_prompt(top: Record) -> str | None:
-    path: str | None = top.get("REWRITE_SYSTEM_PROMPT")
-    if path:
-        top.at("REWRITE_SYSTEM_PROMPT").warn("accepted, but this version does not apply it yet")
-    return path
-
-
-def _warn_of_plugins(top: Record) -> None:
-    for record in top.get("plugins", ()):
-        if record.get("enabled"):
-            name = record.get("name") or "this"
-            record.place.warn(f"{name} is a plugin of the classic router, which this version does not run")

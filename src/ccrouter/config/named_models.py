@@ -10,6 +10,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 _LISTS = frozenset({"fallbacks", "fallback"})
 _PRESET = re.compile(r"/presets/([^/]+)", re.IGNORECASE)
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)", re.IGNORECASE)
+#: Google's: the model, and after the last colon what is to be done with it.
+_ACTION = re.compile(r"/(?:models|tunedModels|endpoints)/([^/]+):\w+(?=/|$)", re.IGNORECASE)
+#: Amazon's. A model's ARN has slashes, which are written as %2F.
+_INVOKED = re.compile(r"/model/([^/]+)/(?:invoke|converse)", re.IGNORECASE)
 
 
 def chooses_models(folded: str) -> bool:
@@ -18,7 +22,8 @@ def chooses_models(folded: str) -> bool:
 
 
 def models_in_url(url: str) -> Iterator[str]:
-    """The models in a path (`/presets/NAME`, as "@preset/NAME", and `/deployments/NAME`) or a query.
+    """The models in a path (`/presets/NAME`, as "@preset/NAME", `/deployments/NAME`, `/models/NAME:action`,
+    `/model/NAME/invoke`) or a query.
 
     None for what is no URL: it leads nowhere, and whoever judges destinations says so.
     """
@@ -28,8 +33,9 @@ def models_in_url(url: str) -> Iterator[str]:
         return
     for slug in _PRESET.findall(parts.path):
         yield f"@preset/{unquote(slug)}"
-    for name in _DEPLOYMENT.findall(parts.path):
-        yield unquote(name)
+    for form in (_DEPLOYMENT, _ACTION, _INVOKED):
+        for name in form.findall(parts.path):
+            yield unquote(name)
     for name, value in parse_qsl(parts.query):
         if chooses_models(name.casefold()):
             yield value

@@ -19,6 +19,7 @@ import msgspec
 
 from ccrouter.config.load import Reading, read, router_folder
 from ccrouter.config.preset_inputs import Input, holds, read_inputs
+from ccrouter.config.schema import Config
 from ccrouter.config.syntax import read_source
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.jsontypes import Json, JsonObject
@@ -144,6 +145,14 @@ def read_configuration(preset: Preset, environ: Mapping[str, str]) -> Reading:
         ])  # fmt: skip
     text = msgspec.json.encode(configuration(preset)).decode()
     return read(preset.file, environ, text=text)
+
+
+def usable_configuration(preset: Preset, environ: Mapping[str, str]) -> Config:
+    """The preset's configuration. Raises ConfigError with everything that is wrong with it."""
+    reading = read_configuration(preset, environ)
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return reading.config
 
 
 def configuration(preset: Preset) -> JsonObject:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from ccrouter.config.certified import FOLDER as PROFILES
 from ccrouter.config.draft import RouterDraft, draft_router
 from ccrouter.config.fields import ROUTER
 from ccrouter.config.interpolate import fill
@@ -159,6 +160,8 @@ def router_files(environ: Mapping[str, str]) -> list[Path]:
     """Every file that can take the place of the global router for some session, whether or not there is one yet."""
     found = []
     for folder in _folders(router_folder(environ)):
+        if folder.name == PROFILES:
+            continue
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
         found += [folder / name for name in names if _SESSION_ID.fullmatch(name.removesuffix(".json"))]

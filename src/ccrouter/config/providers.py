@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from ccrouter.config.customs import Customs
 from ccrouter.config.draft import ProviderDraft
-from ccrouter.config.endpoint import GEMINI_CHAT_URL, GEMINI_HOST, SPOKEN, complaint, endpoints_of, is_gemini_by_chat
+from ccrouter.config.endpoint import GEMINI_URL, PROTOCOLS, complaint, endpoints_of
 from ccrouter.config.kinds import KeyText
+from ccrouter.config.platforms import Placed, Surroundings, Written, place, platform_of
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place
-from ccrouter.config.schema import DRY_RUN, Endpoint, Provider, Timeouts
-from ccrouter.config.transformers import Customs, Specs, read_transformer, unapplied
+from ccrouter.config.schema import DRY_RUN, DialectName, Endpoint, Provider, Timeouts
+from ccrouter.config.transformers import WIRE_FORMATS, Specs, read_transformer
 from ccrouter.errors import Problem
 from ccrouter.loopback import is_loopback
 
@@ -28,24 +30,30 @@ _OWN_HEADERS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "content-encoding", "te", "upgrade"}
 )
 
+#: What the file calls the wire formats.
+_WORDS: Mapping[DialectName, str] = {dialect: word for word, dialect in PROTOCOLS.items()}
+
 _KNOWN_URLS = {
     "openrouter": "https://openrouter.ai/api/v1/chat/completions",
     "anthropic": "https://api.anthropic.com/v1/messages",
     "openai": "https://api.openai.com/v1/chat/completions",
     "deepseek": "https://api.deepseek.com/chat/completions",
-    "gemini": GEMINI_CHAT_URL,
+    "gemini": GEMINI_URL,
     "ollama": "http://localhost:11434/v1/chat/completions",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class General:
-    """What holds for every provider that does not say otherwise. `proxy` None: the environment's."""
+    """What holds for every provider that does not say otherwise. `proxy` None: the environment's. `around` is what is
+    said of cloud platforms outside providers.
+    """
 
     timeouts: Timeouts
     proxy: str | None
     no_proxy: str
     customs: Customs
+    around: Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +82,21 @@ def settle_provider(draft: ProviderDraft, general: General) -> Settled:
         place.refuse(f'"{DRY_RUN}" is the name of the built-in provider', "give yours another name")
     transformer = record.get("transformer")
     specs = read_transformer(transformer, record.at("transformer"), general.customs) if transformer else Specs()
-    endpoints = _read_endpoints(draft, specs)
+    placed = _read_place(draft, specs, general)
+    endpoints, key = placed.endpoints, placed.key
     headers = _read_headers(record)
     proxy = _read_proxy(record, general, endpoints)
     obstacles = [
         Problem(report.file, blank.path, blank.message, blank.hint) for blank in report.take_blanks(place.path)
     ]
-    obstacles += _unspoken(record, endpoints, specs)
+    obstacles += [*placed.obstacles, *_foreign_models(record, endpoints, specs)]
     if record.get("enabled") is False:
         obstacles.append(Problem(report.file, record.at("enabled").path, "is switched off", "set it to true"))
     models = tuple(dict.fromkeys(record.get("models", ())))
     if obstacles or len(report.problems) > errors_before:
         return Settled(draft.name, models, None, obstacles)
-    key: KeyText | None = record.get("api_key")
-    if key is None:
+    if key is None and not endpoints[0].platform:
         _warn_if_remote(record, endpoints)
-    _warn_of_differences(record, endpoints, specs)
     profile = record.get("profile")
     provider = Provider(
         name=draft.name,
@@ -105,61 +112,54 @@ def settle_provider(draft: ProviderDraft, general: General) -> Settled:
         model_transforms=MappingProxyType(dict(specs.by_model)),
         profile=profile.lower() if profile else None,
         tokenizer=record.get("tokenizer"),
+        fidelity=record.get("fidelity", "any"),
+        options=MappingProxyType({**specs.options, **placed.options}),
     )
     return Settled(draft.name, models, provider, ())
 
 
-def _read_endpoints(draft: ProviderDraft, specs: Specs) -> tuple[Endpoint, ...]:
+def _read_place(draft: ProviderDraft, specs: Specs, general: General) -> Placed:
+    """Where the provider is, and the key that counts there."""
     record = draft.record
-    url = record.get("api_base_url")
-    if url is None:
-        if not record.is_written("api_base_url"):
-            known = _KNOWN_URLS.get(draft.name.casefold(), "https://...")
-            key = "api_base_url" if draft.shape == "classic" else "baseURL"
-            record.place.key(key).refuse(f'is missing: provider "{draft.name}" needs a URL', f'"{key}": "{known}"')
-        return ()
-    wrong = complaint(url)
+    key: KeyText | None = record.get("api_key")
+    url: str | None = record.get("api_base_url")
+    wrong = complaint(url) if url is not None else ""
     if wrong:
         record.at("api_base_url").refuse(wrong, f'for example "{_KNOWN_URLS["openrouter"]}"')
-        return ()
-    return endpoints_of(
-        url,
-        name=draft.name,
-        protocol=record.get("protocol"),
-        wire=specs.wire,
-        is_full=draft.shape == "classic",
+        return Placed((), {}, key)
+    written = Written(record, url or "", specs, key)
+    platform = platform_of(written)
+    if platform:
+        return place(platform, written, general.around)
+    if url is None:
+        _refuse_without_url(draft)
+        return Placed((), {}, key)
+    endpoints = endpoints_of(
+        url, name=draft.name, protocol=record.get("protocol"), wire=specs.wire, is_full=draft.shape == "classic"
     )
+    return Placed(endpoints, {}, key)
 
 
-def _unspoken(record: Record, endpoints: Sequence[Endpoint], specs: Specs) -> list[Problem]:
-    """An obstacle for each wire format that this version does not speak."""
+def _refuse_without_url(draft: ProviderDraft) -> None:
+    record = draft.record
+    if not record.is_written("api_base_url"):
+        known = _KNOWN_URLS.get(draft.name.casefold(), "https://...")
+        name = "api_base_url" if draft.shape == "classic" else "baseURL"
+        record.place.key(name).refuse(f'is missing: provider "{draft.name}" needs a URL', f'"{name}": "{known}"')
+
+
+def _foreign_models(record: Record, endpoints: Sequence[Endpoint], specs: Specs) -> list[Problem]:
+    """An obstacle for each model that asks for another wire format than its provider's."""
     file = record.place.report.file
     found = []
-    written = [
-        (record.at("api_base_url"), _wire_name(endpoint, specs))
-        for endpoint in endpoints
-        if endpoint.dialect not in SPOKEN
-    ]
-    is_google = any(urlsplit(endpoint.url).hostname == GEMINI_HOST for endpoint in endpoints)
-    written += [
-        (record.at("transformer").key(model), name)
-        for model, name in specs.model_wire.items()
-        if not (is_google and name == "gemini")
-    ]
-    for place, name in written:
-        hint = "use the provider's Chat Completions endpoint (…/v1/chat/completions) and leave the transformer out"
-        if name == "gemini":
-            hint = f'use Gemini\'s OpenAI-compatible endpoint: "{GEMINI_CHAT_URL}", and leave the transformer out'
-        elif name.startswith("vertex"):
-            hint = "use an OpenAI-compatible or Anthropic endpoint of the same model"
-        found.append(Problem(file, place.path, f"speaks {name}, which this version does not speak yet", hint))
+    for model, name in specs.model_wire.items():
+        spot = record.at("transformer").key(model)
+        is_vertex = name.startswith("vertex")
+        for endpoint in endpoints[:1]:
+            if endpoint.dialect != WIRE_FORMATS[name] or (is_vertex and endpoint.platform != "vertex"):
+                message = f"asks for {name}, and the provider speaks {_WORDS[endpoint.dialect]}: it can speak only one"
+                found.append(Problem(file, spot.path, message, "make the model a provider of its own"))
     return found
-
-
-def _wire_name(endpoint: Endpoint, specs: Specs) -> str:
-    if endpoint.dialect == "gemini":
-        return next((name for name in specs.wire if name.startswith("vertex")), "gemini")
-    return "openai-responses"
 
 
 def _read_headers(record: Record) -> dict[str, str]:
@@ -223,21 +223,6 @@ def is_exempt(host: str, no_proxy: str) -> bool:
         if entry and (host == entry or host.endswith(f".{entry}")):
             return True
     return "*" in [word.strip() for word in no_proxy.split(",")]
-
-
-def _warn_of_differences(record: Record, endpoints: Sequence[Endpoint], specs: Specs) -> None:
-    """Says what is done otherwise than it is written, and what is not done at all."""
-    url = record.get("api_base_url", "")
-    if endpoints and is_gemini_by_chat(url, record.get("protocol"), endpoints[0]):
-        record.at("api_base_url").warn(
-            "names Gemini's own API; requests go through Gemini's OpenAI-compatible endpoint instead",
-            f'write "{GEMINI_CHAT_URL}" and leave the transformer `gemini` out',
-        )
-    is_messages = bool(endpoints) and endpoints[0].dialect == "anthropic"
-    for what in unapplied(specs, is_messages=is_messages):
-        record.place.warn(f"{what}: accepted, but this version does not apply it yet")
-    if record.get("tokenizer"):
-        record.at("tokenizer").warn("accepted, but this version does not apply it yet")
 
 
 def _warn_if_remote(record: Record, endpoints: Sequence[Endpoint]) -> None:

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from ccrouter.config.draft import Ref, RouterDraft
 from ccrouter.config.fields import REQUEST_CLASSES
 from ccrouter.config.report import closest, quoted, suggestion
-from ccrouter.config.schema import DEFAULT_LONG_CONTEXT_THRESHOLD, DRY_RUN, ROUTE_NAMES, ModelRef, Router
+from ccrouter.config.schema import (
+    DEFAULT_LONG_CONTEXT_THRESHOLD,
+    DRY_RUN,
+    EVERY_ROUTE,
+    ROUTE_NAMES,
+    UNWRITTEN_ROUTES,
+    ModelRef,
+    Router,
+)
 
 _SHOWN_MODELS = 8
 
@@ -123,6 +131,7 @@ def settle_router(draft: RouterDraft, directory: Directory, *, is_strict: bool, 
         default = _missing_default(draft, directory, mentions, default_provider)
         if default:
             routes["default"] = default
+    _warn_of_unknown_routes(draft)
     targets = [
         *routes.values(),
         *mentions,
@@ -137,9 +146,18 @@ def settle_router(draft: RouterDraft, directory: Directory, *, is_strict: bool, 
         fallback=fallback,
         default_provider=default_provider,
         is_strict=is_strict if draft.is_strict is None else draft.is_strict,
+        fidelity=draft.fidelity,
         force_image_agent=use_image_agent,
         listed=tuple(dict.fromkeys(targets)),
     )
+
+
+def _warn_of_unknown_routes(draft: RouterDraft) -> None:
+    """Of those whose fidelity is said: nothing would ever ask for it."""
+    known = (*ROUTE_NAMES, *REQUEST_CLASSES, *draft.routes, *UNWRITTEN_ROUTES, EVERY_ROUTE)
+    for name in draft.fidelity:
+        if name not in known:
+            draft.place.key("fidelity").key(name).warn(f"{quoted(name)} is not a route", suggestion(name, known))
 
 
 def _in_order(routes: Mapping[str, ModelRef]) -> dict[str, ModelRef]:

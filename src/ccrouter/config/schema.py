@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -22,6 +23,11 @@ LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal"]
 
 #: The names of routes, in the order in which `ccr status` and the start banner list them.
 ROUTE_NAMES = ("default", "background", "think", "longContext", "webSearch", "image", "subagent", "compaction")
+
+#: Those that no router writes: what serves a model that is asked for by name, by an alias, or by the user's own code.
+UNWRITTEN_ROUTES = ("explicit", "alias", "custom")
+#: Stands for every route that is not named, where routes are named one by one.
+EVERY_ROUTE = "*"
 
 DEFAULT_PORT = 3456
 DEFAULT_LONG_CONTEXT_THRESHOLD = 60_000
@@ -67,10 +73,14 @@ class Endpoint:
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
 
+#: In place of a path: one of the file's own modules, of those that say their names themselves.
+SOME_FILE = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class TransformSpec:
     """A transform by name, with its options. `path` is the module of one that the user wrote, "" for the router's own
-    and for those that installed packages offer.
+    and for those that installed packages offer, SOME_FILE where only the user's modules know which has that name.
     """
 
     name: str
@@ -145,7 +155,7 @@ class Router:
     `routes` is keyed by route name (ROUTE_NAMES, and any request class that Claude Code names); `aliases` maps
     glob patterns over the asked model to targets, first match first; `fallback` lists what to try after a route's own
     target; `think_effort` is the least effort that makes adaptive thinking select `think` ("" never).
-    `fidelity` says of routes by name whether a loss in translation is refused.
+    `fidelity` says of routes by name, or of EVERY_ROUTE, whether a loss in translation is refused.
     `is_strict` limits explicit models to those the router lists: `listed`, every target that it names anywhere.
     """
 
@@ -159,6 +169,34 @@ class Router:
     fidelity: Mapping[str, Fidelity] = field(default_factory=_nothing)
     force_image_agent: bool = False
     listed: tuple[ModelRef, ...] = ()
+
+    def fidelity_of(self, route: str) -> Fidelity:
+        """What the route of this name demands of a translation."""
+        return self.fidelity.get(route, self.fidelity.get(EVERY_ROUTE, "any"))
+
+
+@dataclass(frozen=True)
+class CustomTransformer:
+    """A file of the user's own transforms: Python, or JavaScript of the classic router.
+
+    `name` picks one of several, or names the one; `options` are handed to it, under those of `use`; `timeout` in
+    seconds, for each call; `place` is where it stands in the file.
+    """
+
+    path: Path
+    name: str = ""
+    options: JsonObject = field(default_factory=dict, repr=False)
+    timeout: float = 10.0
+    place: str = "transformers"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRouter:
+    """A file of the user's own routing. `timeout` in seconds; with `goes_on` its failure is as if it had no answer."""
+
+    path: Path
+    timeout: float = 10.0
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +224,9 @@ class Config:
     claude_path: str = "claude"
     is_non_interactive: bool = False
     small_fast_model: str | None = None
-    custom_router_path: str | None = None
-    rewrite_system_prompt: str | None = None
-    custom_transformers: tuple[JsonObject, ...] = field(default=(), repr=False)
+    custom_router: CustomRouter | None = None
+    rewrite_system_prompt: Path | None = None
+    custom_transformers: tuple[CustomTransformer, ...] = ()
     plugins: tuple[JsonObject, ...] = field(default=(), repr=False)
     status_line: JsonObject | None = field(default=None, repr=False)
     raw: JsonObject = field(default_factory=dict, repr=False)
@@ -203,10 +241,14 @@ class Config:
         in the queries of endpoints.
         """
         texts = [self.api_key.reveal()] if self.api_key else []
+        for custom in self.custom_transformers:
+            texts += in_body(custom.options)
         for provider in self.providers:
             texts += [provider.key.reveal()] if provider.key else []
             texts += in_headers(provider.headers)
             texts += in_body(provider.extra_body)
+            for spec in (*provider.transforms, *chain.from_iterable(provider.model_transforms.values())):
+                texts += in_body(spec.options)
             for url in (provider.proxy or "", *(endpoint.url for endpoint in provider.endpoints)):
                 texts += in_url(url)
         return tuple(Secret(text) for text in dict.fromkeys(texts) if text)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ccrouter.config.customs import Customs, installed_transforms
 from ccrouter.config.interpolate import unset_in
 from ccrouter.config.kinds import Anything
-from ccrouter.config.record import Record
 from ccrouter.config.report import Place, closest, kind_of, quoted, suggestion
-from ccrouter.config.schema import DialectName, TransformSpec
+from ccrouter.config.schema import SOME_FILE, DialectName, TransformSpec
+from ccrouter.config.transform_options import OPTIONS, provider_options
 from ccrouter.jsontypes import Json, JsonObject
 
 #: Names that say which wire format a provider speaks. They decide its endpoint and are no transforms.
@@ -19,111 +20,55 @@ WIRE_FORMATS: Mapping[str, DialectName] = {
     "openai-responses": "openai_responses",
     "gemini": "gemini",
     "vertex-gemini": "gemini",
-    "vertex-claude": "gemini",
+    "vertex-claude": "anthropic",
 }
 
 #: The transforms that come with the router, by the names that configurations use.
-BUILT_IN = (
-    *WIRE_FORMATS,
-    "deepseek",
-    "openrouter",
-    "vercel",
-    "groq",
-    "tooluse",
-    "enhancetool",
-    "reasoning",
-    "forcereasoning",
-    "maxtoken",
-    "maxcompletiontokens",
-    "sampling",
-    "customparams",
-    "streamoptions",
-    "cleancache",
-    "cerebras",
-    "extrathinktag",
-)
-
-
-#: Those that are applied to chat requests, options and all.
-APPLIED = frozenset({"openrouter", "customparams", "maxtoken", "maxcompletiontokens", "sampling", "reasoning"})
-
-#: Those whose whole effect every chat request has anyway, by the provider's profile or because answers are read so.
-NEEDLESS = frozenset({"streamoptions", "cleancache", "cerebras", "extrathinktag", "enhancetool"})
-
-#: Those of which the same is true as long as they have no options.
-NEEDLESS_BARE = frozenset({"deepseek", "groq", "vercel"})
-
-
-@dataclass(frozen=True, slots=True)
-class Customs:
-    """The names that custom transformers of the file may have. `is_open`: some say theirs only in their own code."""
-
-    names: frozenset[str] = frozenset()
-    is_open: bool = False
+BUILT_IN = tuple(OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """What a `transformer` says: wire formats by name, transforms in order, and those of a model."""
+    """What a `transformer` says: wire formats by name, transforms in order, and those of a model; `options` are what
+    the options of wire formats mean for the provider.
+    """
 
     wire: tuple[str, ...] = ()
     transforms: tuple[TransformSpec, ...] = ()
     by_model: Mapping[str, tuple[TransformSpec, ...]] = field(default_factory=dict)
     model_wire: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_customs(top: Record) -> Customs:
-    """The names under which the file's own transformers may be used; a warning for each, as they are not run."""
-    names = set()
-    is_open = False
-    for record in top.get("transformers", ()):
-        path = record.get("path")
-        if path is None:
-            if not record.is_written("path"):
-                record.place.refuse("has no path", 'write { "path": "/full/path/of/module.js" }')
-            is_open = True
-            continue
-        record.place.warn(
-            "is a custom transformer, which this version does not run; it is left out",
-            "the built-in transformers and `extra_body` may do the same",
-        )
-        stem = path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0]
-        name = record.get("name")
-        is_open = is_open or not name
-        if name or stem.casefold() not in BUILT_IN:
-            names.add((name or stem).casefold())
-    return Customs(frozenset(names), is_open)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_transformer(value: Json, place: Place, customs: Customs) -> Specs:
-    """The specs that `value`, a provider's `transformer`, asks for. Wire formats with options stay among transforms:
-    their options may still mean something.
-    """
+    """The specs that `value`, a provider's `transformer`, asks for."""
     if isinstance(value, (str, list)):
         value = {"use": value}
     if not isinstance(value, dict):
         place.refuse(f"must be an object, not {kind_of(value)}", 'write { "use": ["deepseek"] }')
         return Specs()
-    wire: tuple[str, ...] = ()
-    transforms: tuple[TransformSpec, ...] = ()
+    wire: list[TransformSpec] = []
+    transforms: list[TransformSpec] = []
     by_model: dict[str, tuple[TransformSpec, ...]] = {}
     model_wire: dict[str, str] = {}
     for key, inner in value.items():
         if key == "use":
-            found = _read_use(inner, place.key(key), customs)
-            wire, transforms = _sift(found)
+            wire, transforms = _sift(_read_use(inner, place.key(key), customs))
         elif isinstance(inner, dict) and set(inner) <= {"use"}:
-            found = _read_use(inner.get("use"), place.key(key).key("use"), customs)
-            names, kept = _sift(found)
-            if kept:
-                by_model[key] = kept
-            foreign = [name for name in names if name not in ("anthropic", "openai")]
-            if foreign:
-                model_wire[key] = foreign[0]
+            named, own = _sift(_read_use(inner.get("use"), place.key(key).key("use"), customs))
+            if own:
+                by_model[key] = tuple(own)
+            for spec in named:
+                if spec.options:
+                    hint = f'write ["{spec.name}", {{ ... }}] into the provider\'s own `use`'
+                    place.key(key).refuse(f"{spec.name} has options, and these hold for the whole provider", hint)
+                if spec.name not in ("anthropic", "openai"):  # the URL decides between those, as it always did
+                    model_wire.setdefault(key, spec.name)
         else:
             hint = 'did you mean "use"?' if closest(key, ("use",)) else 'a model\'s own are written { "use": [...] }'
             place.key(key).refuse("is neither `use` nor the transformers of a model", hint)
-    return Specs(wire, transforms, by_model, model_wire)
+    options = {key: text for spec in wire for key, text in provider_options(spec.options).items()}
+    return Specs(tuple(spec.name for spec in wire), tuple(transforms), by_model, model_wire, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,31 +104,10 @@ def entries_of(value: Json, place: Place) -> list[Entry]:
     return found
 
 
-def unapplied(specs: Specs, *, is_messages: bool) -> list[str]:
-    """What of `specs` is without effect though it should have one, each named as in a message, none twice.
-
-    `is_messages` says that the provider speaks Messages, where requests go out as they came: no options apply there.
-    """
-    scopes = [("", specs.transforms), *((f' of model "{model}"', own) for model, own in specs.by_model.items())]
-    at = " (on a Messages endpoint)" if is_messages else ""
-    names = [
-        f'transformer "{spec.name}"{scope}{at if spec.options else ""}'
-        for scope, found in scopes
-        for spec in found
-        if not _is_served(spec, is_messages=is_messages)
-    ]
-    return list(dict.fromkeys(names))
-
-
-def _is_served(spec: TransformSpec, *, is_messages: bool) -> bool:
-    if spec.options:
-        return not is_messages and spec.name in APPLIED | NEEDLESS
-    return spec.name in APPLIED | NEEDLESS | NEEDLESS_BARE
-
-
-def _sift(specs: Sequence[TransformSpec]) -> tuple[tuple[str, ...], tuple[TransformSpec, ...]]:
-    wire = tuple(spec.name for spec in specs if spec.name in WIRE_FORMATS)
-    return wire, tuple(spec for spec in specs if spec.name not in WIRE_FORMATS or spec.options)
+def _sift(specs: Sequence[TransformSpec]) -> tuple[list[TransformSpec], list[TransformSpec]]:
+    """Those that name wire formats, and the others; what the user wrote is never a wire format."""
+    wire = [spec for spec in specs if spec.name in WIRE_FORMATS and not spec.path]
+    return wire, [spec for spec in specs if spec not in wire]
 
 
 def _read_use(value: Json, place: Place, customs: Customs) -> list[TransformSpec]:
@@ -215,17 +139,21 @@ def _read_entry(entry: Json, place: Place, customs: Customs) -> TransformSpec | 
     if unset_in(name):
         place.leave_blank(unset_in(name))
         return None
-    read: JsonObject = Anything().read(options or {}, place.item(1))  # type: ignore[assignment] # of its kind
     folded = name.strip().casefold()
     if folded in customs.names:
-        return None
-    if folded in BUILT_IN:
-        return TransformSpec(folded, read)
-    if customs.is_open:
-        place.warn(
-            f"{quoted(name)} is not built in; it is taken for one of `transformers`, which this version does not run",
-            suggestion(name, BUILT_IN) if closest(name, BUILT_IN) else "",
-        )
-        return None
-    place.refuse(f"no transformer is called {quoted(name)}", suggestion(name, BUILT_IN))
+        return TransformSpec(name.strip(), _taken(options, place.item(1)), customs.names[folded])
+    if folded in OPTIONS:
+        return TransformSpec(folded, OPTIONS[folded].read(folded, options or {}, place.item(1)))
+    if customs.is_open:  # whether one of them has this name is seen when they are loaded
+        return TransformSpec(name.strip(), _taken(options, place.item(1)), SOME_FILE)
+    installed = installed_transforms()
+    if folded in installed:
+        return TransformSpec(name.strip(), _taken(options, place.item(1)))
+    place.refuse(f"no transformer is called {quoted(name)}", suggestion(name, [*BUILT_IN, *customs.names, *installed]))
     return None
+
+
+def _taken(options: Json, place: Place) -> JsonObject:
+    """The options of somebody else's transform, variables filled in: what they mean is its own affair."""
+    read = Anything().read(options or {}, place)
+    return read if isinstance(read, dict) else {}

@@ -13,7 +13,10 @@ from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent
 
-Fate = Literal["dropped", "approximated"]
+#: What became of something asked. `hint`: left out, and neither what the model reads nor what it may answer is another
+#: without it: a wish about price, speed, accounting or presentation (dialects/ledger.py draws the line). Hints are
+#: listed, not counted, and no strictness minds them.
+Fate = Literal["dropped", "approximated", "hint"]
 
 #: What transforms make of the top-level members of a request in the provider's words, before it becomes bytes. Values
 #: may be `msgspec.Raw`. It may change its argument, and returns what counts.
@@ -22,8 +25,8 @@ Amend = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something of the request that the target does not get as it was asked: where (a JSON path), what became of it,
-    and whether anything of it is left.
+    """Something of the request that the target does not get as it was asked: where (a JSON path; with `[]` for every
+    index where it is told once for all of them), what became of it, and whether anything of it is left.
     """
 
     path: str
@@ -35,6 +38,7 @@ class Loss:
 class UpstreamRequest:
     """A request in the provider's words. `headers` are the dialect's own; authentication is added where it is sent.
 
+    `final_headers` win over all others, authentication included: those that transforms set; "" leaves one out.
     `url` is where to POST if that depends on the request (its model, whether it streams), "" for the endpoint's own.
     `names` maps tool names as sent to tool names as asked, for those that had to be changed. `kept` and `mapped` tell,
     with `losses`, what became of everything asked: JSON paths, `[]` for every index, of what went out as it came and of
@@ -48,6 +52,7 @@ class UpstreamRequest:
     url: str = ""
     kept: frozenset[str] = frozenset()
     mapped: frozenset[str] = frozenset()
+    final_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reader(Protocol):

@@ -54,6 +54,7 @@ _PROMPTS = tuple(
         rf"configured limit of {_M} tokens\. Your messages resulted in {_N} tokens",  # OpenAI
         rf"maximum context length is {_M} tokens.*?requested (?:about )?{_N} tokens",
         rf"input token count \(?{_N}\)? exceeds the maximum number of tokens allowed \(?{_M}",  # Gemini
+        rf"input token count is {_N} but (?:the )?model only supports up to {_M}",  # Vertex
         rf"contains {_N} tokens.*?too large for model with {_M} maximum context",  # Mistral
         rf"maximum prompt length is {_M} but the request contains {_N}",  # xAI
         rf"current length is {_N} while limit is {_M}",  # Cerebras
@@ -76,6 +77,7 @@ _PHRASES = re.compile(
     r"|exceeds the available context size|range of input length should be|prompt exceeds max length"
     r"|prompt (?:is )?too long|input is too long|reduce the length of the (?:messages|prompt|input)"
     r"|tokens? exceeds? (?:the )?(?:max|limit)|exceeds the maximum number of tokens allowed"
+    r"|model only supports up to [\d,]+"
     r"|exceeded model token limit|exceed max message tokens|too large for model with|longer than the maximum model"
     r"|must be less than max_seq_len|maximum prompt length is|context the overflows|max size: \d+ tokens",
     re.IGNORECASE,

@@ -14,6 +14,8 @@ from ccrouter.jsontypes import JsonObject
 
 #: Nothing real nests deeper; what does is a reference that leads back to itself.
 _MAX_DEPTH = 24
+#: Keywords that bind nobody: where the schema is from, notes to its readers, and what `$ref` has been replaced by.
+_SILENT = frozenset({"$schema", "$id", "$comment", "$anchor", "$defs", "definitions"})
 _SCHEMA_MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _SCHEMA_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SCHEMAS = frozenset(
@@ -24,9 +26,12 @@ _SCHEMAS = frozenset(
 )  # fmt: skip
 
 
-def tool_parameters(schema: JsonObject | None, profile: Profile) -> JsonObject:
-    """The schema of a tool's input as `profile`'s server takes it: always of type object, always with `properties`."""
-    cleaned = _Cleaner(profile, schema or {}).clean(schema or {}, 0)
+def tool_parameters(schema: JsonObject | None, profile: Profile, unsaid: set[str] | None = None) -> JsonObject:
+    """The schema of a tool's input as `profile`'s server takes it: always of type object, always with `properties`.
+
+    Keywords that bind the model, and could not be said in other words, are added to `unsaid`.
+    """
+    cleaned = _Cleaner(profile, schema or {}, unsaid).clean(schema or {}, 0)
     if cleaned.get("type") != "object" and not ({"anyOf", "oneOf", "allOf", "$ref"} & cleaned.keys()):
         cleaned["type"] = "object"
     if cleaned.get("type") == "object" and not isinstance(cleaned.get("properties"), dict):
@@ -34,9 +39,9 @@ def tool_parameters(schema: JsonObject | None, profile: Profile) -> JsonObject:
     return cleaned
 
 
-def output_schema(schema: JsonObject, profile: Profile) -> JsonObject:
-    """The schema of a structured answer as `profile`'s server takes it."""
-    return _Cleaner(profile, schema).clean(schema, 0)
+def output_schema(schema: JsonObject, profile: Profile, unsaid: set[str] | None = None) -> JsonObject:
+    """The schema of a structured answer as `profile`'s server takes it; `unsaid` as in `tool_parameters`."""
+    return _Cleaner(profile, schema, unsaid).clean(schema, 0)
 
 
 def is_closed(schema: Any) -> bool:
@@ -65,13 +70,15 @@ def is_closed(schema: Any) -> bool:
 class _Cleaner:
     """Cleans one document; `root` is what `#/...` references are resolved against."""
 
-    def __init__(self, profile: Profile, root: JsonObject) -> None:
+    def __init__(self, profile: Profile, root: JsonObject, unsaid: set[str] | None = None) -> None:
         self._drops = profile.strips_schema_keywords
         self._inlines = profile.inlines_schema_refs
         self._root = root
+        self._unsaid: set[str] = set() if unsaid is None else unsaid
 
     def clean(self, schema: JsonObject, depth: int) -> JsonObject:
         if depth > _MAX_DEPTH:
+            self._unsaid.add("$ref")  # to itself
             return {}
         if self._inlines and isinstance(schema.get("$ref"), str):
             rest = {word: value for word, value in schema.items() if word != "$ref"}
@@ -105,6 +112,8 @@ class _Cleaner:
             texts = [entry for entry in value if isinstance(entry, str)]
             if texts:  # enums of anything but strings are refused there
                 cleaned["enum"] = texts
+            if len(texts) < len(value):
+                self._unsaid.add(word)
         else:
             cleaned[word] = value
 
@@ -118,6 +127,8 @@ class _Cleaner:
         elif word == "allOf" and isinstance(value, list):
             for inner in value:
                 self._merge(cleaned, self._sub(inner, depth))
+        elif word not in _SILENT:
+            self._unsaid.add(word)
 
     def _merge(self, cleaned: JsonObject, part: Any) -> None:
         if not isinstance(part, dict):
@@ -141,10 +152,14 @@ class _Cleaner:
     def _resolve(self, reference: str) -> Mapping[str, Any]:
         """The schema that a local reference means; anything else becomes a schema that allows all."""
         if not reference.startswith("#"):
+            self._unsaid.add("$ref")
             return {}
         node: Any = self._root
         for step in reference[1:].strip("/").split("/"):
             name = step.replace("~1", "/").replace("~0", "~")
             if name:
                 node = node.get(name) if isinstance(node, dict) else None
-        return node if isinstance(node, dict) else {}
+        if isinstance(node, dict):
+            return node
+        self._unsaid.add("$ref")
+        return {}

@@ -20,14 +20,20 @@ from ccrouter.errors import LocalProtocolError
 #: Members that hold the conversation, or what a user writes schemas and words in: a "model" in there chooses nothing.
 _CONTENT = frozenset({
     "messages", "system", "input", "contents", "instructions", "prompt", "metadata", "stop", "stop_sequences",
-    "response_format", "output_config", "output_format", "user", "session_id", "tool_choice",
+    "response_format", "output_config", "output_format", "user", "session_id", "tool_choice", "systeminstruction",
+    "system_instruction",
 })  # fmt: skip
 #: Types of tools that the client runs itself: their `parameters` are a schema.
 _CLIENT_TOOLS = frozenset({"", "custom", "function"})
 # Where none of these is, no member names a model; an escape may hide one.
 _HINT = re.compile(rb"model|fallback|preset|route|\\u", re.IGNORECASE)
 #: The members of the tools that clients send most: none of them names a model.
-_PLAIN = frozenset({"name", "type", "description", "input_schema", "function", "cache_control", "max_uses", "strict"})
+_PLAIN = frozenset({
+    "name", "type", "description", "input_schema", "function", "cache_control", "max_uses", "strict",
+    "functionDeclarations",
+})  # fmt: skip
+#: Members of tools that hold schemas of what the client runs.
+_SCHEMAS = frozenset({"input_schema", "function", "functiondeclarations", "function_declarations"})
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -139,6 +145,6 @@ def _in_tool(tool: Any) -> Iterator[str]:
     kinds = {str(value).casefold() for name, value in tool if name.casefold() == "type"} or {""}
     for name, value in tool:
         folded = name.casefold()
-        is_schema = folded in {"input_schema", "function"} or (folded == "parameters" and kinds <= _CLIENT_TOOLS)
+        is_schema = folded in _SCHEMAS or (folded == "parameters" and kinds <= _CLIENT_TOOLS)
         if not is_schema:
             yield from _in_member(folded, value)

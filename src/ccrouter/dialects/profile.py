@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-ReasoningStyle = Literal["none", "effort", "openrouter", "thinking", "qwen", "template"]
+ReasoningStyle = Literal["none", "effort", "openrouter", "thinking", "qwen", "template", "budget", "level"]
 Replay = Literal["", "reasoning_content", "reasoning", "reasoning_details", "think_tags"]
 Auth = Literal["bearer", "x-api-key", "both", "azure-api-key"]
 
@@ -32,6 +32,12 @@ class Profile:
     - `adaptive_is_on`: adaptive thinking has to be asked for; elsewhere the provider's own default stands for it.
     - `replays_reasoning` names the member of an assistant message that takes earlier reasoning; with
       `must_replay_reasoning` a turn with tool calls is refused without one.
+    - `seals_reasoning`: the model's reasoning leaves the provider encrypted, and as a summary for those who ask.
+    - `min_budget` and `max_budget` bound a thinking budget that is not 0, where `reasoning_style` is "budget".
+    - `placeholder_signature` stands on a call that the provider did not sign itself, where unsigned ones are refused.
+    - `has_call_ids`: calls and their results are told by ids, where the dialect could also do without.
+    - `mixes_search`: web search may be offered beside functions; `accepts_format_with_tools`: so may a schema for the
+      answer.
     - `tool_id_limit` is the length that tool call ids may have; with `has_short_tool_ids` they are nine letters and
       digits exactly.
     - `extra` holds members that every request to this provider carries; `extra_with_streamed_tools` those of streamed
@@ -62,12 +68,15 @@ class Profile:
     effort_off: str = ""
     effort_with_tools: str | None = None
     accepts_budget: bool = False
+    min_budget: int = 0
+    max_budget: int = 0
     can_disable_thinking: bool = True
     adaptive_is_on: bool = False
     thinking_extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     thinks_only_streamed: bool = False
     replays_reasoning: Replay = "reasoning_content"
     must_replay_reasoning: bool = False
+    seals_reasoning: bool = False
     repeats_reasoning: bool = False
     placeholder_signature: str = ""
     think_tags: bool = True
@@ -83,18 +92,23 @@ class Profile:
     accepts_user_after_tool: bool = True
     names_tool_results: bool = False
     prefill_member: str = ""
+    accepts_prefill: bool = True
+    accepts_system: bool = True
     # tools
     tool_name_limit: int = 64
     tool_id_limit: int = 256
     has_short_tool_ids: bool = False
+    has_call_ids: bool = True
     strips_schema_keywords: frozenset[str] = frozenset({"$schema", "$id", "$comment"})
     inlines_schema_refs: bool = False
     accepts_parallel_flag: bool = False
     tool_choice_forms: frozenset[str] = frozenset({"auto", "none", "required", "named"})
     web_search_tool: str = ""
+    mixes_search: bool = True
     textual_tool_calls: bool = False
     # output
     accepts_response_format: Literal["", "json_object", "json_schema"] = ""
+    accepts_format_with_tools: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,32 @@ LOW_TO_HIGH = ("low", "medium", "high")
 #: Families as they are at every provider.
 FAMILIES = (
     # OpenAI's reasoning models refuse max_tokens, sampling and stop ("Unsupported parameter", platform.openai.com/docs/
-    # guides/reasoning); gpt-5 answers 400 to a limit below 16. The "-chat" models are not of the family.
+    # guides/reasoning); from gpt-5 on they answer 400 to a limit below 16. The "-chat" models are not of the family.
     family(
-        r"(^|/)(gpt-5(?!.*-chat)|o[134](-|$))",
+        r"(^|/)(gpt-[5-9](?!.*-chat)|o[134](-|$))",
         max_tokens_field="max_completion_tokens", accepts_sampling=False, max_stops=0, reasoning_style="effort",
         efforts=LOW_TO_HIGH, effort_off="low", system_role="developer", can_disable_thinking=False,
+        seals_reasoning=True,
     ),
-    family(r"(^|/)gpt-5(?!.*-chat)", min_max_tokens=16, efforts=("minimal", *LOW_TO_HIGH), effort_off="minimal"),
-    # From 5.1 on "minimal" is gone and "none" is there; from 5.2 on "xhigh".
+    family(r"(^|/)gpt-[5-9](?!.*-chat)", min_max_tokens=16),
+    family(r"(^|/)gpt-5(?!.*-chat)", efforts=("minimal", *LOW_TO_HIGH), effort_off="minimal"),
+    # From 5.1 on "minimal" is gone and "none" is there; from 5.2 on "xhigh", from 5.6 on "max".
     family(r"(^|/)gpt-5\.1(?!.*-chat)", efforts=("none", *LOW_TO_HIGH), effort_off="none", can_disable_thinking=True),
     family(
         r"(^|/)gpt-5\.([2-9]|\d\d)(?!.*-chat)",
         efforts=("none", *LOW_TO_HIGH, "xhigh"), effort_off="none", can_disable_thinking=True,
+    ),
+    family(
+        r"(^|/)gpt-(5\.([6-9]|\d\d)|[6-9])(?!.*-chat)",
+        efforts=("none", *LOW_TO_HIGH, "xhigh", "max"), effort_off="none", can_disable_thinking=True,
+    ),
+    # Codex models, GPT-6 Astra and everything from GPT-6.1 on always reason: 400 to "none" and "minimal"
+    # (developers.openai.com/api/docs/guides/latest-model).
+    family(r"(^|/)gpt-5(\.\d+)?-codex", efforts=LOW_TO_HIGH, effort_off="low", can_disable_thinking=False),
+    family(r"(^|/)gpt-5\.(1-codex-max|([2-9]|\d\d)-codex)", efforts=(*LOW_TO_HIGH, "xhigh")),
+    family(
+        r"(^|/)gpt-6(-astra|\.\d)",
+        efforts=(*LOW_TO_HIGH, "xhigh", "max"), effort_off="low", can_disable_thinking=False,
     ),
     # Open weights: effort is part of the chat template and cannot be none.
     family(
@@ -58,7 +72,7 @@ OPENAI_FAMILIES = (
     # 400 "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions"
     # (openai/openai-openapi#541): up to 5.5 leaving it out is enough, from 5.6 on it has to be "none" in so many words.
     family(r"gpt-5\.[2-5](?!\d)(?!.*-chat)", effort_with_tools=""),
-    family(r"gpt-5\.([6-9]|\d\d)(?!.*-chat)", effort_with_tools="none"),
+    family(r"gpt-(5\.([6-9]|\d\d)|6-(sol|luna))(?!.*-chat)", effort_with_tools="none"),
     # 400 "Unsupported parameter: 'parallel_tool_calls'"
     family(r"^o[134](-|$)", accepts_parallel_flag=False),
     # "max_tokens is too large ... This model supports at most N completion tokens" (400)

@@ -12,17 +12,22 @@ DEFERRED_PLACEHOLDER = "DeferredToolPlaceholder"
 WEB_SEARCH = "web_search"
 
 _LEGAL = re.compile(r"[A-Za-z0-9_-]+")
+_LEGAL_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def sent_name(name: str, limit: int) -> str:
+def sent_name(name: str, limit: int, *, is_identifier: bool = False) -> str:
     """`name` if every server takes it; else a name made of it that is legal, no longer than `limit`, always the same
-    for the same name, and ends in a digest so that two long names do not become one.
+    for the same name, and ends in a digest so that two long names do not become one. `is_identifier` for servers whose
+    names begin with a letter or an underscore.
     """
-    if len(name) <= limit and _LEGAL.fullmatch(name):
+    if len(name) <= limit and (_LEGAL_IDENTIFIER if is_identifier else _LEGAL).fullmatch(name):
         return name
     digest = hashlib.sha1(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:8]
-    return f"{_ILLEGAL.sub('_', name)[: limit - 9]}_{digest}"
+    legal = _ILLEGAL.sub("_", name)
+    if is_identifier and not _LEGAL_IDENTIFIER.match(legal):
+        legal = f"_{legal}"
+    return f"{legal[: limit - 9]}_{digest}"
 
 
 def is_placeholder(tool: Tool) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from ccrouter.dialects.base import Loss
 from ccrouter.messages.request import Block
 
 #: Begins Claude Code's attribution block. It varies with every request, means nothing to other providers, and in front
 #: of everything else it would spoil their prefix caches.
 BILLING_PREFIX = "x-anthropic-billing-header:"
 
+#: Blocks that are text, or stand for nothing else: as words they lose nothing.
+AS_TEXT = frozenset({"tool_reference", "compaction"})
 #: Calls that Anthropic's servers made themselves, and their results: history, told in words.
 _SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
 _SERVER_RESULTS = frozenset(
@@ -32,6 +35,17 @@ def words_of(block: Block) -> str | None:
         case kind if kind in _SERVER_RESULTS:
             return _result(block)
     return None
+
+
+def losses_in_words(block: Block, path: str) -> list[Loss]:
+    """What the words for the block at `path` say less than the block itself."""
+    if block.type in AS_TEXT:
+        return []
+    losses = [Loss(path, f"{block.type} told in words", "approximated")]
+    inner = block.content if isinstance(block.content, list) else []
+    if any(len(one.encrypted_content) > len('""') for one in inner):
+        losses.append(Loss(f"{path}.content[].encrypted_content", "sealed by Anthropic: nobody else can read it"))
+    return losses
 
 
 def _result(block: Block) -> str:

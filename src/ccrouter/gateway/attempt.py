@@ -6,35 +6,30 @@ attempt encodes the request anew from the original.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
 import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from ccrouter.config.schema import Endpoint, Provider, Target
-from ccrouter.dialects.anthropic.reader import Tap
-from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
+from ccrouter.dialects.base import UpstreamRequest
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.upstream_error import KEY_HINT
 from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
+from ccrouter.gateway.answer import BegunAnswer
+from ccrouter.gateway.concession import concession_of
+from ccrouter.gateway.fidelity import check
+from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
-from ccrouter.gateway.stream import Pipe, Relay, Translation, renamed_body
-from ccrouter.messages.events import render
-from ccrouter.messages.fault import Fault
-from ccrouter.messages.fold import Fold
 from ccrouter.messages.request import MessagesRequest
-from ccrouter.messages.writer import MessageWriter
 from ccrouter.secret import redact
-from ccrouter.sse import SseReader
-from ccrouter.transforms.base import Context, EventFilter
+from ccrouter.transforms.base import Context
 from ccrouter.transforms.chain import Chain
 from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
+from ccrouter.upstream.credentials.clouds import advice_of
 
 #: No error body needs more; a provider that sends gigabytes of it is not indulged.
 _MAX_SHORT_BODY = 256 * 1024
@@ -42,27 +37,10 @@ _MAX_SHORT_BODY = 256 * 1024
 _MOST_AMENDMENTS = 6
 # A variable in what the user wrote for a key.
 _VARIABLE = re.compile(r"\$\{?(\w+)")
-_MAX_ANSWER_BODY = 256 * 1024 * 1024
 
 
 class _Count(msgspec.Struct):
     input_tokens: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of a target, whichever it will be.
-
-    `headers` are the client's, `told` what it is told of the decision; `estimate` gives the input tokens that a
-    translated `message_start` reports; `make_filter` makes the client profile's filter, anew for each attempt.
-    """
-
-    request: MessagesRequest
-    headers: Mapping[str, str]
-    asked: str
-    told: Mapping[str, str]
-    estimate: Callable[[], int]
-    make_filter: Callable[[], EventFilter] | None = None
 
 
 class Attempter:
@@ -90,20 +68,14 @@ class Attempter:
     async def _attempt(self, question: Question, target: Target, reply: Reply, exchange: Exchange) -> None:
         answer = await self._open(question, target, exchange)
         try:
-            first = await _first_bytes(answer.response, target)
-            if question.request.stream:
-                await answer.stream(first, reply, exchange, self._clock)
-            else:
-                body = await _read_all(answer.response, first)
-                exchange.ttft = self._clock() - exchange.began
-                await reply.whole(200, question.told, answer.whole(body, exchange))
+            await answer.deliver(reply, exchange, self._clock)
         finally:
             answer.response.close()
 
     async def count_tokens(self, request: MessagesRequest, headers: Mapping[str, str], target: Target) -> int | None:
         """The provider's own count, None where it has none to give. Counting is never worth an error."""
         endpoint = target.provider.endpoints[0]
-        if not profile_of(target).is_first_party or endpoint.dialect != "anthropic":
+        if not profile_of(target).is_first_party or endpoint.dialect != "anthropic" or endpoint.platform:
             return None
         asked = request.replace(**dict.fromkeys(("max_tokens", "stream", "temperature", "metadata"), msgspec.UNSET))
         sent = DIALECTS[endpoint.dialect].encode(asked, target, headers)
@@ -117,7 +89,7 @@ class Attempter:
         except (UpstreamError, msgspec.DecodeError):
             return None
 
-    async def _open(self, question: Question, target: Target, exchange: Exchange) -> _Answer:
+    async def _open(self, question: Question, target: Target, exchange: Exchange) -> BegunAnswer:
         """An answer with a good status. The provider's second endpoint is asked where the first does not exist."""
         provider = target.provider
         known = self._endpoints.get(provider.name)
@@ -134,31 +106,38 @@ class Attempter:
                 return answer
         raise RemoteProtocolError(f"{provider.name} has no endpoint", provider=provider.name)
 
-    async def _ask(self, question: Question, target: Target, endpoint: Endpoint, exchange: Exchange) -> _Answer:
+    async def _ask(self, question: Question, target: Target, endpoint: Endpoint, exchange: Exchange) -> BegunAnswer:
         """An answer with a good status from one endpoint: again without what the server says that it does not take."""
         provider, dialect = target.provider, DIALECTS[endpoint.dialect]
         refused = self._refused.get((provider.name, target.model), ())
         target = target.at(endpoint)
         chain = self._chain_of(target)
         context = Context(target, endpoint.dialect, question.asked, question.request.stream, exchange.id)
-        request = chain.request(question.request, context)
-        encoded = dialect.encode(request, target, question.headers, chain.amend(context))
-        encoded = dialect.without(encoded, refused)
+
+        def encode() -> tuple[UpstreamRequest, bool]:
+            request = chain.request(question.request, context)
+            passes = question.passes(request, endpoint) and not chain.filters(context)
+            return question.encode(request, target, chain.amend(context), passes=passes), passes
+
+        encoded, passes = await chain.carry_out(encode)
+        concession = concession_of(question, dialect, passes=passes)
+        encoded = concession.without(encoded, refused)
         while True:
-            exchange.sent, exchange.provider, exchange.losses = target.model, provider.name, encoded.losses
+            exchange.note_sent(target, encoded, [transform.name for transform in chain.transforms])
+            check(encoded, target, exchange.fidelity)
             sent = await chain.wire(encoded, encoded.url or endpoint.url, context)
             where = dataclasses.replace(endpoint, url=sent.url) if sent.url else endpoint
-            response = await self._client.send(provider, where, sent.headers, sent.body)
+            response = await self._client.send(provider, where, sent.headers, sent.body, sent.final_headers)
             exchange.upstream_id = response.headers.get("request-id") or response.headers.get("x-request-id", "")
             if response.status < 300:
+                exchange.tell_losses()
                 # A stream may last for minutes, and needs neither the conversation nor what was sent of it.
                 question.request.release()
-                request.release()
-                filters = chain.filters(context)
-                if question.make_filter is not None and request.stream:
+                answer, filters = await chain.receive(response, context)
+                if question.make_filter is not None and question.request.stream:
                     filters.append(question.make_filter())
-                answer = chain.stream(response, context)
-                return _Answer(question, target, dialect, dataclasses.replace(sent, body=b""), answer, filters)
+                spent = dataclasses.replace(sent, body=b"")
+                return BegunAnswer(question, target, dialect, spent, answer, filters, chain, passes=passes)
             if response.status < 400:
                 response.close()
                 raise _redirected(response, provider)
@@ -166,12 +145,12 @@ class Attempter:
             error = dialect.explain(response.status, response.headers, body, provider.name)
             if response.status in {404, 405} and not _is_messages_error(body):
                 raise _EndpointMissing(error)
-            name = dialect.refused_member(error, encoded)
+            name = concession.refused_member(error, encoded)
             if not name or name in refused or len(refused) >= _MOST_AMENDMENTS:
                 raise error
             refused = (*refused, name)
             self._refused[provider.name, target.model] = refused
-            encoded = dialect.without(encoded, (name,))
+            encoded = concession.without(encoded, (name,))
 
 
 class _EndpointMissing(Exception):
@@ -180,143 +159,6 @@ class _EndpointMissing(Exception):
     def __init__(self, error: UpstreamStatus) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Answer:
-    """An answer that has begun with a good status."""
-
-    question: Question
-    target: Target
-    dialect: Dialect
-    sent: UpstreamRequest
-    response: UpstreamResponse
-    filters: Sequence[EventFilter]
-
-    async def stream(self, first: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]) -> None:
-        """Send it as a stream, whatever form it has."""
-        is_body = _is_json(first)
-        pipe = self._translation() if is_body or self.filters else self._pipe()
-        try:
-            if is_body and isinstance(pipe, Translation):
-                frames = pipe.feed_body(await _read_all(self.response, first)) + pipe.close()
-                exchange.ttft = clock() - exchange.began
-                await reply.write(frames)
-            else:
-                await self._pump(pipe, first, reply, exchange, clock)
-        except UpstreamError:
-            if reply.is_committed and pipe.partial:
-                await reply.write(pipe.partial)
-            raise
-        finally:
-            exchange.usage, exchange.answered, exchange.stop_reason = pipe.usage, pipe.answered_model, pipe.stop_reason
-        await reply.end()
-        await _drain(self.response)
-
-    async def _pump(
-        self, pipe: Pipe, chunk: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]
-    ) -> None:
-        """Read and write until the end. What comes before the first content is held back: it may yet be an error."""
-        held = b""
-        while chunk:
-            frames = pipe.feed(chunk)
-            if reply.is_committed:
-                if frames:
-                    await reply.write(frames)
-            else:
-                held += frames
-                if pipe.has_content:
-                    exchange.ttft = clock() - exchange.began
-                    await reply.write(held)
-            if pipe.is_done:
-                break
-            chunk = await self.response.read()
-        frames = pipe.close()
-        await reply.write(frames if reply.is_committed else held + frames)
-
-    def _pipe(self) -> Pipe:
-        if self.dialect.name == "anthropic":
-            return Relay(asked=self.question.asked, sent=self.target.model)
-        return self._translation()
-
-    def _translation(self) -> Translation:
-        return Translation(self._reader(), self.filters)
-
-    def _reader(self) -> Reader:
-        writer = MessageWriter(
-            id=f"msg_{secrets.token_hex(12)}",
-            model=self.question.asked,
-            input_tokens=self.question.estimate() if self.question.request.stream else 0,
-        )
-        return self.dialect.reader(self.sent, self.target, writer)
-
-    def whole(self, body: bytes, exchange: Exchange) -> bytes:
-        """The unstreamed message, JSON, whatever form the answer has. Raises UpstreamError."""
-        if self.dialect.name == "anthropic" and _is_json(body) and not self.filters:
-            tap = Tap()
-            tap.note_body(body)
-            exchange.usage, exchange.answered, exchange.stop_reason = (
-                tap.usage,
-                tap.answered_model,
-                tap.stop_reason or "",
-            )
-            return body if self.question.asked == self.target.model else renamed_body(body, self.question.asked)
-        reader, fold, sse = self._reader(), Fold(), SseReader()
-        if _is_json(body):
-            events = reader.feed_body(body)
-        else:
-            events = [event for sent in (*sse.feed(body), *sse.close()) for event in reader.feed(sent)]
-        events = [*events, *reader.close()]
-        for filter_events in self.filters:
-            events = filter_events(events)
-        for event in events:
-            fold.feed(event)
-        message = fold.close()
-        exchange.usage, exchange.answered = reader.usage, reader.answered_model
-        exchange.stop_reason = message.stop_reason or ""
-        return msgspec.json.encode(message)
-
-
-async def _first_bytes(response: UpstreamResponse, target: Target) -> bytes:
-    """Bytes up to the first one that is not white space: what kind of answer this is can then be told.
-
-    Content types are not believed: real servers send SSE as text/plain and JSON as text/event-stream.
-    """
-    first = b""
-    while not first.strip():
-        chunk = await response.read()
-        if not chunk:
-            raise RemoteProtocolError(
-                f"{target.provider.name} answered 200 with an empty body", provider=target.provider.name
-            )
-        first += chunk
-    if first.lstrip()[:1] == b"<":
-        page = first + await response.read()
-        raise DIALECTS["anthropic"].explain(502, {"content-type": "text/html"}, page, target.provider.name)
-    return first
-
-
-async def _drain(response: UpstreamResponse) -> None:
-    """Read what may follow the message, so that the connection can serve again; the client has its answer."""
-    with contextlib.suppress(TimeoutError, UpstreamError):  # then the connection is closed, which is all that is lost
-        async with asyncio.timeout(1.0):
-            while await response.read():
-                pass
-
-
-def _is_json(first: bytes) -> bool:
-    return first.lstrip()[:1] in {b"{", b"["}
-
-
-async def _read_all(response: UpstreamResponse, first: bytes) -> bytes:
-    chunks = [first]
-    size = len(first)
-    while chunk := await response.read():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > _MAX_ANSWER_BODY:
-            raise RemoteProtocolError(f"the answer is larger than {_MAX_ANSWER_BODY} bytes")
-    return b"".join(chunks)
 
 
 async def _read_short(response: UpstreamResponse) -> bytes:
@@ -336,7 +178,9 @@ def _pointed(error: UpstreamStatus, provider: Provider) -> UpstreamStatus:
     """A refused key with the place that it came from, in front of the provider's words: that is what to look at."""
     if error.type != "authentication_error":
         return error
-    if not provider.key:
+    if not provider.key and provider.endpoints[0].platform:
+        hint = advice_of(provider)
+    elif not provider.key:
         hint = "No key is configured for it: set its api_key to a variable that holds one."
     elif names := _VARIABLE.findall(provider.key_source):
         hint = (
@@ -378,8 +222,3 @@ def _is_messages_error(body: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return isinstance(answer, dict) and answer.get("type") == "error"
-
-
-def error_frame(fault: Fault) -> bytes:
-    """The error as the last event of a stream that has begun."""
-    return render(fault.event())

@@ -17,6 +17,7 @@ import msgspec
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters, UnusableRouter
 from ccrouter.config.schema import Config, Router, Target
+from ccrouter.dialects.served import Reading, Served
 from ccrouter.errors import (
     ClientError,
     Denied,
@@ -27,7 +28,8 @@ from ccrouter.errors import (
     UpstreamStatus,
 )
 from ccrouter.gateway.approval import Approval
-from ccrouter.gateway.attempt import Attempter, Question
+from ccrouter.gateway.attempt import Attempter
+from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Auditor, Exchange, without_content
 from ccrouter.gateway.reply import Reply
 from ccrouter.messages import claudable
@@ -104,12 +106,21 @@ class Gateway:
         self._memo = TokenMemo()
         self._sessions = SessionUsage()
 
-    async def messages(self, body: bytes, headers: Mapping[str, str], reply: Reply, exchange: Exchange) -> None:
-        """Serve one request. Raises RouterError; if `reply.has_begun` by then, it is to be sent as an error event.
+    async def messages(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        reply: Reply,
+        exchange: Exchange,
+        form: Served | None = None,
+    ) -> None:
+        """Serve one request, of the Messages API or of the client's dialect `form`. Raises RouterError; if
+        `reply.has_begun` by then, it is to be sent as `reply.fault_frames` gives it.
 
         `headers` are lower-case; `exchange` is filled in as facts become known.
         """
-        request, facts, make_filter = self._read(body, headers, exchange)
+        reading = None if form is None else form.read(body)
+        request, facts, make_filter = self._read(body, headers, exchange, reading)
         estimate = _Estimate(request, self._memo)
         with self._noting_denials(exchange):
             route, targets = self._decide(facts, estimate, exchange)
@@ -123,8 +134,11 @@ class Gateway:
                 told=told,
                 estimate=lambda: self._tokens_at_start(facts, estimate),
                 make_filter=make_filter,
+                reading=reading,
             )
             if request.stream:
+                if reading is not None:
+                    reply.fault_frames = reading.writer(asked=question.asked).fault
                 reply.expect_stream(told)
             await self._ask_in_turn(question, targets, reply, exchange)
         self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
@@ -239,14 +253,14 @@ class Gateway:
             raise
 
     def _read(
-        self, body: bytes, headers: Mapping[str, str], exchange: Exchange
+        self, body: bytes, headers: Mapping[str, str], exchange: Exchange, reading: Reading | None = None
     ) -> tuple[MessagesRequest, RequestFacts, Callable[[], claudable.ClaudableFilter] | None]:
-        request = MessagesRequest.read(body)
+        request = MessagesRequest.read(body) if reading is None else reading.request
         if not request.members:
             raise ClientError("Missing model in request body: an object with `model` and `messages` is needed")
         request.validate()
         make_filter = None
-        if claudable.is_claudable(request, headers, self.config.claudable):
+        if reading is None and claudable.is_claudable(request, headers, self.config.claudable):
             request = prepared = claudable.prepare(request)
             exchange.client = "claudable"
             make_filter = lambda: claudable.ClaudableFilter(prepared)  # noqa: E731 - one line, used once
@@ -267,6 +281,7 @@ class Gateway:
             self._approval.judge_name(facts.asked)
             raise
         exchange.route, exchange.reason = route.name, route.reason
+        exchange.fidelity = router.fidelity_of(route.name)
         return route, make_plan(route, router, self.catalog)
 
     def _tokens_at_start(self, facts: RequestFacts, estimate: _Estimate) -> int:

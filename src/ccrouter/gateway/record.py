@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ccrouter.dialects.base import Loss
+from ccrouter.config.schema import Fidelity, Target
+from ccrouter.dialects.base import Loss, UpstreamRequest
+from ccrouter.dialects.ledger import counted
 from ccrouter.messages.events import WireUsage
 from ccrouter.messages.fault import type_of_status
 
 #: What the client's own leaving is written down as.
 CLIENT_GONE = 499
+LOSSES_HEADER = "x-ccr-losses"
 
 
 class Auditor(Protocol):
@@ -37,6 +41,8 @@ class Exchange:
 
     `target` is the configured one that was tried or denied last ("provider,model"), `sent` the model that stood in what
     went out for it: another where a policy says so. `is_decided` once the auditor has been told what was decided.
+    `fidelity` is what the route demands. `losses`, `kept` and `mapped` (dialects/base.py: UpstreamRequest) and the
+    names of `transforms` are those of the last target that something was encoded for.
     """
 
     id: str
@@ -50,6 +56,7 @@ class Exchange:
     is_decided: bool = False
     route: str = ""
     reason: str = ""
+    fidelity: Fidelity = "any"
     session: str = ""
     client: str = ""
     streamed: bool = False
@@ -59,11 +66,29 @@ class Exchange:
     stop_reason: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     losses: tuple[Loss, ...] = ()
-    told: Mapping[str, str] = field(default_factory=dict)  # the headers that tell the client of the decision
+    kept: frozenset[str] = frozenset()
+    mapped: frozenset[str] = frozenset()
+    transforms: tuple[str, ...] = ()
+    told: dict[str, str] = field(default_factory=dict)  # the headers that tell the client of the decision
     upstream_id: str = ""
     usage: WireUsage = field(default_factory=WireUsage)
     ttft: float | None = None
     total: float = 0.0
+
+    def note_sent(self, target: Target, sent: UpstreamRequest, transforms: Sequence[str]) -> None:
+        """`sent` is what goes to `target` now, by these transforms: what became of the request is so until the next."""
+        self.sent, self.provider = target.model, target.provider.name
+        self.losses, self.kept, self.mapped = sent.losses, sent.kept, sent.mapped
+        self.transforms = tuple(transforms)
+        self.told.pop(LOSSES_HEADER, None)
+
+    def tell_losses(self) -> None:
+        """After the call the headers that have not gone out yet say how many losses the answer was given with."""
+        self.told[LOSSES_HEADER] = str(len(counted(self.losses)))
+
+    def count_by_fate(self) -> dict[str, int]:
+        """How many losses of each fate, hints left out; {} for none."""
+        return dict(Counter(loss.fate for loss in counted(self.losses)))
 
 
 def outcome_facts(exchange: Exchange) -> dict[str, object]:

@@ -1,8 +1,9 @@
-"""From an upstream's bytes to the client's: the two ways a streamed answer can take.
+"""From an upstream's bytes to the client's: the ways a streamed answer can take.
 
-`Relay` is identity: the upstream speaks Messages and so does the client; frames pass, a tap looks on. `Translation`
-reads events with a dialect's reader and renders them. Both have one shape: `feed(bytes) -> bytes`, `close() -> bytes`,
-and both give whole frames only, so that a keep-alive may be put between any two writes.
+`Relay` is identity: the upstream speaks Messages and so does the client; frames pass, a tap looks on. `Passage` is the
+same for any other dialect. `Translation` reads events with a dialect's reader and renders them, as Messages or as the
+client's writer does. All have one shape: `feed(bytes) -> bytes`, `close() -> bytes`, and give whole frames only, so
+that a keep-alive may be put between any two writes.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import msgspec
 
 from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Reader
+from ccrouter.dialects.served import AnswerWriter, IdentityTap
 from ccrouter.errors import RemoteProtocolError, UpstreamError
+from ccrouter.gateway.reply import error_frame
 from ccrouter.messages.events import BlockStart, BlockStop, MessageDelta, MessageEvent, MessageStop, WireUsage, render
+from ccrouter.messages.fault import Fault
 from ccrouter.sse import ServerSentEvent, SseReader, frame
 from ccrouter.transforms.base import EventFilter
 
@@ -44,6 +48,9 @@ class Pipe(Protocol):
     def close(self) -> bytes:
         """The closing frames. Raises RemoteProtocolError if the upstream never said that it was finished."""
 
+    def fault(self, fault: Fault) -> bytes:
+        """The frames that end the stream, after those given so far, if it fails."""
+
 
 class _Progress:
     """What the two kinds of pipe have in common: where they stand."""
@@ -54,6 +61,9 @@ class _Progress:
         self.is_done = False
         self.stop_reason = ""
         self.partial = b""
+
+    def fault(self, fault: Fault) -> bytes:
+        return error_frame(fault)
 
 
 class Relay(_Progress):
@@ -113,13 +123,61 @@ class Relay(_Progress):
         return [render(stop) for stop in stops]
 
 
-class Translation(_Progress):
-    """Any dialect to Messages, through its reader, and through filters in their order."""
+class Passage(_Progress):
+    """A dialect to itself, other than Messages: frames pass as the tap gives them."""
 
-    def __init__(self, reader: Reader, filters: Sequence[EventFilter] = ()) -> None:
+    def __init__(self, tap: IdentityTap) -> None:
+        super().__init__()
+        self._tap = tap
+
+    @property
+    def usage(self) -> WireUsage:
+        return self._tap.usage
+
+    @property
+    def answered_model(self) -> str:
+        return self._tap.answered_model
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._pass(self._sse.feed(chunk))
+
+    def close(self) -> bytes:
+        tail = self._pass(self._sse.close())
+        try:
+            return tail + self._tap.close()
+        except UpstreamError:
+            self.partial = tail
+            raise
+
+    def fault(self, fault: Fault) -> bytes:
+        return self._tap.fault(fault)
+
+    def _pass(self, events: Iterable[ServerSentEvent]) -> bytes:
+        out: list[bytes] = []
+        try:
+            for event in events:
+                if not event.data.strip():
+                    continue
+                data = self._tap.feed(event)  # raises: what was passed before is kept
+                out.append(frame(event.event, data))
+        except UpstreamError:
+            self.partial = b"".join(out)
+            raise
+        self.has_content, self.is_done = self._tap.has_content, self._tap.is_done
+        self.stop_reason = self._tap.stop_reason
+        return b"".join(out)
+
+
+class Translation(_Progress):
+    """Any dialect to Messages, through its reader, and through filters in their order; and on to the client's own
+    dialect if it has a `writer`.
+    """
+
+    def __init__(self, reader: Reader, filters: Sequence[EventFilter] = (), writer: AnswerWriter | None = None) -> None:
         super().__init__()
         self._reader = reader
         self._filters = filters
+        self._writer = writer
 
     @property
     def usage(self) -> WireUsage:
@@ -144,6 +202,9 @@ class Translation(_Progress):
             self.partial = tail
             raise
 
+    def fault(self, fault: Fault) -> bytes:
+        return error_frame(fault) if self._writer is None else self._writer.fault(fault)
+
     def _read(self, events: Iterable[ServerSentEvent]) -> bytes:
         out: list[bytes] = []
         try:
@@ -167,6 +228,8 @@ class Translation(_Progress):
                 self.stop_reason = event.delta.stop_reason or ""  # type: ignore[union-attr] # mypy sees no identity of types
         for filter_events in self._filters:
             events = filter_events(events)
+        if self._writer is not None:
+            return [self._writer.frames(events)]
         return [render(event) for event in events]
 
 

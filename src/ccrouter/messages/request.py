@@ -7,6 +7,7 @@ the top level undecoded; each property below decodes its own member, once, when 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +32,8 @@ class Block(msgspec.Struct, omit_defaults=True):
     """A content block of any type; which fields are set follows from `type`.
 
     One wide struct and not a union: types that we do not know must decode too, to be refused or counted by name.
-    `input` stays raw: a tool's arguments are passed on, not understood.
+    `input` stays raw: a tool's arguments are passed on, not understood. So do `citations` (a list in a text, an object
+    in a document), `caller` (who made a call) and `encrypted_content`, which only Anthropic's API reads.
     """
 
     type: str
@@ -49,8 +51,12 @@ class Block(msgspec.Struct, omit_defaults=True):
     signature: str | None = None
     data: str | None = None
     tool_name: str | None = None
+    file_id: str | None = None
     url: str | None = None
     cache_control: JsonObject | None = None
+    citations: msgspec.Raw = msgspec.Raw()
+    encrypted_content: msgspec.Raw = msgspec.Raw()
+    caller: msgspec.Raw = msgspec.Raw()
 
 
 class OutputConfig(msgspec.Struct, omit_defaults=True):
@@ -69,6 +75,16 @@ class Turn(msgspec.Struct, omit_defaults=True):
     role: str
     content: str | list[Block] = ""
     output_config: OutputConfig | None = None
+
+
+class KnownBlock(Block, omit_defaults=True, forbid_unknown_fields=True):
+    """A block that has nothing in it that we do not know: blocks are decoded as such at first, which costs no more."""
+
+
+class KnownTurn(Turn, omit_defaults=True, forbid_unknown_fields=True):
+    """A turn of known blocks, with nothing else in it. Blocks within blocks may hold what they like."""
+
+    content: str | list[KnownBlock] = ""  # type: ignore[assignment] # a list of more special blocks, only ever read
 
 
 class Tool(msgspec.Struct, omit_defaults=True):
@@ -121,8 +137,12 @@ _whole = _decoder(int | None)
 _number = _decoder(int | float | None)
 _texts = _decoder(list[str] | None)
 _turns = _decoder(list[Turn])
+_known_turns = _decoder(list[KnownTurn])
+_loose_turns = _decoder(list[dict[str, msgspec.Raw]])
+_loose_blocks = _decoder(list[dict[str, msgspec.Raw]])
 _raws = _decoder(list[msgspec.Raw])
 _system = _decoder(str | list[Block] | None)
+_known_system = _decoder(str | list[KnownBlock] | None)
 _tools = _decoder(list[Tool] | None)
 _tool_choice = _decoder(ToolChoice | None)
 _thinking = _decoder(Thinking | None)
@@ -139,6 +159,7 @@ class MessagesRequest:
 
     def __init__(self, members: dict[str, msgspec.Raw]) -> None:
         self.members = members
+        self._strange: set[str] = set()
 
     @classmethod
     def read(cls, body: bytes) -> MessagesRequest:
@@ -187,6 +208,20 @@ class MessagesRequest:
         except (msgspec.DecodeError, RecursionError) as error:
             raise ClientError(f"{name}: not valid JSON: {error}") from error
 
+    def _get_known(
+        self, name: str, known: msgspec.json.Decoder[Any], any_: msgspec.json.Decoder[Any], default: Any
+    ) -> Any:
+        """As `_get` with the decoder `any_`; a member that has more in it than `known` takes is noted as strange."""
+        raw = self.members.get(name)
+        if raw is not None:
+            try:
+                return known.decode(raw)
+            except msgspec.ValidationError:
+                self._strange.add(name)
+            except (msgspec.DecodeError, RecursionError):
+                pass  # fails below the same way, with words for the client
+        return self._get(name, any_, default)
+
     @cached_property
     def model(self) -> str:
         """The asked model, "" if none was named."""
@@ -204,7 +239,7 @@ class MessagesRequest:
     @cached_property
     def turns(self) -> list[Turn]:
         """The conversation, decoded: costs time in proportion to its length."""
-        turns: list[Turn] = self._get("messages", _turns, [])
+        turns: list[Turn] = self._get_known("messages", _known_turns, _turns, [])
         return turns
 
     @cached_property
@@ -215,8 +250,22 @@ class MessagesRequest:
 
     @cached_property
     def system(self) -> str | list[Block]:
-        system: str | list[Block] | None = self._get("system", _system, [])
+        system: str | list[Block] | None = self._get_known("system", _known_system, _system, [])
         return system if system is not None else []
+
+    @cached_property
+    def unread(self) -> list[str]:
+        """Where turns and blocks of the system prompt and the conversation have fields that are none of theirs."""
+        _ = self.system, self.turns
+        found: list[str] = []
+        if "system" in self._strange:
+            found += _unknown(_loose_blocks.decode(self.members["system"]), Block, "system")
+        if "messages" in self._strange:
+            for place, turn in enumerate(_loose_turns.decode(self.members["messages"])):
+                found += _unknown([turn], Turn, f"messages[{place}]", is_list=False)
+                if bytes(turn.get("content", b"")).startswith(b"["):
+                    found += _unknown(_loose_blocks.decode(turn["content"]), Block, f"messages[{place}].content")
+        return found
 
     @cached_property
     def tools(self) -> list[Tool]:
@@ -279,6 +328,16 @@ class MessagesRequest:
             raise ClientError("messages: at least one message is required")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ClientError("max_tokens: must be at least 1")
+
+
+def _unknown(
+    objects: list[dict[str, msgspec.Raw]], kind: type[msgspec.Struct], place: str, *, is_list: bool = True
+) -> Iterator[str]:
+    """The paths of the fields of `objects` that `kind` does not have and that are not null."""
+    for number, members in enumerate(objects):
+        for name, value in members.items():
+            if name not in kind.__struct_fields__ and bytes(value) != b"null":
+                yield f"{place}[{number}].{name}" if is_list else f"{place}.{name}"
 
 
 # An escape in JSON text: a surrogate pair, a surrogate alone, or any other, which keeps a literal "\\ud83d" whole.

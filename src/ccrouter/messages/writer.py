@@ -108,6 +108,18 @@ class MessageWriter:
             self._begin("text", TextBlock())
         self._delta(TextDelta(piece))
 
+    def text_end(self) -> None:
+        """The text so far is a block of its own: further text begins another one."""
+        if self._call is not None and self._is_held(self.text_end):
+            return
+        if self._open == "text":
+            self._close_block()
+
+    def citation(self, citation: JsonObject) -> None:
+        """Where something in the text that is being written was taken from; nothing where no text is."""
+        if self._open == "text":
+            self._delta({"type": "citations_delta", "citation": citation})
+
     def thinking(self, piece: str) -> None:
         """A piece of the model's thinking. After a `signature` it begins a new thinking block."""
         if not piece:

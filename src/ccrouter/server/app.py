@@ -23,8 +23,8 @@ from starlette.routing import Router
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
+from ccrouter.dialects.served import Served
 from ccrouter.errors import ClientError, ConfigError, RouterError
-from ccrouter.gateway.attempt import error_frame
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.gateway.record import CLIENT_GONE, Auditor, Exchange, outcome_facts
 from ccrouter.jsontypes import JsonObject
@@ -33,14 +33,15 @@ from ccrouter.secret import redact
 from ccrouter.server.account import Account
 from ccrouter.server.call import Call
 from ccrouter.server.edition import Edition, Lease, Reloaded
-from ccrouter.server.faults import defect, fault_for, fault_headers, fault_response
-from ccrouter.server.guard import Caller, Guard, NotSignedIn, read_caller
-from ccrouter.server.intake import ClientGone, Receive, read_body
+from ccrouter.server.exchanges import Exchanges
+from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response
+from ccrouter.server.guard import Guard, NotSignedIn, read_caller
+from ccrouter.server.intake import ClientGone, Receive
 from ccrouter.server.log import ExchangeLog
 from ccrouter.server.pages import to_sign_in
 from ccrouter.server.reload import keep_listening
 from ccrouter.server.respond import HttpReply, Pulse, Send
-from ccrouter.server.routes import Found, find, served_path
+from ccrouter.server.routes import Found, Row, find, form_of, served_path
 from ccrouter.server.sessions import Sessions
 from ccrouter.upstream.client import UpstreamClient
 
@@ -71,6 +72,7 @@ class App:
         self.started = datetime.now(UTC)
         self.account = Account(auditor, self._complain)
         self.sessions = Sessions(clock)
+        self.exchanges = Exchanges()
         self.changing = asyncio.Lock()
         self.now = clock
         self._first = (config, policy, projects)
@@ -91,8 +93,9 @@ class App:
             return
         request_id = f"req_{secrets.token_hex(12)}"
         edition = self.edition
+        path, method = served_path(scope["path"]), scope["method"]
+        form = form_of(path)
         try:
-            path, method = served_path(scope["path"]), scope["method"]
             caller = read_caller(scope)
             found = find(path, method)
             edition.guard.check(found.access, method, caller)
@@ -100,58 +103,69 @@ class App:
             await to_sign_in()(scope, receive, _with_request_id(send, request_id))
             return
         except RouterError as error:
-            await self._refuse(send, fault_for(error, edition.config.secrets), request_id)
+            await self._refuse(send, fault_for(error, edition.config.secrets), request_id, form)
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody gets in by it
             self._report(error, request_id, edition)
-            await self._refuse(send, fault_for(defect(request_id), ()), request_id)
+            await self._refuse(send, fault_for(defect(request_id), ()), request_id, form)
             return
         with edition.lease.in_use():
             if found.row is not None and found.row.endpoint is None:
-                await self._messages(edition, caller, receive, send, request_id)
+                await self._converse(found.row, Call(self, edition, caller, found.params, receive, request_id), send)
             else:
                 await self._answer(found, Call(self, edition, caller, found.params, receive, request_id), scope, send)
 
-    # -- messages ------------------------------------------------------------------------------------------------
+    # -- conversations -------------------------------------------------------------------------------------------
 
-    async def _messages(self, edition: Edition, caller: Caller, receive: Receive, send: Send, request_id: str) -> None:
-        headers = caller.headers
-        exchange = Exchange(request_id, "/v1/messages", self.now())
-        reply = HttpReply(send, self._pulse, {"request-id": request_id}, self.now)
+    async def _converse(self, row: Row, call: Call, send: Send) -> None:
+        """One request for an answer of a model, in whichever dialect the row speaks."""
+        edition, headers, form = call.edition, call.caller.headers, row.form
+        exchange = Exchange(call.id, row.path, self.now())
+        reply = self._reply(send, call.id, form)
+
+        async def fail(error: RouterError) -> None:
+            await self._fail(reply, fault_for(error, edition.config.secrets), exchange, form)
+
         try:
-            body = await read_body(receive, headers, edition.config.max_body)
-            async with _until_client_leaves(receive, reply):
-                await edition.gateway.messages(body, headers, reply, exchange)
+            body = await call.body()
+            async with _until_client_leaves(call.receive, reply):
+                await edition.gateway.messages(body, headers, reply, exchange, form)
             exchange.status = 200
         except RouterError as error:
-            await self._fail(reply, error, exchange, edition)
+            await fail(error)
         except ClientGone:
             exchange.status, exchange.error = CLIENT_GONE, "the client hung up"
         except asyncio.CancelledError:  # the router is stopping, and has waited as long as it will
-            stopped = ClientError("the router was stopped", status=503, type="overloaded_error")
-            await self._fail(reply, stopped, exchange, edition)
+            await fail(ClientError("the router was stopped", status=503, type="overloaded_error"))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer in its own form
             self._report(error, exchange.id, edition)
-            await self._fail(reply, defect(exchange.id), exchange, edition)
+            await fail(defect(exchange.id))
         finally:
             reply.forget()
             self.finish(exchange)
 
-    async def _fail(self, reply: HttpReply, error: RouterError, exchange: Exchange, edition: Edition) -> None:
-        fault = fault_for(error, edition.config.secrets)
-        exchange.status, exchange.error = fault.status, exchange.error or fault.message
+    async def _fail(self, reply: HttpReply, fault: Fault, exchange: Exchange, form: Served | None) -> None:
+        status, body = fault_answer(fault, exchange.id, form)
+        exchange.status, exchange.error = status, exchange.error or fault.message
         if reply.has_begun:
-            await reply.write(error_frame(fault))
+            await reply.write(reply.fault_frames(fault))
             await reply.end()
         else:
             headers = {**exchange.told, **fault_headers(fault)}
             if exchange.upstream_id:
                 headers["x-ccr-upstream-request-id"] = exchange.upstream_id
-            await reply.whole(fault.status, headers, fault.json(exchange.id))
+            await reply.whole(status, headers, body)
+
+    def _reply(self, send: Send, request_id: str, form: Served | None) -> HttpReply:
+        common = {"request-id": request_id}
+        if form is None:
+            return HttpReply(send, self._pulse, common, self.now)
+        return HttpReply(send, self._pulse, {**common, **form.headers(request_id)}, self.now, form.keep_alive())
 
     def finish(self, exchange: Exchange) -> None:
         """The exchange is over: log and audit are told how it ended."""
         exchange.total = self.now() - exchange.began
+        self.exchanges.note(exchange)
         if self._log is not None:
             self._log.write(exchange)
         if facts := outcome_facts(exchange):
@@ -176,11 +190,12 @@ class App:
             self._report(error, call.id, call.edition)
             await self._refuse(send, fault_for(defect(call.id), ()), call.id)
 
-    async def _refuse(self, send: Send, fault: Fault, request_id: str) -> None:
+    async def _refuse(self, send: Send, fault: Fault, request_id: str, form: Served | None = None) -> None:
         if self._log is not None:
             self._log.event("warn", "refused", reqId=request_id, status=fault.status, error=fault.message)
-        reply = HttpReply(send, self._pulse, {"request-id": request_id}, self.now)
-        await reply.whole(fault.status, {**fault_headers(fault), "connection": "close"}, fault.json(request_id))
+        status, body = fault_answer(fault, request_id, form)
+        reply = self._reply(send, request_id, form)
+        await reply.whole(status, {**fault_headers(fault), "connection": "close"}, body)
 
     # -- what is in force ----------------------------------------------------------------------------------------
 
@@ -319,11 +334,16 @@ def _print(text: str) -> None:
 
 def _no_route(found: Found, call: Call, scope: Scope) -> Response:
     method, path = scope["method"], redact(scope["path"], call.edition.config.secrets)[:200]
+    form = form_of(served_path(scope["path"]))
+    headers = {} if form is None else form.headers(call.id)
     if found.methods:
         fault = Fault(405, type_of_status(405), f"{method} is not allowed for {path}")
-        return fault_response(fault, call.id, {"allow": ", ".join(found.methods)})
-    text = f"there is no {method} {path} here; the Messages API is at POST /v1/messages"
-    return fault_response(Fault(404, type_of_status(404), text), call.id)
+        return fault_response(fault, call.id, {**headers, "allow": ", ".join(found.methods)}, form)
+    there = "the Messages API is at POST /v1/messages"
+    if form is not None:
+        there = "of OpenAI's API POST /v1/chat/completions and POST /v1/responses are served, and GET /v1/models"
+    text = f"there is no {method} {path} here; {there}"
+    return fault_response(Fault(404, type_of_status(404), text), call.id, headers, form)
 
 
 def _with_request_id(send: Send, request_id: str) -> Send:

@@ -18,6 +18,7 @@ from ccrouter.gateway.record import Exchange
 from ccrouter.jsontypes import JsonObject
 from ccrouter.server.account import Account
 from ccrouter.server.edition import Edition, Reloaded
+from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.guard import Caller
 from ccrouter.server.intake import Receive, read_body
 from ccrouter.server.sessions import Sessions
@@ -33,6 +34,7 @@ class Process(Protocol):
     environ: Mapping[str, str]
     account: Account
     sessions: Sessions
+    exchanges: Exchanges
     changing: asyncio.Lock
 
     @property

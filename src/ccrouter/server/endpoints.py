@@ -67,7 +67,8 @@ async def count_tokens(call: Call) -> Response:
 async def models(call: Call) -> Response:
     data = [_model_entry(name) for name in call.edition.gateway.models()]
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return JSONResponse({"data": data, "has_more": False, "first_id": first, "last_id": last})
+    told = {"object": "list", "data": data, "has_more": False, "first_id": first, "last_id": last}
+    return JSONResponse(told)
 
 
 async def model(call: Call) -> Response:
@@ -96,5 +97,15 @@ def timestamp(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _model_entry(name: str) -> dict[str, str]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+def _model_entry(name: str) -> JsonObject:
+    """A model as the SDKs of Anthropic and of OpenAI read it."""
+    provider, comma, _ = name.partition(",")
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": "1970-01-01T00:00:00Z",
+        "object": "model",
+        "created": 0,
+        "owned_by": provider if comma else "ccrouter",
+    }

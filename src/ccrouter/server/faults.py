@@ -1,4 +1,4 @@
-"""Errors on their way to a client: never with a secret in them, always in the Messages API's form."""
+"""Errors on their way to a client: never with a secret in them, always in the form of the API that it speaks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
 
+from ccrouter.dialects.served import Served
 from ccrouter.errors import LocalProtocolError, RouterError
 from ccrouter.messages.fault import Fault, fault_of
 from ccrouter.secret import Secret, redact
@@ -34,10 +35,20 @@ def fault_headers(fault: Fault) -> dict[str, str]:
     return headers
 
 
-def fault_response(fault: Fault, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+def fault_answer(fault: Fault, request_id: str, form: Served | None = None) -> tuple[int, bytes]:
+    """Status and body; in the form of the Messages API for `form` None."""
+    if form is None:
+        return fault.status, fault.json(request_id)
+    return form.status(fault), form.error(fault, request_id)
+
+
+def fault_response(
+    fault: Fault, request_id: str, headers: Mapping[str, str] | None = None, form: Served | None = None
+) -> Response:
     """The whole answer."""
+    status, body = fault_answer(fault, request_id, form)
     lines = {**fault_headers(fault), **(headers or {})}
-    return Response(fault.json(request_id), fault.status, lines, media_type="application/json")
+    return Response(body, status, lines, media_type="application/json")
 
 
 def defect(request_id: str) -> LocalProtocolError:

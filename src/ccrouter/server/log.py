@@ -76,8 +76,8 @@ class ExchangeLog:
             line["error"] = exchange.error
         if len(exchange.attempts) > 1:
             line["attempts"] = [{"target": one.target, "failure": one.failure} for one in exchange.attempts]
-        if exchange.losses:
-            line["losses"] = [f"{loss.path}: {loss.what}" for loss in exchange.losses]
+        if counts := exchange.count_by_fate():
+            line["losses"] = counts
         self._put(line)
 
     def close(self) -> None:

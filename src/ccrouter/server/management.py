@@ -94,6 +94,21 @@ async def read_policy(call: Call) -> Response:
     return JSONResponse({**told, **process})
 
 
+async def read_exchange(call: Call) -> Response:
+    """What became of one request: by its id, or "last". Raises ClientError (404) if it is not remembered."""
+    exchanges, wanted = call.process.exchanges, call.params["id"]
+    facts = exchanges.last() if wanted == "last" else exchanges.find(wanted)
+    if facts is None:
+        which = "there was none" if wanted == "last" else "none of that id is remembered"
+        since = timestamp(call.process.started)
+        raise ClientError(
+            f"{which}: the router remembers the last {exchanges.capacity} exchanges since it was started at {since}",
+            status=404,
+            type="not_found_error",
+        )
+    return JSONResponse(facts)
+
+
 async def list_transformers(_call: Call) -> Response:
     return JSONResponse({"transformers": [{"name": name, "endpoint": _ENDPOINTS.get(name)} for name in BUILT_IN]})
 

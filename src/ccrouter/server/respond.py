@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
+from ccrouter.gateway.reply import error_frame
 from ccrouter.messages.events import Ping, render
+from ccrouter.messages.fault import Fault
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -37,13 +39,22 @@ def _header_value(value: str) -> bytes:
 
 
 class HttpReply:
-    """A Reply (gateway/reply.py) over ASGI. `clock` is the event loop's."""
+    """A Reply (gateway/reply.py) over ASGI. `clock` is the event loop's; `keep_alive` the frame for silent streams."""
 
-    def __init__(self, send: Send, pulse: Pulse, common: Mapping[str, str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        pulse: Pulse,
+        common: Mapping[str, str],
+        clock: Callable[[], float],
+        keep_alive: bytes = _PING,
+    ) -> None:
+        self.fault_frames: Callable[[Fault], bytes] = error_frame
         self._send = send
         self._pulse = pulse
         self._common = common
         self._clock = clock
+        self._keep_alive = keep_alive
         self._stream_headers: Mapping[str, str] = {}
         self._is_writing = False
         self._beginning = asyncio.Lock()  # a keep-alive may begin the answer while the answer itself does
@@ -81,9 +92,11 @@ class HttpReply:
         self._pulse.forget(self)
 
     async def keep_alive(self, now: float) -> None:
-        """A ping, if nothing has gone out for SILENCE_LIMIT. A write that waits for a slow client is not silence."""
+        """A frame that means nothing, if none has gone out for SILENCE_LIMIT. A write that waits for a slow client is
+        not silence.
+        """
         if not self._is_writing and not self.has_ended and now - self._last_write >= SILENCE_LIMIT:
-            await self._put(_PING)
+            await self._put(self._keep_alive)
 
     async def _begin(self) -> None:
         async with self._beginning:

@@ -10,6 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ccrouter.config.schema import DialectName
+from ccrouter.dialects.registry import SERVED
+from ccrouter.dialects.served import Served
 from ccrouter.server import endpoints, management, pages, providers
 from ccrouter.server.call import Endpoint
 from ccrouter.server.guard import Access
@@ -21,13 +24,17 @@ _READ = ("GET", "HEAD")
 @dataclass(frozen=True, slots=True)
 class Row:
     """One route. In `path`, `{name}` stands for one segment and `{name:path}` for one or more. `endpoint` None: the
-    application itself answers, as the answer streams.
+    application itself answers, as the answer streams: in the client's dialect `form`, None for Messages.
     """
 
     methods: tuple[str, ...]
     path: str
     access: Access
     endpoint: Endpoint | None
+    form: Served | None = None
+
+
+_CHAT = SERVED["openai_chat"]
 
 
 ROUTES: tuple[Row, ...] = (
@@ -37,12 +44,15 @@ ROUTES: tuple[Row, ...] = (
     Row(("POST",), "/api/event_logging/batch", Access.CLIENT, endpoints.telemetry),
     Row(("POST",), "/v1/messages", Access.CLIENT, None),
     Row(("POST",), "/v1/messages/count_tokens", Access.CLIENT, endpoints.count_tokens),
+    Row(("POST",), "/v1/chat/completions", Access.CLIENT, None, _CHAT),
+    Row(("POST",), "/chat/completions", Access.CLIENT, None, _CHAT),
     Row(_READ, "/v1/models", Access.CLIENT, endpoints.models),
     Row(_READ, "/v1/models/{id:path}", Access.CLIENT, endpoints.model),
     Row(_READ, "/api/config", Access.MANAGEMENT, management.read_config),
     Row(("POST",), "/api/config", Access.MANAGEMENT, management.write_config),
     Row(("POST",), "/api/restart", Access.MANAGEMENT, management.restart),
     Row(_READ, "/api/policy", Access.MANAGEMENT, management.read_policy),
+    Row(_READ, "/api/exchanges/{id}", Access.MANAGEMENT, management.read_exchange),
     Row(_READ, "/api/transformers", Access.MANAGEMENT, management.list_transformers),
     Row(_READ, "/providers", Access.MANAGEMENT, providers.list_providers),
     Row(("POST",), "/providers", Access.MANAGEMENT, providers.add_provider),
@@ -73,6 +83,9 @@ class Found:
 
 _UNKNOWN = Found(None, Access.CLIENT)
 _STRICTNESS = (Access.OPEN, Access.LOCAL, Access.CLIENT, Access.PAGE, Access.MANAGEMENT)
+#: Paths of OpenAI's APIs, served or not.
+_OPENAI = re.compile(r"/(?:v1/)?(chat|completions|embeddings|audio|images|moderations|responses|conversations)(?:/|$)")
+_FORMS: Mapping[str, DialectName] = {"responses": "openai_responses", "conversations": "openai_responses"}
 #: Dot segments and control characters: other programs would read another path out of such a one.
 _ODD = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|[\x00-\x1f\x7f]")
 
@@ -87,6 +100,14 @@ def served_path(path: str) -> str:
     if "//" in path or path[1:].endswith("/"):
         return "/" + "/".join(part for part in path.split("/") if part)
     return path
+
+
+def form_of(path: str) -> Served | None:
+    """The dialect that a client of `path`, as `served_path` gives it, speaks; None for Messages. Also for paths that
+    are not served: a client is told so in words that it reads.
+    """
+    found = _OPENAI.match(path)
+    return None if found is None else SERVED.get(_FORMS.get(found[1], "openai_chat"))
 
 
 def find(path: str, method: str) -> Found:

@@ -1,16 +1,20 @@
-"""Asks a running router what it runs by: its policy and its configuration, with their digests. Reads only."""
+"""Asks a running router what it runs by (policy and configuration, with their digests), and what it has done. Reads
+only.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from ccrouter.errors import RouterError
+from ccrouter.jsontypes import JsonObject
 from ccrouter.secret import Secret
 from ccrouter.service.address import reachable_host
 
-_LARGEST = 64 * 1024  # bytes read of an answer
+_LARGEST = 1024 * 1024  # bytes read of an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +39,8 @@ class Unanswered(RouterError):
 
 def ask_policy(host: str, port: int, key: Secret | None, timeout: float = 2.0) -> Facts:
     """What the router at this address runs by. `key` is the one that it asks its clients for. Raises Unanswered."""
-    connection = http.client.HTTPConnection(reachable_host(host), port, timeout=timeout)
-    headers = {"accept": "application/json", "connection": "close"}
-    if key:
-        headers["x-api-key"] = key.reveal()
+    told = _ask("/api/policy", host, port, key, timeout)
     try:
-        connection.request("GET", "/api/policy", headers=headers)
-        answer = connection.getresponse()
-        body = answer.read(_LARGEST)
-    except (http.client.HTTPException, OSError) as error:
-        raise Unanswered(f"no answer to GET /api/policy: {error}") from error
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise Unanswered(f"GET /api/policy was answered with {answer.status}", answer.status)
-    try:
-        told = json.loads(body)
         policy, config = told["policy"] or {}, told["config"]
         return Facts(
             policy_name=str(policy.get("name") or ""),
@@ -60,5 +50,43 @@ def ask_policy(host: str, port: int, key: Secret | None, timeout: float = 2.0) -
             config_digest=str(config.get("digest") or ""),
             version=str(told.get("version", "")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise Unanswered("GET /api/policy was answered with something else", 200) from error
+
+
+def ask_exchange(host: str, port: int, key: Secret | None, name: str, timeout: float = 5.0) -> JsonObject:
+    """The facts of the exchange of this id, or of the "last" one. Raises Unanswered, whose words are the router's own
+    (status 404) if it does not remember that one.
+    """
+    return _ask(f"/api/exchanges/{quote(name, safe='')}", host, port, key, timeout)
+
+
+def _ask(path: str, host: str, port: int, key: Secret | None, timeout: float) -> JsonObject:
+    connection = http.client.HTTPConnection(reachable_host(host), port, timeout=timeout)
+    headers = {"accept": "application/json", "connection": "close"}
+    if key:
+        headers["x-api-key"] = key.reveal()
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read(_LARGEST)
+    except (http.client.HTTPException, OSError) as error:
+        raise Unanswered(f"no answer to GET {path}: {error}") from error
+    finally:
+        connection.close()
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if answer.status != 200:
+        raise Unanswered(_words_of(told) or f"GET {path} was answered with {answer.status}", answer.status)
+    if not isinstance(told, dict):
+        raise Unanswered(f"GET {path} was answered with something else", 200)
+    return told
+
+
+def _words_of(told: object) -> str:
+    """The message of a Messages error that says more than its status; "" for any other answer."""
+    error = told.get("error") if isinstance(told, dict) else None
+    is_telling = isinstance(error, dict) and error.get("type") == "not_found_error"
+    return str(error.get("message") or "") if is_telling and isinstance(error, dict) else ""

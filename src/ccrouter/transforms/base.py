@@ -12,7 +12,7 @@ the reverse order. The router's own transforms use `request`, `members` and `eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -28,18 +28,29 @@ EventFilter = Callable[[Iterable[MessageEvent]], list[MessageEvent]]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a transform may know of the attempt that it works for. `asked` is the model that the client named."""
+    """What a transform may know of the attempt that it works for. `asked` is the model that the client named.
+
+    `notes` is where a hook leaves what a later hook of the same attempt has to know, under its transform as the key.
+    """
 
     target: Target
     dialect: DialectName
     asked: str
     is_streamed: bool
     request_id: str = ""
+    notes: dict[Any, Any] = field(default_factory=dict, compare=False)
+
+
+#: Carries out hooks that may block, away from the event loop: gives what the call gives, raises what it raises.
+Drive = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A request as it is about to leave. Whatever it says, policy and egress judge what it has become."""
+    """A request as it is about to leave. Whatever it says, policy and egress judge what it has become.
+
+    A header that a transform sets or changes wins over everybody's, authentication included; "" leaves it out.
+    """
 
     url: str
     body: bytes
@@ -69,6 +80,10 @@ class Transform:
 
     def __init__(self, options: JsonObject) -> None:
         self.options = options
+
+    def acts(self, hook: str) -> bool:
+        """True if it has a hook of that name of its own."""
+        return getattr(type(self), hook) is not getattr(Transform, hook)
 
     def request(self, request: MessagesRequest, context: Context) -> MessagesRequest:  # noqa: ARG002 - for subclasses
         """The request to encode in place of `request`, which stays as it is."""

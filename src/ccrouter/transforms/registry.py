@@ -1,42 +1,93 @@
-"""The router's own transforms by name. To add one: write it, and add its line here."""
+"""The router's own transforms by name. To add one: write it, add its line here, and its options to the configuration's
+(`config.transform_options`).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from ccrouter.config.schema import Target, TransformSpec
-from ccrouter.jsontypes import JsonObject
-from ccrouter.transforms.base import Context, Transform
+from ccrouter.errors import LocalProtocolError
+from ccrouter.transforms.base import Transform
+from ccrouter.transforms.cerebras import Cerebras
 from ccrouter.transforms.chain import Chain
-from ccrouter.transforms.parameters import PARAMETERS
+from ccrouter.transforms.cleancache import CleanCache
+from ccrouter.transforms.customparams import CustomParams
+from ccrouter.transforms.deepseek import DeepSeek
+from ccrouter.transforms.enhancetool import EnhanceTool
+from ccrouter.transforms.extrathinktag import ExtraThinkTag
+from ccrouter.transforms.forcereasoning import ForceReasoning
+from ccrouter.transforms.groq import Groq
+from ccrouter.transforms.maxcompletiontokens import MaxCompletionTokens
+from ccrouter.transforms.maxtoken import MaxToken
+from ccrouter.transforms.openrouter import OpenRouter
+from ccrouter.transforms.reasoning import Reasoning
+from ccrouter.transforms.sampling import Sampling
+from ccrouter.transforms.streamoptions import StreamOptions
+from ccrouter.transforms.tooluse import ToolUse
+from ccrouter.transforms.vercel import Vercel
+from ccrouter.transforms.wire_format import WireFormat
+
+TRANSFORMS: Mapping[str, type[Transform]] = {
+    "anthropic": WireFormat,
+    "openai": WireFormat,
+    "openai-responses": WireFormat,
+    "gemini": WireFormat,
+    "vertex-gemini": WireFormat,
+    "vertex-claude": WireFormat,
+    "deepseek": DeepSeek,
+    "openrouter": OpenRouter,
+    "vercel": Vercel,
+    "groq": Groq,
+    "tooluse": ToolUse,
+    "enhancetool": EnhanceTool,
+    "reasoning": Reasoning,
+    "forcereasoning": ForceReasoning,
+    "maxtoken": MaxToken,
+    "maxcompletiontokens": MaxCompletionTokens,
+    "sampling": Sampling,
+    "customparams": CustomParams,
+    "streamoptions": StreamOptions,
+    "cleancache": CleanCache,
+    "cerebras": Cerebras,
+    "extrathinktag": ExtraThinkTag,
+}
 
 
-class _Parameters(Transform):
-    def __init__(self, name: str, options: JsonObject) -> None:
-        super().__init__(options)
-        self._apply = PARAMETERS[name]
-
-    def members(self, members: dict[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG002 - the options say all
-        self._apply(members, self.options)
-        return members
-
-
-def specs_of(target: Target) -> tuple[TransformSpec, ...]:
-    """What the configuration asks for `target`: the provider's transforms, then those of the model."""
-    provider = target.provider
-    return (*provider.transforms, *provider.model_transforms.get(target.model, ()))
+def built_in(spec: TransformSpec) -> Transform:
+    """The router's own transform that `spec` names. Raises LocalProtocolError for one that is not: the configuration
+    knows every name that may come here.
+    """
+    kind = TRANSFORMS.get(spec.name) if not spec.path else None
+    if kind is None:
+        raise LocalProtocolError(f"no transform of the router's own is called {spec.name}")
+    return kind(spec.options)
 
 
 class Chains:
-    """The chains of targets, each made once. For the providers of one configuration."""
+    """The chains of targets, for the providers of one configuration. Each entry of a `use` list is made once, by
+    `make`, when it is first needed.
+    """
 
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, str], Chain] = {}
+    def __init__(self, make: Callable[[TransformSpec], Transform] = built_in) -> None:
+        self._make = make
+        self._entries: dict[tuple[str, str], tuple[Transform, ...]] = {}
+        self._chains: dict[tuple[str, str], Chain] = {}
 
     def of(self, target: Target) -> Chain:
-        """The chain for `target`."""
-        key = (target.provider.name, target.model)
-        if key not in self._made:
-            specs = [spec for spec in specs_of(target) if spec.name in PARAMETERS]
-            self._made[key] = Chain([_Parameters(spec.name, spec.options) for spec in specs])
-        return self._made[key]
+        """The chain for `target`: the provider's transforms, then those of the model."""
+        provider = target.provider
+        own = target.model if target.model in provider.model_transforms else ""
+        chain = self._chains.get((provider.name, own))
+        if chain is None:
+            transforms = self._of(provider.name, "", provider.transforms)
+            if own:
+                transforms += self._of(provider.name, own, provider.model_transforms[own])
+            chain = self._chains[provider.name, own] = Chain(transforms)
+        return chain
+
+    def _of(self, provider: str, model: str, specs: tuple[TransformSpec, ...]) -> tuple[Transform, ...]:
+        key = (provider, model)
+        if key not in self._entries:
+            self._entries[key] = tuple(map(self._make, specs))
+        return self._entries[key]

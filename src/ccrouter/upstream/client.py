@@ -11,7 +11,10 @@ import asyncio
 import io
 import os
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import aiohttp
@@ -24,8 +27,13 @@ from ccrouter.config.proxies import environment_proxy
 from ccrouter.config.schema import Endpoint, Provider
 from ccrouter.errors import RemoteProtocolError, UpstreamUnreachable
 from ccrouter.upstream.auth import auth_headers
+from ccrouter.upstream.credentials.bedrock import Unproven
+from ccrouter.upstream.credentials.clouds import Clouds
+from ccrouter.upstream.credentials.seam import Errand, Fetched
 from ccrouter.upstream.dryrun import DryRunResponse
-from ccrouter.upstream.egress import JudgedSockets, check_egress, refusals, url_of
+from ccrouter.upstream.egress import JudgedSockets, check_egress, check_way, refusals, url_of
+from ccrouter.upstream.eventstream import CONTENT_TYPE as EVENT_STREAM
+from ccrouter.upstream.eventstream import EventStreamResponse
 
 #: Never sent upstream, whoever set them: hop-by-hop (RFC 9110 §7.6.1), forwarding traces, and what the client library
 #: sets.
@@ -33,6 +41,8 @@ NEVER_SENT = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade", "host", "content-length", "forwarded", "via", "cookie", "x-real-ip",
 })  # fmt: skip
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 #: The client library warns of larger bodies that are bytes, and sends files in pieces.
 _LARGE = 1 << 20
@@ -86,28 +96,56 @@ class HttpResponse:
             self._response.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request as it is sent: judged, and not changed any more."""
+
+    method: str
+    url: URL
+    proxy: URL | None
+    body: bytes | None
+
+    @property
+    def request(self) -> Unproven:
+        return Unproven(self.method, str(self.url), self.body or b"")
+
+
 class UpstreamClient:
     """One connection pool for the life of the process, under one policy. Build it inside the running event loop;
-    `close` it at the end.
+    `close` it at the end. `now` and `pause` are the clock of credentials that run out (credentials/keeper.py).
     """
 
-    def __init__(self, policy: Policy = NO_POLICY) -> None:
+    def __init__(
+        self,
+        policy: Policy = NO_POLICY,
+        now: Callable[[], float] = time.time,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.policy = policy
         judges_addresses = policy.is_in_force and bool(policy.banned_addresses)
         self._direct = _session(JudgedSockets(policy) if judges_addresses else None)
         # A proxy resolves names itself, and that it may be used is the proxies' rule: its own address is not judged.
         self._by_proxy = _session(None) if judges_addresses else self._direct
         self._proxies: dict[tuple[str, str], URL | None] = {}
+        self._clouds = Clouds(self.fetch, policy, now, pause)
 
     async def close(self) -> None:
+        self._clouds.close()
         await self._direct.close()
         await self._by_proxy.close()
 
     async def send(
-        self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str], body: bytes
+        self,
+        provider: Provider,
+        endpoint: Endpoint,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        final: Mapping[str, str] = NO_HEADERS,
     ) -> UpstreamResponse:
-        """POST `body` to `endpoint` with the provider's key, and return once the answer's headers are here.
+        """POST `body` to `endpoint` with the provider's key, and return once the answer's headers are here. With None,
+        GET it: then nothing is said to any model.
 
+        The headers `final` win over all others, authentication included; an empty one leaves the header out.
         Raises Denied, before anything is connected to, if the policy does not let this leave; LocalProtocolError if it
         cannot be told from the bytes; UpstreamUnreachable. Any status is an answer, redirects included.
         """
@@ -119,34 +157,93 @@ class UpstreamClient:
         if self.policy.is_in_force:
             check_egress(self.policy, provider, endpoint, proxy, body)
         if url.scheme == DRY_RUN_SCHEME:
-            return DryRunResponse(body)
-        limits = provider.timeouts
-        longest = max(limits.idle, limits.first_byte)
-        session = self._direct if proxy is None else self._by_proxy
+            return DryRunResponse(body or b"")
+        call = _Call("GET" if body is None else "POST", url, proxy, body)
+        merged = self._headers(provider, endpoint, headers, final)
+        proven = await self._proven(provider, endpoint, call, merged)
+        response = await self._exchange(provider, call, proven)
+        if response.status == 401 and self._clouds.drop(provider, endpoint, proven):  # a token that was revoked
+            response.close()
+            proven = await self._proven(provider, endpoint, call, merged)
+            response = await self._exchange(provider, call, proven)
+        answer = HttpResponse(response, provider)
+        if endpoint.platform == "bedrock" and answer.headers.get("content-type", "").startswith(EVENT_STREAM):
+            return EventStreamResponse(answer, provider.name)
+        return answer
+
+    async def fetch(self, provider: Provider, errand: Errand) -> Fetched:
+        """What a request beside those to models brings, in full: a provider's token. Raises Denied, UpstreamError.
+
+        It goes the same way out: under the same policy, by the same proxy, without redirects.
+        """
+        try:
+            url = URL(errand.url)
+            proxy = self._proxy(provider, url)
+        except ValueError as error:
+            raise _failure(aiohttp.InvalidURL(provider.name), provider.name) from error
+        check_way(self.policy, provider, url, proxy)
+        headers = {name.lower(): value for name, value in errand.headers.items() if name.lower() not in NEVER_SENT}
+        headers.setdefault("user-agent", f"ccrouter/{__version__}")
+        try:
+            async with asyncio.timeout(errand.patience):
+                call = _Call(errand.method, url, proxy, errand.body or None)
+                response = HttpResponse(await self._exchange(provider, call, headers), provider)
+                try:
+                    data = b""
+                    while len(data) < _LARGE and (chunk := await response.read()):
+                        data += chunk
+                finally:
+                    response.close()
+        except TimeoutError as error:
+            raise _failure(error, provider.name) from error
+        return Fetched(response.status, response.headers, data)
+
+    async def _proven(
+        self, provider: Provider, endpoint: Endpoint, call: _Call, headers: dict[str, str]
+    ) -> dict[str, str]:
+        """`headers` with the proof that a cloud platform asks for."""
+        if not endpoint.platform:
+            return headers
+        try:
+            async with asyncio.timeout(provider.timeouts.first_byte):
+                return await self._clouds.prove(provider, endpoint, call.request, headers)
+        except TimeoutError as error:
+            raise _failure(error, provider.name) from error
+
+    async def _exchange(self, provider: Provider, call: _Call, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """An answer that has begun. Raises Denied for addresses, UpstreamUnreachable, RemoteProtocolError."""
+        limits, body = provider.timeouts, call.body
+        session = self._direct if call.proxy is None else self._by_proxy
         with refusals() as refused:
             try:
                 async with asyncio.timeout(limits.first_byte):
-                    response = await session.post(
-                        url,
-                        data=body if len(body) < _LARGE else io.BytesIO(body),
-                        headers=self._headers(provider, endpoint, headers),
-                        proxy=proxy,
+                    return await session.request(
+                        call.method,
+                        call.url,
+                        data=body if body is None or len(body) < _LARGE else io.BytesIO(body),
+                        headers=headers,
+                        proxy=call.proxy,
                         allow_redirects=False,
-                        timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=longest),
+                        timeout=aiohttp.ClientTimeout(
+                            total=None, sock_connect=limits.connect, sock_read=max(limits.idle, limits.first_byte)
+                        ),
                     )
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 if refused and isinstance(error, _NOT_CONNECTED):
                     raise refused[0] from error
                 raise _failure(error, provider.name) from error
-        return HttpResponse(response, provider)
 
-    def _headers(self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str]) -> dict[str, str]:
-        """Least to most particular: ours, the dialect's, the key, what the user configured."""
+    def _headers(
+        self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str], final: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Least to most particular: ours, the dialect's, the key, what the user configured, what transforms set."""
         merged = {"content-type": "application/json", "user-agent": f"ccrouter/{__version__}"}
         merged.update(headers)
         merged.update(auth_headers(provider, endpoint))
         merged.update((name.lower(), value) for name, value in provider.headers.items())
-        return {name: value for name, value in merged.items() if name not in NEVER_SENT}
+        merged.update(final)
+        unsent = NEVER_SENT.union(name for name, value in final.items() if not value) if final else NEVER_SENT
+        return {name: value for name, value in merged.items() if name not in unsent}
 
     def _proxy(self, provider: Provider, url: URL) -> URL | None:
         """The provider's own proxy, else the environment's unless NO_PROXY names the host; never for loopback.

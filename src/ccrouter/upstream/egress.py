@@ -19,6 +19,7 @@ from yarl import URL
 from ccrouter.compliance.destination import destination, proxy_host
 from ccrouter.compliance.judge import Passage, Violation, denial, enforce, judge
 from ccrouter.compliance.policy import Policy
+from ccrouter.config.named_models import models_in_url
 from ccrouter.config.schema import Endpoint, Provider
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.errors import Denied
@@ -42,22 +43,37 @@ def place_of(provider: Provider, endpoint: Endpoint) -> Passage:
         return destination(provider.name, endpoint.url)
 
 
-def check_egress(policy: Policy, provider: Provider, endpoint: Endpoint, proxy: URL | None, body: bytes) -> None:
+def check_egress(policy: Policy, provider: Provider, endpoint: Endpoint, proxy: URL | None, body: bytes | None) -> None:
     """Raises Denied if `policy` does not let these bytes go there this way, LocalProtocolError if they are ambiguous.
+    A body of None is a GET: it need not name a model, but its URL may not name one that is not allowed.
 
     The addresses of names are judged when sockets are made for them: see `JudgedSockets`.
     """
-    enforce(policy, place_of(provider, endpoint))
-    if proxy is not None:
-        enforce(policy, Passage(proxy=proxy_host(proxy)))
+    _enforce_way(policy, place_of(provider, endpoint), proxy)
     if not policy.restricts_models:
         return
-    models = DIALECTS[endpoint.dialect].models_sent(endpoint.url, body)
+    url = str(url_of(endpoint))  # as it goes out: without steps that lead back, and with one spelling of each letter
+    models = list(models_in_url(url)) if body is None else DIALECTS[endpoint.dialect].models_sent(url, body)
     for model in models:
         enforce(policy, Passage(sent=model))
-    if not models:
+    if not models and body is not None:
         text = "The outgoing request names no model, so that it cannot be told whether it is allowed"
         raise denial(policy, Violation("models.allowed", text, policy.allowed_models or ()))
+
+
+def check_way(policy: Policy, provider: Provider, url: URL, proxy: URL | None) -> None:
+    """Raises Denied if `policy` does not let anything of `provider` go to `url`, where credentials are fetched."""
+    try:
+        _enforce_way(policy, destination(provider.name, url), proxy)
+    except Denied as denied:
+        text = f"Provider '{provider.name}' would fetch its credentials from {url.raw_host}: {denied}"
+        raise Denied(text, rule=denied.rule, allowed=denied.allowed) from denied
+
+
+def _enforce_way(policy: Policy, place: Passage, proxy: URL | None) -> None:
+    enforce(policy, place)
+    if proxy is not None:
+        enforce(policy, Passage(proxy=proxy_host(proxy)))
 
 
 @contextmanager

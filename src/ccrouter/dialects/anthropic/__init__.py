@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ccrouter.config.schema import Target
+from ccrouter.dialects.anthropic.platforms import refused_betas, without_betas
 from ccrouter.dialects.anthropic.reader import MessagesReader
 from ccrouter.dialects.anthropic.request import encode
+from ccrouter.dialects.aws_error import in_messages_terms
 from ccrouter.dialects.base import Amend, UpstreamRequest
 from ccrouter.dialects.named_models import models_named
 from ccrouter.dialects.upstream_error import explain_error
@@ -58,6 +60,7 @@ class Anthropic:
 
         Its `details` and request id are what SDKs and Claude Code negotiate by.
         """
+        status, body = in_messages_terms(status, headers, body)
         explained = explain_error(status, headers, body, provider)
         try:
             own = msgspec.json.decode(body, type=_ErrorAnswer)
@@ -68,12 +71,15 @@ class Anthropic:
             explained.body = body
         return explained
 
-    def refused_member(self, error: UpstreamStatus, sent: UpstreamRequest) -> str:  # noqa: ARG002 - see below
-        """None: Messages clients negotiate by such errors themselves, so they must see them."""
-        return ""
+    def refused_member(self, error: UpstreamStatus, sent: UpstreamRequest) -> str:
+        """None: Messages clients negotiate by such errors themselves, so they must see them.
 
-    def without(self, sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:  # noqa: ARG002 - as above
-        return sent
+        But for betas on a platform: Bedrock does not say which one it means, and clients take us for Anthropic.
+        """
+        return refused_betas(error, sent) if sent.url else ""
+
+    def without(self, sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
+        return without_betas(sent, refused) if sent.url else sent
 
 
 DIALECT = Anthropic()

@@ -6,13 +6,15 @@ Everything else is the client's own bytes: unknown members, unknown blocks, key 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
 
 from ccrouter.config.schema import Target
+from ccrouter.dialects.anthropic.platforms import placed
 from ccrouter.dialects.base import Amend, Loss, UpstreamRequest
-from ccrouter.dialects.profile import Profile
+from ccrouter.dialects.ledger import ATTRIBUTION
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages import carrier
@@ -43,17 +45,22 @@ _raws = msgspec.json.Decoder(list[msgspec.Raw])
 def encode(
     request: MessagesRequest, target: Target, client_headers: Mapping[str, str], amend: Amend | None = None
 ) -> UpstreamRequest:
-    """The request with the target's model, without foreign reasoning state and, for third parties, the attribution."""
-    profile = profile_of(target)
+    """The request with the target's model, without foreign reasoning state and, for third parties, the attribution;
+    on a cloud platform in its form.
+    """
+    profile, endpoint = profile_of(target), target.endpoint
+    is_first_party = profile.is_first_party and not endpoint.platform
     losses: list[Loss] = []
     changes: JsonObject = {"model": target.model}
-    if not profile.is_first_party and _ATTRIBUTION in _bytes_of(request, "system"):
+    if not is_first_party and _ATTRIBUTION in _bytes_of(request, "system"):
         changes["system"] = _without_attribution(request)
+        losses.append(ATTRIBUTION)
     if carrier.MARK in _bytes_of(request, "messages"):
         changes["messages"] = _without_foreign_state(request, losses)
     if request.max_tokens is None and profile.default_max_tokens:
         changes["max_tokens"] = profile.default_max_tokens
-        losses.append(Loss("max_tokens", f"absent; {profile.default_max_tokens} sent, the API requires one"))
+        what = f"absent; {profile.default_max_tokens} sent, the API requires one"
+        losses.append(Loss("max_tokens", what, "approximated"))
     members: dict[str, Any] = {**request.replace(**changes).members}
     if amend is not None:
         members = amend(members)
@@ -62,11 +69,16 @@ def encode(
             members.pop(name, None)
         else:
             members[name] = value
-    return UpstreamRequest(
-        body=msgspec.json.encode(members),
-        headers=_headers(client_headers, profile, streamed=request.stream),
-        losses=tuple(losses),
-    )
+    headers = _headers(client_headers, is_first_party=is_first_party, streamed=request.stream)
+    if endpoint.platform:
+        sent = placed(members, headers, endpoint, client_headers)
+        sent = replace(sent, losses=(*losses, *sent.losses))
+    else:
+        sent = UpstreamRequest(body=msgspec.json.encode(members), headers=headers, losses=tuple(losses))
+    kept = {name for name in request.members if name != "model"}
+    if "anthropic-beta" in client_headers:
+        kept.add("headers.anthropic-beta")
+    return replace(sent, kept=frozenset(kept), mapped=frozenset({"model"}))
 
 
 def _bytes_of(request: MessagesRequest, member: str) -> bytes:
@@ -75,11 +87,11 @@ def _bytes_of(request: MessagesRequest, member: str) -> bytes:
     return bytes(raw) if raw is not None else b""
 
 
-def _headers(client: Mapping[str, str], profile: Profile, *, streamed: bool) -> dict[str, str]:
+def _headers(client: Mapping[str, str], *, is_first_party: bool, streamed: bool) -> dict[str, str]:
     headers = {"accept": "text/event-stream" if streamed else "application/json"}
     if "user-agent" in client:
         headers["user-agent"] = client["user-agent"]
-    if profile.is_first_party:
+    if is_first_party:
         headers |= {
             name: value
             for name, value in client.items()

@@ -28,11 +28,11 @@ class OpenAIChat:
         self,
         request: MessagesRequest,
         target: Target,
-        client_headers: Mapping[str, str],  # noqa: ARG002 - a client's headers are for Anthropic's API alone
+        client_headers: Mapping[str, str],
         amend: Amend | None = None,
     ) -> UpstreamRequest:
         """As `dialects.base.Dialect.encode`."""
-        return encode(request, target, amend)
+        return encode(request, target, amend, has_betas="anthropic-beta" in client_headers)
 
     def models_sent(self, url: str, body: bytes) -> list[str]:
         """As `dialects.base.Dialect.models_sent`."""

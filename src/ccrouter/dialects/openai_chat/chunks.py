@@ -18,6 +18,10 @@ from ccrouter.jsontypes import JsonObject
 Number = int | float | None
 
 
+#: Finish reasons that report a failure of the provider.
+FAILURES = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "engine_overloaded"})
+
+
 class PromptDetails(msgspec.Struct):
     cached_tokens: Number = None
     cache_write_tokens: Number = None
@@ -188,3 +192,13 @@ def is_error(chunk: ChatChunk) -> bool:
     if chunk.base_resp is not None and chunk.base_resp.get("status_code"):
         return True
     return chunk.object == "error" or chunk.type == "error" or bool(chunk.message) or bool(chunk.detail)
+
+
+def error_of(chunk: ChatChunk) -> object:
+    """The error that `is_error` saw, as an object or in words."""
+    if chunk.error:
+        return chunk.error
+    members = {"code": chunk.code, "type": chunk.type, "message": chunk.message, "detail": chunk.detail}
+    if chunk.base_resp is not None:
+        members["base_resp"] = chunk.base_resp
+    return {name: value for name, value in members.items() if value is not None}

@@ -12,7 +12,8 @@ from typing import Any
 
 from ccrouter.dialects.base import Loss
 from ccrouter.dialects.callids import wire_id
-from ccrouter.dialects.openai_chat.content import Content, Parts
+from ccrouter.dialects.ledger import ATTRIBUTION, CALLER, is_asked
+from ccrouter.dialects.openai_chat.content import SYSTEM, TURNS, Content, Parts
 from ccrouter.dialects.openai_chat.reasoning import Replay, replay_of
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.toolnames import sent_name
@@ -25,6 +26,9 @@ MISSING_RESULT = "[No result: the call was interrupted, or its result was lost.]
 #: Stands between a tool message and a user message for servers that refuse the one after the other.
 BRIDGE = "OK."
 _REMINDER = "<system-reminder>"
+_CALL = {f"{TURNS}.{name}" for name in ("id", "name", "input")}
+_THINKING = {f"{TURNS}.{name}" for name in ("thinking", "signature")}
+_RESULT = {f"{TURNS}.{name}" for name in ("tool_use_id", "content")}
 
 _Placed = tuple[str, Block]
 _ROLES = frozenset({"user", "assistant", "system"})
@@ -50,7 +54,13 @@ class Conversation:
 
         Raises ClientError for roles that do not exist and for a conversation without any content.
         """
+        content = self._content
+        content.place = SYSTEM
         self._system = self._system_parts(system)
+        content.place = TURNS
+        content.mapped.add("messages[].role")
+        if any(isinstance(turn.content, str) for turn in turns):
+            content.kept.add("messages[].content")
         start = 0
         while start < len(turns):
             if turns[start].role != "assistant":
@@ -84,14 +94,18 @@ class Conversation:
         if isinstance(system, str):
             if system.startswith(BILLING_PREFIX):
                 system = system.partition("\n")[2]
+                self._content.losses.append(ATTRIBUTION)
+            self._content.mapped.add("system")
             return self._content.text(system)
         parts: Parts = []
         for place, block in enumerate(system):
-            if not (block.text or "").startswith(BILLING_PREFIX):
+            if (block.text or "").startswith(BILLING_PREFIX):
+                self._content.losses.append(ATTRIBUTION)
+            else:
                 parts += self._content.parts(block, f"system[{place}]")
         return parts
 
-    def _write_system_turn(self, parts: Parts) -> None:
+    def _write_system_turn(self, parts: Parts, place: int) -> None:
         """A system turn amid the conversation, in its place: some servers take one only at the very beginning."""
         if not parts:
             return
@@ -105,6 +119,9 @@ class Conversation:
                 text = part.get("text", "")
                 if part["type"] == "text" and _REMINDER not in text:
                     part["text"] = f"{_REMINDER}\n{text}\n</system-reminder>"
+            self._content.losses.append(
+                Loss(f"messages[{place}].role", "system sent as the user's words", "approximated")
+            )
             self._pending += parts
 
     # -- user ------------------------------------------------------------------------------------------------------
@@ -122,13 +139,13 @@ class Conversation:
                 elif answered.get(block.tool_use_id or "") != path:
                     parts += self._orphan(block, path)
             if turn.role == "system":
-                self._write_system_turn(parts)
+                self._write_system_turn(parts, place)
             else:
                 self._pending += parts
 
     def _orphan(self, block: Block, path: str) -> Parts:
         """A result whose call is not there: what it says is kept, as the user's words."""
-        self._content.losses.append(Loss(path, "tool result without its call, sent as text"))
+        self._content.losses.append(Loss(path, "tool result without its call, sent as text", "approximated"))
         texts, media = self._content.result(block, path)
         return [*self._content.text(f"[Result of an earlier tool call {block.tool_use_id}:]"), *texts, *media]
 
@@ -163,6 +180,8 @@ class Conversation:
         replay = Replay()
         if thoughts or (calls and self._profile.must_replay_reasoning):
             replay = replay_of(thoughts, self._profile, self._provider, self._content.losses, has_calls=bool(calls))
+            if replay.members or replay.prefix or replay.calls:
+                self._content.mapped |= _THINKING
         parts: Parts = []
         for path, block in blocks:
             if block.type not in {"thinking", "redacted_thinking", "tool_use"}:
@@ -195,7 +214,12 @@ class Conversation:
 
     def _calls(self, calls: list[_Placed], replay: Replay) -> list[JsonObject]:
         sent: list[JsonObject] = []
-        for number, (_, block) in enumerate(calls):
+        self._content.mapped |= _CALL
+        for number, (path, block) in enumerate(calls):
+            if block.cache_control:
+                self._content.note_mark(block)
+            if block.caller and is_asked(block.caller):
+                self._content.losses.append(Loss(f"{path}.caller", CALLER))
             id = block.id or f"call_{number}"  # noqa: A001 - the protocol's own word
             self.ids.add(id)
             asked = block.name or ""
@@ -227,11 +251,14 @@ class Conversation:
                 place, result = results[id]
                 answered[id] = place
                 texts, media = self._content.result(result, place)
+                self._content.mapped |= _RESULT
                 message["content"] = self._content.join(texts)
                 if media:
                     pictures += [*self._content.text(f"[From the result of {block.name}:]"), *media]
             else:
-                self._content.losses.append(Loss(path, "tool call without a result: a note stands for it"))
+                self._content.losses.append(
+                    Loss(path, "tool call without a result: a note stands for it", "approximated")
+                )
                 message["content"] = MISSING_RESULT
             self.messages.append(message)
         self._pending += pictures

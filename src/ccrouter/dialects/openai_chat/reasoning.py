@@ -6,20 +6,23 @@ only to the provider that made it; anybody else's thinking is left out and told 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from ccrouter.dialects.base import Loss
-from ccrouter.dialects.efforts import Mode, effort_of_budget, mode_of, nearest_effort
-from ccrouter.dialects.profile import EFFORTS, Profile
+from ccrouter.dialects.efforts import Asked, Mode, asked_of, nearest_effort
+from ccrouter.dialects.profile import Profile
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages import carrier
 from ccrouter.messages.request import Block, MessagesRequest
 
 DIALECT = "openai_chat"
+
+_BUDGET = "thinking.budget_tokens"
+_NO_EFFORT = {True: "not sent: the provider is told of effort with thinking only", False: "the model takes none there"}
 
 #: The least budget that OpenRouter's Anthropic models take.
 _MIN_BUDGET = 1024
@@ -38,38 +41,34 @@ class Replay:
 
 def reasoning_members(
     request: MessagesRequest, profile: Profile, *, has_tools: bool
-) -> tuple[dict[str, Any], list[Loss]]:
-    """The members that ask for (or decline) reasoning, and what could not be asked."""
-    thinking = request.thinking
-    mode = mode_of(thinking.type if thinking else None)
-    budget = thinking.budget_tokens if thinking and mode == "on" else None
-    effort = request.effort or ""
+) -> tuple[dict[str, Any], list[Loss], set[str]]:
+    """The members that ask for (or decline) reasoning, what could not be asked, and what was."""
+    asked = asked_of(request)
     losses: list[Loss] = []
-    if effort and effort not in EFFORTS:
-        losses.append(Loss("output_config.effort", f"unknown effort {effort}: left to the provider"))
-        effort = ""
-    if not effort and budget is not None:
-        effort = effort_of_budget(budget)
-    if mode == "unasked":
-        return _always(request, profile, has_tools=has_tools), losses
-    members = _members(request, profile, mode, effort, budget)
-    if mode == "on" and not members and profile.reasoning_style == "none":
-        losses.append(Loss("thinking", "the model's reasoning cannot be controlled there"))
-    if mode == "off" and not members and profile.reasoning_style != "none":
-        losses.append(Loss("thinking", "reasoning cannot be switched off for this model"))
-    if has_tools and profile.effort_with_tools is not None and profile.reasoning_style == "effort":
-        if members.get("reasoning_effort") not in {None, profile.effort_with_tools}:
-            losses.append(Loss("thinking", "the provider takes no effort together with tools in this API"))
-        members = {"reasoning_effort": profile.effort_with_tools} if profile.effort_with_tools else {}
-    return members, losses
+    if asked.mode == "unasked":
+        members = _always(request, profile, asked.effort, has_tools=has_tools)
+    else:
+        members = _members(request, profile, asked.mode, asked.word, asked.budget)
+        if has_tools and profile.effort_with_tools is not None and profile.reasoning_style == "effort":
+            if members.get("reasoning_effort") not in {None, profile.effort_with_tools}:
+                losses.append(Loss("thinking", "the provider takes no effort together with tools in this API"))
+            members = {"reasoning_effort": profile.effort_with_tools} if profile.effort_with_tools else {}
+    losses += _shortfall(asked, profile, members)
+    said = {"thinking.type"} if asked.mode != "unasked" else set()
+    said |= {_BUDGET} if asked.budget is not None else set()
+    said |= {asked.effort_path} if asked.effort else set()
+    return members, losses, said - {loss.path for loss in losses}
 
 
-def _always(request: MessagesRequest, profile: Profile, *, has_tools: bool) -> dict[str, Any]:
-    """What has to be said even where the client said nothing."""
+def _always(request: MessagesRequest, profile: Profile, effort: str, *, has_tools: bool) -> dict[str, Any]:
+    """What has to be said even where the client said nothing of thinking."""
     if has_tools and profile.effort_with_tools and profile.reasoning_style == "effort":
         return {"reasoning_effort": profile.effort_with_tools}
     if profile.reasoning_style == "qwen" and profile.thinks_only_streamed and not request.stream:
         return {"enable_thinking": False}
+    if profile.reasoning_style == "effort" and not profile.can_disable_thinking:
+        word = nearest_effort(effort, profile.efforts)  # it reasons anyway, and effort is how much
+        return {"reasoning_effort": word} if word else {}
     return {}
 
 
@@ -133,6 +132,39 @@ def _qwen(request: MessagesRequest, profile: Profile, mode: Mode, budget: int | 
     return members
 
 
+def _shortfall(asked: Asked, profile: Profile, members: dict[str, Any]) -> Iterator[Loss]:
+    """What `members` say less of than was asked."""
+    nested = members.get("reasoning") or {}
+    word = members.get("reasoning_effort") or nested.get("effort") or ""
+    is_known = profile.reasoning_style != "none"
+    mode, budget, effort = asked.mode, asked.budget, asked.effort
+    if mode == "off" and is_known:
+        if not members:
+            yield Loss("thinking", "reasoning cannot be switched off for this model")
+        elif word not in {"", "none"}:
+            yield Loss("thinking", f"reasoning cannot be switched off for this model: effort {word}", "approximated")
+    elif mode == "on" and not is_known:
+        yield Loss("thinking", "the model's reasoning cannot be controlled there")
+    elif mode in {"on", "adaptive"} and members.get("enable_thinking") is False:
+        yield Loss("thinking", "the provider reasons in streamed answers only")
+    elif budget is not None:
+        sent = members.get("thinking_budget") or nested.get("max_tokens")
+        if sent and sent != budget:
+            yield Loss(_BUDGET, f"{budget} sent as {sent}: it must stay below max_tokens", "approximated")
+        elif word and not effort:
+            yield Loss(_BUDGET, f"{budget} tokens said as effort {word}", "approximated")
+        elif not sent:
+            yield Loss(_BUDGET, "the provider takes none: the model reasons as much as it will")
+    if asked.unknown:
+        yield Loss(asked.effort_path, f"unknown effort {asked.unknown}: left to the provider")
+    elif effort and mode == "off":
+        yield Loss(asked.effort_path, "not sent: thinking is switched off, and effort is about nothing else there")
+    elif effort and word and word != effort:
+        yield Loss(asked.effort_path, f"{effort} sent as {word}, the nearest there is", "approximated")
+    elif effort and not word:
+        yield Loss(asked.effort_path, _NO_EFFORT[mode == "unasked" and is_known])
+
+
 # -- earlier reasoning ---------------------------------------------------------------------------------------------
 
 
@@ -143,17 +175,23 @@ def replay_of(
     replay = Replay()
     texts: list[str] = []
     details: list[JsonObject] = []
+    own = []
     for path, block in blocks:
         state = carrier.unpack(block.signature or "", DIALECT, provider) if block.type == "thinking" else None
         if state is None:
             losses.append(Loss(path, f"{block.type} of another maker not sent"))
             continue
         text = block.thinking or ""
+        own.append(path)
         texts.append(text)
         details += _unpack(state, text, replay)
     _say(replay, "".join(texts), details, profile)
-    if texts and not replay.members and not replay.prefix and not replay.calls:
-        losses.append(Loss(blocks[0][0], "earlier thinking not sent: the provider takes none back"))
+    if not replay.members and not replay.prefix:
+        if replay.calls:
+            what = "earlier thinking goes back as its signature: the provider takes no words of it"
+            losses += [Loss(f"{path}.thinking", what, "approximated") for path in own]
+        else:
+            losses += [Loss(path, "earlier thinking not sent: the provider takes none back") for path in own]
     if has_calls and profile.must_replay_reasoning and profile.replays_reasoning in {"reasoning_content", "reasoning"}:
         # The member has to be there and may not be empty; nothing truthful is left to put into it.
         replay.members.setdefault(profile.replays_reasoning, " ")

@@ -17,6 +17,7 @@ from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Amend, Loss, UpstreamRequest
 from ccrouter.dialects.extra_body import merged
 from ccrouter.dialects.jsonschema import is_closed, output_schema
+from ccrouter.dialects.ledger import BETA_HEADER, left_out, thinking_hints, unsent_members, unsent_within
 from ccrouter.dialects.openai_chat.content import Content
 from ccrouter.dialects.openai_chat.conversation import Conversation
 from ccrouter.dialects.openai_chat.reasoning import reasoning_members
@@ -26,16 +27,18 @@ from ccrouter.dialects.profiles import profile_of
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import MessagesRequest
 
-#: Members that are mapped, or that mean nothing outside of Anthropic's service: no loss is told for them.
-#: `metadata` names the user's device and account and is nobody else's business; Claude Code makes its own safety check
-#: where `safeguards` brings no results.
+#: Members that are mapped. Of all others dialects/ledger.py says whether they are missed.
 _KNOWN = frozenset(
     {
         "model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream", "temperature", "top_p", "top_k",
-        "stop_sequences", "thinking", "output_config", "metadata", "safeguards", "betas", "anthropic_version",
-        "anthropic_beta", "thread", "context_management",
+        "stop_sequences", "thinking", "output_config", "thread",
     }
 )  # fmt: skip
+_WITHIN = {
+    "tool_choice": frozenset({"type", "name", "disable_parallel_tool_use"}),
+    "thinking": frozenset({"type", "budget_tokens", "display", "block_binding"}),
+    "output_config": frozenset({"effort", "format"}),
+}
 
 
 #: Below so many tokens the reasoning of a model that always reasons leaves nothing for the answer; what it gets then.
@@ -55,39 +58,48 @@ class ChatRequest(UpstreamRequest):
     asks_web_search: bool = False
 
 
-def encode(request: MessagesRequest, target: Target, amend: Amend | None = None) -> ChatRequest:
-    """The request for `target`, as `amend` leaves it. Raises UnsupportedContent for content that it cannot carry and
-    must not lose, and ClientError for members of the wrong type.
+def encode(
+    request: MessagesRequest, target: Target, amend: Amend | None = None, *, has_betas: bool = False
+) -> ChatRequest:
+    """The request for `target`, as `amend` leaves it; `has_betas` says that the client named some in a header.
+
+    Raises UnsupportedContent for content that it cannot carry and must not lose, and ClientError for members of the
+    wrong type.
     """
     profile = profile_of(target)
     content = Content(profile)
     tools = toolset_of(request, profile)
     losses = content.losses
     losses += tools.losses
+    content.kept.add("stream")
+    content.mapped.update(tools.mapped, ("model",))
     body: dict[str, Any] = {"model": target.model}
-    format_members, instruction = _format(request, profile, losses)
+    format_members, instruction = _format(request, profile, content)
     conversation = Conversation(content, target.provider.name)
     conversation.write(request.system, request.turns, instruction)
     body["messages"] = conversation.messages
     if tools.encoded:
         body["tools"] = msgspec.Raw(tools.encoded)
-    for members, lost in (
+    for members, lost, said in (
         choice_members(request.tool_choice, tools, profile),
-        _limits(request, profile),
+        _limits(request, profile, content),
         reasoning_members(request, profile, has_tools=bool(tools.schemas)),
     ):
         body.update(members)
         losses += lost
+        content.mapped |= said
     body.update(format_members)
     _stream(body, request, profile, has_tools=bool(tools.schemas))
-    losses += _unknown(request)
+    losses += _unsent(request, has_betas=has_betas)
     if amend is not None:
         body = amend(body)
     return ChatRequest(
         body=msgspec.json.encode(merged(body, target.provider.extra_body)),
         headers={"accept": "text/event-stream" if request.stream else "application/json", **profile.default_headers},
-        losses=tuple(losses),
+        losses=tuple(dict.fromkeys(losses)),
         names={**conversation.names, **tools.names},
+        kept=frozenset(content.kept),
+        mapped=frozenset(content.mapped),
         schemas=tools.schemas if profile.textual_tool_calls else {},
         ids=frozenset(conversation.ids),
         stops=tuple(request.stop_sequences),
@@ -99,10 +111,13 @@ def _asks(tools: Toolset) -> bool:
     return tools.asks_web_search or tools.web_searches
 
 
-def _limits(request: MessagesRequest, profile: Profile) -> tuple[dict[str, Any], list[Loss]]:
+def _limits(
+    request: MessagesRequest, profile: Profile, content: Content
+) -> tuple[dict[str, Any], list[Loss], set[str]]:
     """Length, sampling and stop sequences, within what the profile accepts."""
     members: dict[str, Any] = {}
     losses: list[Loss] = []
+    mapped: set[str] = set()
     limit = request.max_tokens
     if limit is not None:
         wanted = _with_headroom(limit, request, profile)
@@ -110,10 +125,13 @@ def _limits(request: MessagesRequest, profile: Profile) -> tuple[dict[str, Any],
         if profile.max_tokens_cap is not None:
             fitting = min(fitting, profile.max_tokens_cap)
         if wanted != limit and fitting > limit:
-            losses.append(Loss("max_tokens", f"{limit} sent as {fitting}: the model always reasons, and that counts"))
-        elif fitting != limit:
-            losses.append(Loss("max_tokens", f"{limit} sent as {fitting}, the nearest that the model takes"))
+            why = ": the model always reasons, and that counts"
+        else:
+            why = ", the nearest that the model takes"
+        if fitting != limit:
+            losses.append(Loss("max_tokens", f"{limit} sent as {fitting}{why}", "approximated"))
         members[profile.max_tokens_field] = fitting
+        mapped.add("max_tokens")
     for name, is_accepted in (
         ("temperature", profile.accepts_sampling),
         ("top_p", profile.accepts_sampling),
@@ -124,14 +142,20 @@ def _limits(request: MessagesRequest, profile: Profile) -> tuple[dict[str, Any],
             continue
         if is_accepted:
             members[name] = value
+            content.kept.add(name)
         elif value != 1 or name == "top_k":  # 1 is what the model does anyway
             losses.append(Loss(name, "the model takes none"))
     stops = [stop for stop in request.stop_sequences if stop]
     if stops and profile.max_stops:
         members["stop"] = stops[: profile.max_stops]
+        mapped.add("stop_sequences")
     if len(stops) > profile.max_stops:
-        losses.append(Loss("stop_sequences", f"only the first {profile.max_stops} of {len(stops)} sent"))
-    return members, losses
+        if profile.max_stops:
+            what = f"only the first {profile.max_stops} of {len(stops)} sent"
+            losses.append(Loss("stop_sequences", what, "approximated"))
+        else:
+            losses.append(Loss("stop_sequences", "the model takes none"))
+    return members, losses, mapped
 
 
 def _with_headroom(limit: int, request: MessagesRequest, profile: Profile) -> int:
@@ -155,23 +179,28 @@ def _stream(body: dict[str, Any], request: MessagesRequest, profile: Profile, *,
         body.update(profile.extra_with_streamed_tools)
 
 
-def _format(request: MessagesRequest, profile: Profile, losses: list[Loss]) -> tuple[dict[str, Any], str]:
+def _format(request: MessagesRequest, profile: Profile, content: Content) -> tuple[dict[str, Any], str]:
     """The `response_format` member, and words for the system prompt where the server cannot be held to a schema."""
     asked = request.output_config.format
     if not asked:
         return {}, ""
-    schema = asked.get("schema")
+    schema, path = asked.get("schema"), "output_config.format"
     if asked.get("type") != "json_schema" or not isinstance(schema, dict):
-        losses.append(Loss("output_config.format", f"unknown format {asked.get('type')}"))
+        content.losses.append(Loss(path, f"unknown format {asked.get('type')}"))
         return {}, ""
     if profile.accepts_response_format == "json_schema":
         name = asked.get("name")
-        fitted = output_schema(schema, profile)
+        unsaid: set[str] = set()
+        fitted = output_schema(schema, profile, unsaid)
         wanted: JsonObject = {"name": name if isinstance(name, str) and name else "answer", "schema": fitted}
         if is_closed(fitted):
             wanted["strict"] = True
+        content.mapped.add(path)
+        if unsaid:
+            content.losses.append(Loss(f"{path}.schema", left_out(unsaid), "approximated"))
         return {"response_format": {"type": "json_schema", "json_schema": wanted}}, ""
-    losses.append(Loss("output_config.format", "the schema is asked for in words: the provider cannot enforce it"))
+    what = "the schema is asked for in words: the provider cannot enforce it"
+    content.losses.append(Loss(path, what, "approximated"))
     text = msgspec.json.encode(schema).decode()
     words = f"Answer with one JSON object and nothing else. It must match this JSON schema: {text}"
     if profile.accepts_response_format == "json_object":
@@ -179,22 +208,9 @@ def _format(request: MessagesRequest, profile: Profile, losses: list[Loss]) -> t
     return {}, words
 
 
-def _unknown(request: MessagesRequest) -> list[Loss]:
-    losses = [
-        Loss(name, "not sent: the provider does not know it")
-        for name, raw in request.members.items()
-        if name not in _KNOWN and bytes(raw) != b"null"
-    ]
-    managed = request.members.get("context_management")
-    if managed is not None and not _keeps_everything(bytes(managed)):
-        losses.append(Loss("context_management", "not sent: only Anthropic edits the context by itself"))
-    return losses
-
-
-def _keeps_everything(raw: bytes) -> bool:
-    """True for edits that change nothing: Claude Code asks on every turn that all thinking be kept."""
-    value = msgspec.json.decode(raw)
-    edits = value.get("edits") if isinstance(value, dict) else None
-    if not isinstance(edits, list):
-        return value is None or value == {}
-    return all(isinstance(edit, dict) and edit.get("keep") == "all" for edit in edits)
+def _unsent(request: MessagesRequest, *, has_betas: bool) -> list[Loss]:
+    losses = unsent_members(request, _KNOWN)
+    for member, known in _WITHIN.items():
+        losses += unsent_within(request, member, known)
+    losses += thinking_hints(request)
+    return [*losses, BETA_HEADER] if has_betas else losses

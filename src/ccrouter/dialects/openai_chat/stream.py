@@ -16,11 +16,13 @@ from ccrouter.dialects.base import UpstreamRequest
 from ccrouter.dialects.citations import Citations
 from ccrouter.dialects.openai_chat.calls import Calls
 from ccrouter.dialects.openai_chat.chunks import (
+    FAILURES,
     ChatChoice,
     ChatChunk,
     ChatDelta,
     ContentPart,
     TornChunk,
+    error_of,
     is_error,
     read_chunk,
 )
@@ -50,8 +52,6 @@ _FINISHES: dict[str, StopReason] = {
     "refusal": "refusal",
     "model_context_window_exceeded": "model_context_window_exceeded",
 }
-#: Finish reasons that report a failure of the provider.
-_FAILURES = frozenset({"error", "network_error", "insufficient_system_resource", "abort", "engine_overloaded"})
 
 
 def random_id() -> str:
@@ -132,7 +132,7 @@ class ChatReader:
         if type(chunk) is TornChunk or self._halves.waits:
             self._halves.join(chunk)
         if is_error(chunk):
-            raise explain_error_object(_error_of(chunk), self._provider)
+            raise explain_error_object(error_of(chunk), self._provider)
         if chunk.model:
             self.answered_model = chunk.model
         usage = chunk.usage
@@ -158,7 +158,7 @@ class ChatReader:
         if not finish:
             return
         self._finish = finish.lower()
-        if self._finish in _FAILURES or choice.error:
+        if self._finish in FAILURES or choice.error:
             error = choice.error or {"message": f"the model's provider failed: finish_reason {finish}", "code": 502}
             raise explain_error_object(error, self._provider)
         for matched in (choice.stop_reason, choice.matched_stop):
@@ -304,15 +304,6 @@ class ChatReader:
 
     def _nonsense(self, message: str) -> RemoteProtocolError:
         return RemoteProtocolError(message, provider=self._provider)
-
-
-def _error_of(chunk: ChatChunk) -> object:
-    if chunk.error:
-        return chunk.error
-    members = {"code": chunk.code, "type": chunk.type, "message": chunk.message, "detail": chunk.detail}
-    if chunk.base_resp is not None:
-        members["base_resp"] = chunk.base_resp
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def _first_of(text: bytes) -> object:

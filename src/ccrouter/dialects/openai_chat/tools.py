@@ -12,14 +12,19 @@ from typing import Any
 
 import msgspec
 
-from ccrouter.dialects.base import Loss
+from ccrouter.dialects.base import Fate, Loss
 from ccrouter.dialects.jsonschema import tool_parameters
+from ccrouter.dialects.ledger import PLACEHOLDER, left_out, unsent_of_tool
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.toolnames import is_placeholder, is_web_search, runs_at_anthropic, sent_name
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import MessagesRequest, Tool, ToolChoice
 
 _tools = msgspec.json.Decoder(list[Tool])
+_raw_tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+_FUNCTION = frozenset({"name", "type", "description", "input_schema"})
+_SEARCH = frozenset({"name", "type", "allowed_domains", "blocked_domains", "user_location", "max_uses"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Toolset:
     encoded: bytes = b""
     names: Mapping[str, str] = field(default_factory=dict)
     schemas: Mapping[str, JsonObject] = field(default_factory=dict)
+    mapped: frozenset[str] = frozenset()
     losses: tuple[Loss, ...] = ()
     web_searches: bool = False
     asks_web_search: bool = False
@@ -55,10 +61,13 @@ def _toolset(raw: bytes, profile: Profile) -> Toolset:
     names: dict[str, str] = {}
     schemas: dict[str, JsonObject] = {}
     losses: list[Loss] = []
+    mapped: set[str] = set()
+    unsaid: set[str] = set()
     web_searches = asks_web_search = False
-    for place, tool in enumerate(_tools.decode(raw)):
+    for place, (tool, members) in enumerate(zip(_tools.decode(raw), _raw_tools.decode(raw), strict=True)):
         path = f"tools[{place}]"
         if is_placeholder(tool):
+            losses.append(PLACEHOLDER)
             continue
         if runs_at_anthropic(tool):
             is_search = is_web_search(tool)
@@ -66,6 +75,8 @@ def _toolset(raw: bytes, profile: Profile) -> Toolset:
             if is_search and profile.web_search_tool:
                 web_searches = True
                 sent.append(_web_search(tool, profile))
+                mapped |= {f"tools[].{name}" for name in members.keys() & _SEARCH - {"max_uses"}}
+                losses += unsent_of_tool(path, members, _SEARCH)
                 if tool.max_uses:
                     losses.append(Loss(f"{path}.max_uses", "the provider's web search has no such limit"))
             else:
@@ -74,15 +85,18 @@ def _toolset(raw: bytes, profile: Profile) -> Toolset:
         name = sent_name(tool.name, profile.tool_name_limit)
         if name != tool.name:
             names[name] = tool.name
-        schemas[name] = parameters = tool_parameters(tool.input_schema, profile)
-        if tool.strict:
-            losses.append(Loss(f"{path}.strict", "not sent: each server has rules of its own for strict schemas"))
+        schemas[name] = parameters = tool_parameters(tool.input_schema, profile, unsaid)
+        mapped |= {f"tools[].{member}" for member in members.keys() & _FUNCTION}
+        losses += unsent_of_tool(path, members, _FUNCTION)
         function: JsonObject = {"name": name, "parameters": parameters}
         if tool.description:
             function["description"] = tool.description
         sent.append({"type": "function", "function": function})
+    if unsaid:
+        losses.append(Loss("tools[].input_schema", left_out(unsaid), "approximated"))
     encoded = msgspec.json.encode(sent) if sent else b""
-    return Toolset(encoded, names, schemas, tuple(losses), web_searches, asks_web_search)
+    lost = tuple(dict.fromkeys(losses))
+    return Toolset(encoded, names, schemas, frozenset(mapped), lost, web_searches, asks_web_search)
 
 
 def _web_search(tool: Tool, profile: Profile) -> JsonObject:
@@ -96,14 +110,21 @@ def _web_search(tool: Tool, profile: Profile) -> JsonObject:
     return {"type": profile.web_search_tool, **({"parameters": parameters} if parameters else {})}
 
 
-def choice_members(choice: ToolChoice | None, tools: Toolset, profile: Profile) -> tuple[dict[str, Any], list[Loss]]:
-    """`tool_choice` and `parallel_tool_calls` for the client's choice, in the strongest form that the server has."""
+def choice_members(
+    choice: ToolChoice | None, tools: Toolset, profile: Profile
+) -> tuple[dict[str, Any], list[Loss], set[str]]:
+    """`tool_choice` and `parallel_tool_calls` for the client's choice, in the strongest form that the server has; what
+    is lost of it, and what is said.
+    """
     members: dict[str, Any] = {}
     losses: list[Loss] = []
-    if choice is None or not tools.encoded:
-        if choice is not None and choice.type in {"any", "tool"}:
+    if choice is None:
+        return members, losses, set()
+    mapped = {"tool_choice.type", "tool_choice.name", "tool_choice.disable_parallel_tool_use"}
+    if not tools.encoded:
+        if choice.type in {"any", "tool"}:
             losses.append(Loss("tool_choice", f"{choice.type} dropped: no tools are left to choose from"))
-        return members, losses
+        return members, losses, mapped
     forms = profile.tool_choice_forms
     wanted = {"auto": "auto", "none": "none", "any": "required", "tool": "named"}.get(choice.type)
     name = sent_name(choice.name or "", profile.tool_name_limit)
@@ -123,10 +144,11 @@ def choice_members(choice: ToolChoice | None, tools: Toolset, profile: Profile) 
     else:
         members["tool_choice"] = {"type": "function", "function": {"name": name}} if form == "named" else form
     if form != wanted:
-        losses.append(Loss("tool_choice", f"{choice.type} sent as {form}: the provider has no stronger form"))
+        fate: Fate = "approximated" if form == "required" else "dropped"
+        losses.append(Loss("tool_choice", f"{choice.type} sent as {form}: the provider has no stronger form", fate))
     if choice.disable_parallel_tool_use:
         if profile.accepts_parallel_flag:
             members["parallel_tool_calls"] = False
         else:
             losses.append(Loss("tool_choice.disable_parallel_tool_use", "the provider cannot be told"))
-    return members, losses
+    return members, losses, mapped

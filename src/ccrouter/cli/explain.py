@@ -1,0 +1,176 @@
+"""`ccr explain`: what became of one request, as the running router remembers it. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from ccrouter.cli.options import StartOptions, follow, listening_place, load_for_clients
+from ccrouter.cli.terminal import fail, say
+
+if TYPE_CHECKING:
+    from ccrouter.jsontypes import JsonObject
+
+_FATES = (
+    ("dropped", "Dropped (nothing of it was sent)"),
+    ("approximated", "Approximated (sent in a weaker form)"),
+    ("hint", "Hints left out (no loss: they concern Anthropic's service alone)"),
+)
+
+
+@click.command()
+@click.argument("request_id", required=False, metavar="[REQUEST-ID]")
+@click.option("--last", "asks_last", is_flag=True, help="The request that ended last.")
+@click.option("--port", "-p", type=click.IntRange(1, 65535), metavar="N", help="The router on this port.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def command(request_id: str | None, asks_last: bool, port: int | None, as_json: bool) -> int:  # noqa: FBT001 - click passes options so
+    """Tell what became of a request: its route, every attempt, and what the provider did not get as it was asked.
+
+    REQUEST-ID is the header `request-id` of the answer; Claude Code shows it with every error. The router remembers
+    the last 1000.
+    """
+    if asks_last == bool(request_id):
+        raise click.UsageError("name a REQUEST-ID, or --last")
+    facts = _ask(request_id or "last", port)
+    if facts is None:
+        return 1
+    if as_json:
+        say(json.dumps(facts, indent=2, ensure_ascii=False))
+        return 0
+    if sys.stdout.isatty():
+        _draw(sections(facts))
+    else:
+        say(plain(sections(facts)))
+    return 0
+
+
+def _ask(name: str, port: int | None) -> JsonObject | None:
+    """The facts; None after saying why there are none."""
+    from ccrouter.service.inquiry import Unanswered, ask_exchange
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.running import find_running
+
+    options = StartOptions(port=port)
+    running = find_running(router_folder(), *listening_place(options))
+    if running is None or not running.is_answering or (port and running.port != port):
+        where = f" on port {port}" if port else ""
+        fail(f"no router is running{where}: what a router remembers ends with it", "ccr start")
+        return None
+    key = follow(load_for_clients(options), running).api_key
+    try:
+        return ask_exchange(running.host, running.port, key, name)
+    except Unanswered as error:
+        if error.status == 404:
+            fail(str(error), "the log, ~/.claude-code-router/logs, may have its line")
+        elif error.status in (401, 403):
+            fail("the running router refuses the key of the config", "its APIKEY is another one: ccr restart")
+        else:
+            fail(f"the running router cannot be asked: {error}", "ccr restart")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, and under it rows of a name and a text."""
+
+    title: str
+    rows: Sequence[tuple[str, str]] = ()
+    style: str = "bold"
+
+
+def sections(facts: JsonObject) -> Iterator[Section]:
+    """A page about one exchange, as `GET /api/exchanges/{id}` gives its facts."""
+    yield Section(f"Request {facts['id']}", list(_head(facts)))
+    attempts = facts["attempts"]
+    if len(attempts) > 1 or any(one["failure"] for one in attempts):
+        rows = [
+            (f"{one['target']}, after {one['beganMs']:.0f} ms", str(one["failure"] or "answered")) for one in attempts
+        ]
+        yield Section("Attempts", rows)
+    yield from _ledger(facts)
+
+
+def plain(page: Iterable[Section]) -> str:
+    """The page as text, for a pipe or a file."""
+    lines: list[str] = []
+    for section in page:
+        lines += ["", section.title] if lines else [section.title]
+        width = max((len(name) for name, _ in section.rows), default=0)
+        for name, text in section.rows:
+            shown = text.replace("\n", "\n" + " " * (width + 4))
+            lines.append(f"  {name.ljust(width)}  {shown}".rstrip())
+    return "\n".join(lines)
+
+
+def _draw(page: Iterable[Section]) -> None:
+    """The page on a terminal: long texts are wrapped beside their names."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for number, section in enumerate(page):
+        if number:
+            console.print()
+        console.print(Text(section.title, style=section.style))
+        grid = Table.grid(padding=(0, 2), pad_edge=True)
+        for name, text in section.rows:
+            grid.add_row("", Text(name, style="cyan"), Text(text))
+        if section.rows:
+            console.print(grid)
+
+
+def _head(facts: JsonObject) -> Iterator[tuple[str, str]]:
+    tokens = facts["tokens"]
+    yield "path", f"{facts['path']}{' (streamed)' if facts['streamed'] else ''}, {facts['bytes']} bytes"
+    yield "began", str(facts["began"])
+    yield "status", f"{facts['status']}" + (f": {facts['error']}" if facts["error"] else "")
+    yield "asked", str(facts["asked"] or "no model")
+    if facts["sent"]:
+        yield "sent", f"{facts['sent']} to {facts['provider']}"
+    if facts["answered"]:
+        yield "answered by", str(facts["answered"])
+    if facts["route"]["name"]:
+        yield "route", f"{facts['route']['name']} ({facts['route']['reason']})"
+    if facts["transforms"]:
+        yield "transforms", ", ".join(facts["transforms"])
+    if facts["stopReason"]:
+        yield "stop reason", str(facts["stopReason"])
+    if any(tokens.values()):
+        cached = f" ({tokens['cacheRead']} read from cache, {tokens['cacheWrite']} written to it)"
+        read = tokens["cacheRead"] or tokens["cacheWrite"]
+        yield "tokens", f"{tokens['input']} in{cached if read else ''}, {tokens['output']} out"
+    first = "" if facts["ttftMs"] is None else f", first content after {facts['ttftMs']:.0f} ms"
+    yield "time", f"{facts['totalMs']:.0f} ms{first}"
+    for name, key in (("session", "session"), ("client", "client"), ("provider's id", "upstreamId")):
+        if facts[key]:
+            yield name, str(facts[key])
+
+
+def _ledger(facts: JsonObject) -> Iterator[Section]:
+    ledger, counts = facts["ledger"], facts["losses"]
+    if not facts["sent"]:
+        yield Section("Nothing was made ready to be sent: no losses to tell of")
+        return
+    if any(counts.values()):
+        yield Section(f"Losses: {counts['dropped']} dropped, {counts['approximated']} approximated", style="bold red")
+    else:
+        yield Section("Losses: none. All that was asked went out, as it came or in the provider's words", style="green")
+    for fate, title in _FATES:
+        entries = [one for one in ledger["losses"] if one["fate"] == fate]
+        if entries:
+            yield Section(title, [(_place(one), one["what"]) for one in entries])
+    for name, title in (("mapped", "Mapped (sent in the provider's words)"), ("kept", "Kept (sent as it came)")):
+        if ledger[name]:
+            yield Section(title, [(path, "") for path in ledger[name]])
+
+
+def _place(entry: JsonObject) -> str:
+    if entry["count"] == 1:
+        return str(entry["places"][0])
+    return f"{entry['path']} × {entry['count']}, the first at {entry['places'][0]}"

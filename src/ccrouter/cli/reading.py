@@ -1,0 +1,86 @@
+"""The configuration as commands about providers and models see it: with what is written, and what became of it, also
+where something else in the file cannot be used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ccrouter.cli.options import StartOptions, config_path
+from ccrouter.errors import ConfigError, RouterError
+
+if TYPE_CHECKING:
+    from ccrouter.config.load import Reading
+    from ccrouter.config.providers import Settled
+    from ccrouter.config.schema import Provider
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}|\$([A-Z_][A-Z0-9_]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where a provider's key comes from: the variables that it names, and whether all of them are set here. `written`
+    is False for a provider without a key, `variables` empty for a key that stands in the file.
+    """
+
+    variables: tuple[str, ...]
+    is_written: bool
+
+    @property
+    def is_set(self) -> bool:
+        return all(os.environ.get(name) for name in self.variables)
+
+    def __str__(self) -> str:
+        if not self.is_written:
+            return "no key"
+        if not self.variables:
+            return "key in the file"
+        return f"${{{'}, ${'.join(self.variables)}}} is {'set' if self.is_set else 'not set'}"
+
+
+def read_config(path: Path | None = None) -> Reading:
+    """What the file says, as far as it can be read. Raises ConfigError without a file, and for one that is no JSON5."""
+    from ccrouter.config.load import find_config, read
+    from ccrouter.errors import Problem
+
+    found = config_path(StartOptions(config=path))
+    if found is None:
+        place = find_config(path, os.environ)
+        hint = "`ccr providers add` writes one"
+        raise ConfigError([Problem(str(place), "", "there is no config yet", hint)])
+    return read(found, os.environ)
+
+
+def key_of(reading: Reading, name: str) -> Key:
+    """Where the key of the provider of that name comes from."""
+    record = next(draft.record for draft in reading.draft.providers if draft.name == name)
+    if not record.is_written("api_key"):
+        return Key((), is_written=False)
+    written = record.as_written("api_key")
+    text = str(getattr(written, "written", written))
+    return Key(tuple(one or other for one, other in _VARIABLE.findall(text)), is_written=True)
+
+
+def find_settled(reading: Reading, name: str) -> Settled:
+    """The provider of that name, in any case. Raises RouterError if there is none, with the names that there are."""
+    folded = name.strip().casefold()
+    found = next((one for one in reading.providers if one.name.casefold() == folded), None)
+    if found is None:
+        names = ", ".join(one.name for one in reading.providers) or "none"
+        raise RouterError(f"no provider is called {name!r} (there are: {names})\n  hint: ccr providers add {name}")
+    return found
+
+
+def find_provider(reading: Reading, name: str) -> Provider:
+    """The provider of that name, ready for use. Raises RouterError with what is missing."""
+    found = find_settled(reading, name)
+    if found.provider is None:
+        file = f"{reading.config.path}: "
+        told = [str(problem) for problem in reading.problems if not found.obstacles]
+        reasons = [f"{one.path}: {one.message}" for one in found.obstacles] or [one.removeprefix(file) for one in told]
+        raise RouterError(f"provider {found.name!r} cannot be used: {'; '.join(reasons) or 'it is not complete'}")
+    return found.provider

@@ -1,0 +1,1 @@
+"""JavaScript modules of the classic router, run by `node` in a process of their own."""

@@ -1,0 +1,208 @@
+"""One answer that has begun with a good status, on its way to the client, streamed or whole, in the client's dialect.
+
+Nothing goes out before there is content: until then the pipeline may still ask another target.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+
+from ccrouter.config.schema import Target
+from ccrouter.dialects.anthropic.reader import Tap
+from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
+from ccrouter.dialects.registry import DIALECTS
+from ccrouter.dialects.served import AnswerWriter
+from ccrouter.errors import RemoteProtocolError, UpstreamError
+from ccrouter.gateway.question import Question
+from ccrouter.gateway.record import Exchange
+from ccrouter.gateway.reply import Reply
+from ccrouter.gateway.stream import Passage, Pipe, Relay, Translation, renamed_body
+from ccrouter.messages.fold import Fold
+from ccrouter.messages.writer import MessageWriter
+from ccrouter.sse import SseReader
+from ccrouter.transforms.base import EventFilter
+from ccrouter.transforms.chain import Chain
+from ccrouter.upstream.client import UpstreamResponse
+
+_MAX_BODY = 256 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BegunAnswer:
+    """`passes` if it answers the client's own bytes, and its own bytes are to be the client's."""
+
+    question: Question
+    target: Target
+    dialect: Dialect
+    sent: UpstreamRequest
+    response: UpstreamResponse
+    filters: Sequence[EventFilter]
+    chain: Chain
+    passes: bool = False
+
+    async def deliver(self, reply: Reply, exchange: Exchange, clock: Callable[[], float]) -> None:
+        """Send all of it. Raises UpstreamError; what was already sent then stays so."""
+        first = await _first_bytes(self.response, self.target)
+        if self.question.request.stream:
+            await self._stream(first, reply, exchange, clock)
+            return
+        body = await _read_all(self.response, first)
+        exchange.ttft = clock() - exchange.began
+        whole = await self.chain.carry_out(partial(self._whole, body, exchange))
+        await reply.whole(200, self.question.told, whole)
+
+    # -- streamed --------------------------------------------------------------------------------------------------
+
+    async def _stream(self, first: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]) -> None:
+        """Send it as a stream, whatever form it has."""
+        is_body = _is_json(first)
+        pipe = self._translation() if is_body else self._pipe()
+        try:
+            if is_body and isinstance(pipe, Translation):
+                body = await _read_all(self.response, first)
+                frames = await self.chain.carry_out(lambda: pipe.feed_body(body) + pipe.close())
+                exchange.ttft = clock() - exchange.began
+                await reply.write(frames)
+            else:
+                await self._pump(pipe, first, reply, exchange, clock)
+        except UpstreamError:
+            if reply.is_committed and pipe.partial:
+                await reply.write(pipe.partial)
+            raise
+        finally:
+            exchange.usage, exchange.answered, exchange.stop_reason = pipe.usage, pipe.answered_model, pipe.stop_reason
+        await reply.end()
+        await _drain(self.response)
+
+    async def _pump(
+        self, pipe: Pipe, chunk: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]
+    ) -> None:
+        """Read and write until the end. What comes before the first content is held back: it may yet be an error."""
+        held = b""
+        while chunk:
+            frames = await self.chain.carry_out(partial(pipe.feed, chunk))
+            if reply.is_committed:
+                if frames:
+                    await reply.write(frames)
+            else:
+                held += frames
+                if pipe.has_content:
+                    exchange.ttft = clock() - exchange.began
+                    reply.fault_frames = pipe.fault
+                    await reply.write(held)
+            if pipe.is_done:
+                break
+            chunk = await self.response.read()
+        frames = await self.chain.carry_out(pipe.close)
+        await reply.write(frames if reply.is_committed else held + frames)
+
+    def _pipe(self) -> Pipe:
+        reading = self.question.reading
+        if self.passes and reading is not None:
+            return Passage(reading.tap(asked=self.question.asked, sent=self.target.model))
+        if reading is None and self.dialect.name == "anthropic" and not self.filters:
+            return Relay(asked=self.question.asked, sent=self.target.model)
+        return self._translation()
+
+    def _translation(self) -> Translation:
+        return Translation(self._reader(), self.filters, self._writer())
+
+    # -- whole -----------------------------------------------------------------------------------------------------
+
+    def _whole(self, body: bytes, exchange: Exchange) -> bytes:
+        """The unstreamed answer, JSON, whatever form it has. Raises UpstreamError."""
+        reading, asked, sent = self.question.reading, self.question.asked, self.target.model
+        if self.passes and reading is not None and _is_json(body):
+            passing = reading.tap(asked=asked, sent=sent)
+            told = passing.feed_body(body)
+            exchange.usage, exchange.answered = passing.usage, passing.answered_model
+            exchange.stop_reason = passing.stop_reason
+            return told
+        if reading is None and self.dialect.name == "anthropic" and _is_json(body) and not self.filters:
+            tap = Tap()
+            tap.note_body(body)
+            exchange.usage, exchange.answered = tap.usage, tap.answered_model
+            exchange.stop_reason = tap.stop_reason or ""
+            return body if asked == sent else renamed_body(body, asked)
+        return self._folded(body, exchange)
+
+    def _folded(self, body: bytes, exchange: Exchange) -> bytes:
+        reader, fold, sse = self._reader(), Fold(), SseReader()
+        if _is_json(body):
+            events = reader.feed_body(body)
+        else:
+            events = [event for sent in (*sse.feed(body), *sse.close()) for event in reader.feed(sent)]
+        events = [*events, *reader.close()]
+        for filter_events in self.filters:
+            events = filter_events(events)
+        for event in events:
+            fold.feed(event)
+        message = fold.close()
+        exchange.usage, exchange.answered = reader.usage, reader.answered_model
+        exchange.stop_reason = message.stop_reason or ""
+        writer = self._writer()
+        return msgspec.json.encode(message) if writer is None else writer.whole(message)
+
+    # -- both ------------------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Reader:
+        writer = MessageWriter(
+            id=f"msg_{secrets.token_hex(12)}",
+            model=self.question.asked,
+            input_tokens=self.question.estimate() if self.question.request.stream else 0,
+        )
+        return self.dialect.reader(self.sent, self.target, writer)
+
+    def _writer(self) -> AnswerWriter | None:
+        """What writes the answer in the client's dialect; None if that is Messages."""
+        reading = self.question.reading
+        return None if reading is None else reading.writer(asked=self.question.asked)
+
+
+async def _first_bytes(response: UpstreamResponse, target: Target) -> bytes:
+    """Bytes up to the first one that is not white space: what kind of answer this is can then be told.
+
+    Content types are not believed: real servers send SSE as text/plain and JSON as text/event-stream.
+    """
+    first = b""
+    while not first.strip():
+        chunk = await response.read()
+        if not chunk:
+            raise RemoteProtocolError(
+                f"{target.provider.name} answered 200 with an empty body", provider=target.provider.name
+            )
+        first += chunk
+    if first.lstrip()[:1] == b"<":
+        page = first + await response.read()
+        raise DIALECTS["anthropic"].explain(502, {"content-type": "text/html"}, page, target.provider.name)
+    return first
+
+
+async def _drain(response: UpstreamResponse) -> None:
+    """Read what may follow the message, so that the connection can serve again; the client has its answer."""
+    with contextlib.suppress(TimeoutError, UpstreamError):  # then the connection is closed, which is all that is lost
+        async with asyncio.timeout(1.0):
+            while await response.read():
+                pass
+
+
+def _is_json(first: bytes) -> bool:
+    return first.lstrip()[:1] in {b"{", b"["}
+
+
+async def _read_all(response: UpstreamResponse, first: bytes) -> bytes:
+    chunks = [first]
+    size = len(first)
+    while chunk := await response.read():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > _MAX_BODY:
+            raise RemoteProtocolError(f"the answer is larger than {_MAX_BODY} bytes")
+    return b"".join(chunks)

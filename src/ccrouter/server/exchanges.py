@@ -1,0 +1,118 @@
+"""The last exchanges, for those who ask what became of a request. In memory, facts only, no content: a restart ends it.
+
+This is the seam for a store: whatever keeps exchanges answers `find` and `last` with the same facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from ccrouter.dialects.ledger import Entry, summed_up
+from ccrouter.gateway.record import Exchange
+from ccrouter.jsontypes import JsonObject
+
+CAPACITY = 1000
+#: Clients count before many of their requests: such exchanges would drive the others out.
+_COUNTING = "/v1/messages/count_tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    exchange: Exchange
+    losses: tuple[Entry, ...]
+    ended: datetime
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Exchanges:
+    """Remembers the last `capacity` exchanges. `clock` gives the time of day."""
+
+    def __init__(self, capacity: int = CAPACITY, clock: Callable[[], datetime] = _wall_clock) -> None:
+        self.capacity = capacity
+        self._clock = clock
+        self._kept: dict[str, _Kept] = {}  # the oldest first
+
+    def note(self, exchange: Exchange) -> None:
+        """Remember an exchange that is over; mere counts of tokens are not remembered."""
+        if exchange.path == _COUNTING:
+            return
+        losses = summed_up(exchange.losses) if exchange.losses else ()
+        # The list itself may be as long as the conversation.
+        self._kept[exchange.id] = _Kept(replace(exchange, losses=()), losses, self._clock())
+        while len(self._kept) > self.capacity:
+            del self._kept[next(iter(self._kept))]
+
+    def find(self, id: str) -> JsonObject | None:  # noqa: A002 - the protocol's own word
+        """The facts of an exchange; None if it is not remembered."""
+        kept = self._kept.get(id)
+        return None if kept is None else _facts(kept)
+
+    def last(self) -> JsonObject | None:
+        """The facts of the exchange that ended last; None if there was none."""
+        return _facts(next(reversed(self._kept.values()))) if self._kept else None
+
+
+def _facts(kept: _Kept) -> JsonObject:
+    exchange, usage = kept.exchange, kept.exchange.usage
+    began = kept.ended - timedelta(seconds=exchange.total)
+    counts = {fate: sum(one.count for one in kept.losses if one.fate == fate) for fate in ("approximated", "dropped")}
+    return {
+        "id": exchange.id,
+        "path": exchange.path,
+        "began": _timestamp(began),
+        "ended": _timestamp(kept.ended),
+        "status": exchange.status,
+        "error": exchange.error or None,
+        "asked": exchange.asked,
+        "sent": exchange.sent or None,
+        "answered": exchange.answered or None,
+        "provider": exchange.provider or None,
+        "route": {"name": exchange.route, "reason": exchange.reason},
+        "session": exchange.session or None,
+        "client": exchange.client or None,
+        "streamed": exchange.streamed,
+        "bytes": exchange.size,
+        "stopReason": exchange.stop_reason or None,
+        "upstreamId": exchange.upstream_id or None,
+        "attempts": [
+            {"target": one.target, "beganMs": _ms(one.began), "failure": one.failure or None}
+            for one in exchange.attempts
+        ],
+        "transforms": list(exchange.transforms),
+        "losses": counts,
+        "ledger": {
+            "kept": sorted(exchange.kept),
+            "mapped": sorted(exchange.mapped),
+            "losses": [
+                {
+                    "path": one.path,
+                    "what": one.what,
+                    "fate": one.fate,
+                    "count": one.count,
+                    "places": list(one.places),
+                }
+                for one in kept.losses
+            ],
+        },
+        "tokens": {
+            "input": usage.input_tokens,
+            "output": usage.output_tokens,
+            "cacheRead": usage.cache_read_input_tokens,
+            "cacheWrite": usage.cache_creation_input_tokens,
+        },
+        "ttftMs": None if exchange.ttft is None else _ms(exchange.ttft),
+        "totalMs": _ms(exchange.total),
+    }
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def _timestamp(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
