@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from ccrouter.cli.commands import ALIASES, COMMANDS
-from ccrouter.config.endpoint import SPOKEN
+from ccrouter.config.endpoint import PROTOCOLS
 from ccrouter.config.schema import DialectName
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.routing import rules
@@ -60,9 +60,8 @@ def test_every_dialect_is_registered():
 
 
 def test_the_config_knows_which_dialects_there_are():
-    """What the config takes for spoken is what the registry speaks; other words of the config are known to be others."""
-    assert set(SPOKEN) == set(DIALECTS)
-    assert set(DIALECTS) <= set(get_args(DialectName))
+    """Every wire format that the config knows is in the registry, and can be asked for by `protocol`."""
+    assert set(DIALECTS) == set(get_args(DialectName)) == set(PROTOCOLS.values())
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------

@@ -11,15 +11,17 @@ import pytest
 
 from ccrouter.certify.asking import Asker, Spending
 from ccrouter.certify.battery import Battery, Outcome, chosen
+from ccrouter.certify.bench import Finding, Probe
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.schema import Endpoint, Provider, Target
 from ccrouter.secret import Secret
 from ccrouter.transforms.chain import Chain
 from ccrouter.upstream.client import UpstreamClient
-from tests.certify.mind import KEY, MODEL, ChatServer, MessagesServer
+from tests.certify.gemini_mind import GeminiServer
+from tests.certify.mind import KEY, MODEL, MessagesServer
 from tests.upstream import Upstream
 
-PATHS = {"openai_chat": "/v1/chat/completions", "anthropic": "/v1/messages"}
+PATHS = {"openai_chat": "/v1/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models"}
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Run:
 
     outcome: Outcome
     asker: Asker
-    told: list[str]
+    spent: dict[str, int]
     pauses: list[float]
 
     def verdict(self, name: str) -> str:
@@ -42,8 +44,6 @@ class Run:
         return dict(self.outcome.changes)
 
 
-
-
 @contextlib.asynccontextmanager
 async def client_under(policy: Policy = NO_POLICY) -> AsyncIterator[UpstreamClient]:
     client = UpstreamClient(policy)
@@ -54,7 +54,7 @@ async def client_under(policy: Policy = NO_POLICY) -> AsyncIterator[UpstreamClie
 
 
 def provider_at(upstream: Upstream, dialect: str = "openai_chat", **more: Any) -> Provider:
-    endpoint = Endpoint(dialect, upstream.url + PATHS[dialect])  # type: ignore[arg-type] # one of the two
+    endpoint = Endpoint(dialect, upstream.url + PATHS[dialect])  # type: ignore[arg-type] # one of them
     return Provider(**{"name": "mine", "endpoints": (endpoint,), "key": Secret(KEY), "models": (MODEL,), **more})
 
 
@@ -69,7 +69,7 @@ def certify(upstream: Upstream) -> Callable[..., Any]:
     """Runs the battery against a server: `await certify(server, only=[...])`."""
 
     async def run(
-        server: ChatServer | MessagesServer | Callable[..., Any],
+        server: Callable[..., Any],
         *,
         only: tuple[str, ...] = (),
         skip: tuple[str, ...] = (),
@@ -79,8 +79,8 @@ def certify(upstream: Upstream) -> Callable[..., Any]:
         tokens: int = 10**6,
     ) -> Run:
         upstream.always(server)
-        dialect = "anthropic" if isinstance(server, MessagesServer) else "openai_chat"
-        told: list[str] = []
+        dialect = {MessagesServer: "anthropic", GeminiServer: "gemini"}.get(type(server), "openai_chat")
+        spent: dict[str, int] = {}
         pauses: list[float] = []
 
         async def pause(seconds: float) -> None:
@@ -88,13 +88,14 @@ def certify(upstream: Upstream) -> Callable[..., Any]:
 
         async with client_under(policy) as client:
             target = Target(provider or provider_at(upstream, dialect), MODEL)
-            asker = Asker(client, target, lambda _: Chain(), Spending(requests, tokens), pause)
-            battery = Battery(
-                asker,
-                chosen(only, skip),
-                lambda probe, finding: told.append(f"{probe.name}:{finding.verdict if finding else ''}"),
-                [Secret(KEY)],
-            )
-            return Run(await battery.run(), asker, told, pauses)
+            spending = Spending(requests, tokens)
+
+            def tell(probe: Probe, finding: Finding | None) -> None:
+                begun = spent.get(probe.name, 0)
+                spent[probe.name] = spending.requests - (begun if finding else 0)
+
+            asker = Asker(client, target, lambda _: Chain(), spending, pause)
+            battery = Battery(asker, chosen(only, skip), tell, [Secret(KEY)])
+            return Run(await battery.run(), asker, spent, pauses)
 
     return run

@@ -85,7 +85,11 @@ class Said:
 def answer(heard: Heard, temper: Temper) -> Said:
     """What the model says."""
     said = _say(heard, temper)
-    if heard.thinks or (heard.thinks is None and temper.always_thinks) or (temper.always_thinks and not temper.thinking):
+    if (
+        heard.thinks
+        or (heard.thinks is None and temper.always_thinks)
+        or (temper.always_thinks and not temper.thinking)
+    ):
         said.thinking = "Let me think about that."
     for stop in heard.stops:
         said.text = said.text.partition(stop)[0]
@@ -185,7 +189,9 @@ class ChatServer:
                 raise Refusal(f"Unsupported parameter: '{name}' is not supported. Use '{temper.limit}' instead.")
         limit = body.get(temper.limit, 0)
         if temper.cap and limit > temper.cap:
-            raise Refusal(f"max_tokens is too large: {limit}. This model supports at most {temper.cap} completion tokens")
+            raise Refusal(
+                f"max_tokens is too large: {limit}. This model supports at most {temper.cap} completion tokens"
+            )
         if temper.limit in body and limit < temper.least:
             raise Refusal(f"integer below minimum value. Expected a value >= {temper.least}")
         for name in temper.refuses & body.keys():
@@ -195,7 +201,7 @@ class ChatServer:
         if len(body.get("stop", [])) > temper.max_stops:
             raise Refusal(f"Invalid 'stop': array too long. Expected at most {temper.max_stops}.")
         asked = body.get("response_format", {}).get("type", "")
-        if asked and asked != temper.format and temper.format != "json_schema":
+        if asked and temper.format not in {asked, "json_schema"}:
             raise Refusal(f"response_format {asked} is not supported")
         self._check_tools(body)
         self._check_messages(body["messages"])
@@ -218,7 +224,7 @@ class ChatServer:
             role = message["role"]
             if role == "system" and place and temper.mid_system == "refused":
                 raise Refusal("System message must be at the beginning.")
-            if role == "user" and messages[place - 1]["role"] == "tool" and not temper.user_after_tool:
+            if role == "user" and place and messages[place - 1]["role"] == "tool" and not temper.user_after_tool:
                 raise Refusal("Unexpected role 'user' after role 'tool'")
             for call in message.get("tool_calls", []):
                 if len(call["id"]) > temper.id_limit:
@@ -263,7 +269,7 @@ class ChatServer:
         ]  # fmt: skip
         files = [part["file"]["file_data"] for one in messages for part in _parts(one) if part["type"] == "file"]
         choice = body.get("tool_choice", "auto")
-        results = [text for role, text in words if role == "tool"]
+        results = [text or "an image" for role, text in words if role == "tool"]
         return Heard(
             words=[(role, text) for role, text in words if role != "tool"],
             stream=bool(body.get("stream")),
@@ -317,7 +323,7 @@ class MessagesServer:
             message = f"max_tokens: {body['max_tokens']} > {cap}, which is the maximum allowed number of output tokens"
             return json_reply(anthropic_wire.error_json("invalid_request_error", message), 400)
         if any(one["role"] == "system" for one in body["messages"]) and self.temper.mid_system == "refused":
-            message = "messages: Unexpected role \"system\"."
+            message = 'messages: Unexpected role "system".'
             return json_reply(anthropic_wire.error_json("invalid_request_error", message), 400)
         return self._reply(body)
 
@@ -348,7 +354,7 @@ class MessagesServer:
         blocks = [(one["role"], block) for one in body["messages"] for block in _blocks(one["content"])]
         inner = [block for _, one in blocks if one["type"] == "tool_result" for block in _blocks(one["content"])]
         every = [*(block for _, block in blocks), *inner]
-        results = [block.get("text", "") for block in inner]
+        results = [block.get("text", "an image") for block in inner]
         files = [block["source"]["data"] for block in every if block["type"] == "document"]
         choice = body.get("tool_choice", {"type": "auto"})
         thinking = body.get("thinking", {}).get("type")

@@ -4,7 +4,7 @@ one API key.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Any
 from unittest.mock import patch
 
@@ -59,7 +59,7 @@ class Amazon:
         if (region, service) != (REGION, "bedrock") or "host" not in names or "x-amz-date" not in names:
             return f"signed for {region}, {service}: {names}"
         stamp = received.headers["x-amz-date"]
-        if abs(_time(stamp) - datetime.datetime.now(datetime.UTC)) > datetime.timedelta(minutes=5) or stamp[:8] != day:
+        if abs(_time(stamp) - dt.datetime.now(dt.UTC)) > dt.timedelta(minutes=5) or stamp[:8] != day:
             return "signed at another time"
         if received.headers.get("x-amz-security-token") != self.session_token:
             return "The security token included in the request is invalid."
@@ -88,8 +88,8 @@ def stream(steps: Any, **more: Any) -> Reply:
     return Reply(200, {"content-type": STREAM, "x-amzn-bedrock-content-type": "application/json"}, tuple(steps), **more)
 
 
-def _time(stamp: str) -> datetime.datetime:
-    return datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+def _time(stamp: str) -> dt.datetime:
+    return dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
 
 
 def _message(received: Received) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ccrouter.errors import UpstreamStatus, UpstreamUnreachable
 from ccrouter.upstream.client import UpstreamClient
 from tests.cloud.google import MODELS, PROJECT, Google
 from tests.gateway.conftest import running, text_of
-from tests.upstream import Reply, Upstream, anthropic_wire, json_reply, sse_reply
+from tests.upstream import Reply, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
 
 MODEL = "claude-sonnet-4-5@20250929"
 TOOL = {"name": "Read", "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}}}
@@ -155,8 +156,7 @@ async def test_what_gcloud_left(google: Google, tmp_path: Path, bare_environment
     monkeypatch.setattr("google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", f"{google.url}/token")
     folder = bare_environment / ".config" / "gcloud"
     folder.mkdir(parents=True)
-    left = Path(google.user(quota_project_id="paying"))
-    left.rename(folder / "application_default_credentials.json")
+    shutil.move(google.user(quota_project_id="paying"), folder / "application_default_credentials.json")
     written = config(google)
     del written["Providers"][0]["credentials"]
     async with running(written, tmp_path) as router:
@@ -495,3 +495,47 @@ async def test_errors(google: Google, tmp_path: Path, reply: Reply, status: int,
         got, _, raw = await router.ask()
     error = json.loads(raw)
     assert (got, error["type"], error["error"]["type"]) == (status, "error", kind)
+
+
+# -- Gemini -------------------------------------------------------------------------------------------------------------
+
+
+def _gemini(received):
+    text = {
+        "candidates": [{"content": {"role": "model", "parts": [{"text": "Hi from Gemini"}]}, "finishReason": "STOP"}]
+    }
+    whole = {**text, "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}}
+    if received.query == "alt=sse":
+        return sse_reply([f"data: {json.dumps(whole)}\r\n\r\n".encode()])
+    return json_reply(whole)
+
+
+@pytest.mark.parametrize("transformer", [None, "vertex-gemini"])
+async def test_gemini(google: Google, tmp_path: Path, transformer: str | None) -> None:
+    """Gemini's dialect with Google's credentials, at Vertex's URL; streams are asked for as event streams."""
+    google.answer = _gemini
+    written = config(google, models=["gemini-2.5-pro"], headers={"X-Team": "t"}, extra_body={"labels": {"a": "b"}})
+    written["Router"] = {"default": "v,gemini-2.5-pro"}
+    if transformer:
+        written["Providers"][0]["transformer"] = {"use": [transformer]}
+    async with running(written, tmp_path) as router:
+        assert text_of(await router.stream()) == "Hi from Gemini"
+        status, _, raw = await router.ask()
+    assert json.loads(raw)["content"][0]["text"] == "Hi from Gemini", status
+    base = f"/v1beta1/projects/{PROJECT}/locations/global/publishers/google/models/gemini-2.5-pro"
+    assert [one.target for one in google.asked] == [f"{base}:streamGenerateContent?alt=sse", f"{base}:generateContent"]
+    for one in google.asked:
+        assert "x-goog-api-key" not in one.headers
+        assert (one.headers["x-team"], one.json()["labels"]) == ("t", {"a": "b"})
+
+
+async def test_chat(google: Google, tmp_path: Path) -> None:
+    """What Vertex serves in OpenAI's format is spoken as chat, with Google's credentials."""
+    google.answer = lambda _: json_reply(chat_wire.chat_json("Hi from Llama"))
+    written = config(google, models=["meta/llama"], protocol="openai")
+    written["Router"] = {"default": "v,meta/llama"}
+    async with running(written, tmp_path) as router:
+        status, _, raw = await router.ask()
+    assert json.loads(raw)["content"][0]["text"] == "Hi from Llama", status
+    assert google.asked[0].path == f"/v1/projects/{PROJECT}/locations/global/endpoints/openapi/chat/completions"
+    assert google.asked[0].json()["model"] == "meta/llama"

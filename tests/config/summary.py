@@ -49,7 +49,7 @@ def _providers(config: Config) -> Iterator[str]:
 
 def _provider(provider: Provider, config: Config) -> Iterator[str]:
     for endpoint in provider.endpoints:
-        yield f"{endpoint.dialect} {endpoint.url}"
+        yield f"{endpoint.dialect} {endpoint.url}" + (f" on {endpoint.platform}" if endpoint.platform else "")
     yield f"key from {provider.key_source}" if provider.key else "no key"
     if provider.models:
         yield "models " + ", ".join(provider.models)
@@ -70,6 +70,8 @@ def _provider(provider: Provider, config: Config) -> Iterator[str]:
         yield f"profile {provider.profile}"
     if provider.tokenizer:
         yield f"tokenizer {provider.tokenizer}"
+    if provider.options:
+        yield f"options {dict(provider.options)}"
 
 
 def _specs(specs: tuple[TransformSpec, ...]) -> str:

@@ -8,6 +8,7 @@ from ccrouter.config.endpoint import complaint, endpoints_of
 from ccrouter.config.schema import Endpoint
 
 A, C, R, G = "anthropic", "openai_chat", "openai_responses", "gemini"
+GEMINI = "https://generativelanguage.googleapis.com/v1beta/models"
 GEMINI_CHAT = "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"
 
 # url, other arguments → (dialect, url), …
@@ -53,17 +54,32 @@ TABLE = [
     ("https://api.z.ai/api/anthropic", {"is_full": False}, [(A, "https://api.z.ai/api/anthropic/v1/messages")]),
     # a full URL of an unusual kind is taken at its word first
     ("https://gw.example/llm", {}, [(C, "https://gw.example/llm"), (C, "https://gw.example/llm/v1/chat/completions")]),
-    # Gemini
-    ("https://generativelanguage.googleapis.com/v1beta/models/", {}, [(C, GEMINI_CHAT)]),
-    ("https://generativelanguage.googleapis.com/v1beta/models/", {"wire": ("gemini",)}, [(C, GEMINI_CHAT)]),
-    ("https://generativelanguage.googleapis.com", {"protocol": "gemini"}, [(C, GEMINI_CHAT)]),
-    ("https://generativelanguage.googleapis.com/v1beta/models/g:streamGenerateContent?key=k", {}, [(C, f"{GEMINI_CHAT}?key=k")]),
-    ("https://generativelanguage.googleapis.com/v1beta/models/", {"wire": ("vertex-gemini",)}, [(G, "https://generativelanguage.googleapis.com/v1beta/models")]),
-    ("https://generativelanguage.googleapis.com/v1beta/openai/", {}, [(C, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions")]),
-    ("https://generativelanguage.googleapis.com", {"protocol": "openai"}, [(C, "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions")]),
-    ("https://relay.example/gemini", {"wire": ("gemini",)}, [(G, "https://relay.example/gemini")]),
-    ("https://relay.example/x", {"protocol": "responses"}, [(R, "https://relay.example/x")]),
-    ("https://us-central1-aiplatform.googleapis.com", {}, [(G, "https://us-central1-aiplatform.googleapis.com")]),
+    # Gemini's own API, as every recipe of the classic router has it; with /openai in the path it is chat
+    ("https://generativelanguage.googleapis.com/v1beta/models/", {}, [(G, GEMINI)]),
+    ("https://generativelanguage.googleapis.com/v1beta/models/", {"wire": ("gemini",)}, [(G, GEMINI)]),
+    ("https://generativelanguage.googleapis.com/v1/models", {}, [(G, "https://generativelanguage.googleapis.com/v1/models")]),
+    ("https://generativelanguage.googleapis.com", {"protocol": "gemini"}, [(G, GEMINI)]),
+    ("https://generativelanguage.googleapis.com/v1beta/", {}, [(G, GEMINI)]),
+    ("https://generativelanguage.googleapis.com/v1beta/models/g:streamGenerateContent?key=k&alt=sse", {}, [(G, GEMINI)]),
+    ("https://generativelanguage.googleapis.com/v1beta/models/?quotaUser=me&key=k", {}, [(G, f"{GEMINI}?quotaUser=me")]),
+    ("https://generativelanguage.googleapis.com/v1beta/openai/", {}, [(C, GEMINI_CHAT)]),
+    ("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", {"wire": ("gemini",)}, [(C, GEMINI_CHAT)]),
+    ("https://generativelanguage.googleapis.com", {"protocol": "openai"}, [(C, GEMINI_CHAT)]),
+    ("https://relay.example/v1beta/models/", {}, [(G, "https://relay.example/v1beta/models")]),
+    ("https://relay.example/v1beta", {"wire": ("gemini",)}, [(G, "https://relay.example/v1beta/models")]),
+    ("https://relay.example/models/g:generateContent", {"wire": ("gemini",)}, [(G, "https://relay.example/models")]),
+    ("https://relay.example", {"wire": ("gemini",)}, [(G, "https://relay.example/v1beta/models")]),
+    ("https://relay.example/gemini", {"wire": ("gemini",)}, [(G, "https://relay.example/gemini"), (G, "https://relay.example/gemini/v1beta/models")]),
+    ("https://relay.example/gemini", {"wire": ("gemini",), "is_full": False}, [(G, "https://relay.example/gemini/v1beta/models")]),
+    # Responses
+    ("https://api.openai.com/v1/responses", {}, [(R, "https://api.openai.com/v1/responses")]),
+    ("https://api.openai.com/v1/responses?x=1", {"wire": ("openai-responses",)}, [(R, "https://api.openai.com/v1/responses?x=1")]),
+    ("https://api.openai.com/v1", {"wire": ("openai-responses",)}, [(R, "https://api.openai.com/v1/responses")]),
+    ("https://api.openai.com", {"protocol": "responses"}, [(R, "https://api.openai.com/v1/responses")]),
+    ("https://openrouter.ai/api/v1", {"protocol": "responses"}, [(R, "https://openrouter.ai/api/v1/responses")]),
+    ("https://relay.example/x", {"protocol": "responses"}, [(R, "https://relay.example/x"), (R, "https://relay.example/x/v1/responses")]),
+    ("https://relay.example/x", {"protocol": "responses", "is_full": False}, [(R, "https://relay.example/x/v1/responses")]),
+    ("https://api.openai.com/v1/chat/completions", {"wire": ("openai-responses",)}, [(C, "https://api.openai.com/v1/chat/completions")]),
 ]  # fmt: skip
 
 

@@ -177,6 +177,8 @@ def _told(event: MessageEvent) -> str:
             return f"{index} + {text}"
         case BlockDelta(index=index, delta=SignatureDelta(signature=text)):
             return f"{index} signed {text}"
+        case BlockDelta(index=index, delta=dict() as delta):  # a citations_delta
+            return f"{index} + {json.dumps(delta, ensure_ascii=False)}"
         case BlockStop(index=index):
             return f"{index} stop"
         case MessageDelta(delta=ending):

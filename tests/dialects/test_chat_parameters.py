@@ -1,4 +1,4 @@
-"""Parameters of Chat requests: the classic router's transformers, limits of models, room for reasoning."""
+"""Parameters of Chat requests: where transforms come in, limits of models, room for reasoning."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import pytest
 from ccrouter.config.schema import TransformSpec
 from ccrouter.dialects.openai_chat import DIALECT
 from ccrouter.messages.request import MessagesRequest
+from ccrouter.transforms.base import Context
+from ccrouter.transforms.registry import Chains
 from tests.dialects.casefile import BASE, make_target
 
 
-def sent_by(target, **members):
-    sent = DIALECT.encode(MessagesRequest.read(json.dumps({**BASE, **members}).encode()), target, {})
+def sent_by(target, amend=None, **members):
+    sent = DIALECT.encode(MessagesRequest.read(json.dumps({**BASE, **members}).encode()), target, {}, amend)
     return json.loads(sent.body), [f"{loss.path}: {loss.what}" for loss in sent.losses]
 
 
-def transformed(*specs, by_model=(), model="m1", extra_body=None, **members):
+def transformed(*specs, by_model=(), model="m1", extra_body=None):
     """What is sent through the transformers of the provider and those of m1."""
     target = make_target(f"local {model}", extra_body)
     provider = dataclasses.replace(
@@ -26,60 +28,9 @@ def transformed(*specs, by_model=(), model="m1", extra_body=None, **members):
         transforms=tuple(TransformSpec(*spec) for spec in specs),
         model_transforms={"m1": tuple(TransformSpec(*spec) for spec in by_model)},
     )
-    return sent_by(dataclasses.replace(target, provider=provider), **members)[0]
-
-
-@pytest.mark.parametrize(
-    ("spec", "members", "changes"),
-    [
-        (("openrouter", {"provider": {"only": ["x"]}}), {}, {"provider": {"only": ["x"]}}),
-        (("openrouter", {"stream": True}), {}, {"stream": True}),
-        (("customparams", {"seed": 1, "stream": True, "max_tokens": 5}), {}, {"seed": 1}),
-        (("maxtoken", {"max_tokens": 500}), {}, {"max_tokens": 500}),
-        (("maxtoken", {"max_tokens": 5000}), {}, {}),
-        (("maxtoken", {"max_tokens": "5"}), {}, {}),
-        (("maxtoken", {}), {}, {}),
-        (("maxcompletiontokens", {}), {}, {"max_completion_tokens": 1000, "max_tokens": None}),
-        (
-            (
-                "sampling",
-                {"max_tokens": 7, "temperature": 0.5, "top_p": 0, "top_k": 9, "repetition_penalty": 1.1, "x": 1},
-            ),
-            {"temperature": 1},
-            {"max_tokens": 7, "temperature": 0.5, "top_p": 0, "top_k": 9, "repetition_penalty": 1.1},
-        ),
-        (("reasoning", {"enable": False}), {}, {"thinking": {"type": "disabled"}, "enable_thinking": False}),
-        (("reasoning", {"enable": True}), {}, {}),
-        (("reasoning", {}), {}, {}),
-        (("tooluse", {"max_tokens": 1}), {}, {}),
-    ],
-)
-def test_transformer(spec, members, changes):
-    """Each transformer changes what it is for and nothing else; those without an entry change nothing."""
-    plain = transformed(**members)
-    wanted = {name: value for name, value in {**plain, **changes}.items() if value is not None}
-    assert transformed(spec, **members) == wanted
-
-
-def test_custom_objects_merge():
-    """Of two objects the option wins member by member."""
-    first = ("openrouter", {"provider": {"only": ["x"], "sort": "price"}})
-    assert transformed(first, ("customparams", {"provider": {"sort": "speed"}}))["provider"] == {
-        "only": ["x"],
-        "sort": "speed",
-    }
-
-
-def test_reasoning_off_leaves_no_other_word():
-    """What asked for reasoning is gone, whatever the server calls it."""
-    thinking = {"type": "enabled", "budget_tokens": 2000}
-    for name, model in (("openrouter", "z-ai/glm-4.6"), ("vllm", "m1"), ("openai", "gpt-5")):
-        target = make_target(f"{name} {model}")
-        provider = dataclasses.replace(target.provider, transforms=(TransformSpec("reasoning", {"enable": False}),))
-        body, _ = sent_by(dataclasses.replace(target, provider=provider), thinking=thinking)
-        assert body["thinking"] == {"type": "disabled"}
-        assert body["enable_thinking"] is False
-        assert not {"reasoning", "reasoning_effort", "chat_template_kwargs"} & set(body)
+    target = dataclasses.replace(target, provider=provider)
+    amend = Chains().of(target).amend(Context(target, "openai_chat", "asked", is_streamed=False))
+    return sent_by(target, amend)[0]
 
 
 def test_order():

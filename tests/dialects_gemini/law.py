@@ -5,6 +5,7 @@ The types refuse members that they do not know, as the server does ("Unknown nam
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,7 +70,7 @@ def _check_contents(contents: list[dict[str, Any]], *, is_signed: bool, has_ids:
     assert contents
     roles = [content["role"] for content in contents]
     assert roles[0] == "user"
-    assert all(first != second for first, second in zip(roles, roles[1:], strict=False)), "user and model take turns"
+    assert all(first != second for first, second in itertools.pairwise(roles)), "user and model take turns"
     waiting: list[tuple[str, str | None]] = []
     for content in contents:
         assert set(content) == {"role", "parts"}
@@ -82,7 +83,7 @@ def _check_contents(contents: list[dict[str, Any]], *, is_signed: bool, has_ids:
         calls = [part for part in content["parts"] if "functionCall" in part]
         assert not calls or content["role"] == "model"
         waiting = [(part["functionCall"]["name"], part["functionCall"].get("id")) for part in calls]
-        ids = [id for _, id in waiting]
+        ids = [known for _, known in waiting]
         assert all(map(bool, ids)) if has_ids else not any(ids)
         assert not has_ids or len(set(ids)) == len(ids)
         if calls and is_signed:

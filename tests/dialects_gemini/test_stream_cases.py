@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import anthropic
-import httpx
 import pytest
 
 from ccrouter.messages.events import render
@@ -13,6 +12,13 @@ from tests.dialects.casefile import told
 from tests.dialects.chat_law import check_events, folded
 from tests.dialects.test_stream_cases import ways
 from tests.dialects_gemini.casefile import Case, cases, read_answer
+from tests.upstream import ThreadedUpstream, sse_reply
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ThreadedUpstream() as upstream:
+        yield upstream
 
 
 def outcome(case, chunks):
@@ -48,20 +54,17 @@ def test_no_answer_ends_with_thinking(path):
 
 
 @pytest.mark.parametrize("path", cases("stream"))
-def test_official_client(path):
-    """The official client gathers from the events the very message that is folded here, or raises their error."""
+def test_official_client(path, server):
+    """The official client gathers from the events the very message that is folded here."""
     case = Case(path)
     events, end = read_answer(case, chunks_of(case))
     if not end.startswith("usage"):
         return
-    wire = b"".join(map(render, events))
-    transport = httpx.MockTransport(
-        lambda _: httpx.Response(200, headers={"content-type": "text/event-stream"}, content=wire)
-    )
+    server.reply(sse_reply([render(event) for event in events]))
+    question = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
     with (
-        httpx.Client(transport=transport) as http,
-        anthropic.Anthropic(api_key="k", base_url="http://127.0.0.1:9", http_client=http, max_retries=0) as client,
-        client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "x"}]) as stream,
+        anthropic.Anthropic(api_key="k", base_url=server.url, max_retries=0) as client,
+        client.messages.stream(**question) as stream,
     ):
         got = json.loads(stream.get_final_message().to_json())
     expected = folded(events)

@@ -76,6 +76,7 @@ async def running(
     path = tmp_path / "config.json"
     path.write_text(config if isinstance(config, str) else json.dumps(config))
     app = App(load(path, environ or {}), environ=environ or {}, **options)
+    await app.prepare()
     server = _Server(
         uvicorn.Config(
             app,

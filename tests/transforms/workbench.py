@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ccrouter.config.customs import Customs
 from ccrouter.config.report import Place, Report
 from ccrouter.config.schema import Endpoint, Provider, Target
-from ccrouter.config.transformers import Customs, Specs, read_transformer
+from ccrouter.config.transformers import Specs, read_transformer
 from ccrouter.dialects.openai_chat import OpenAIChat
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.errors import RemoteProtocolError, UpstreamStatus
-from ccrouter.messages.events import MessageEvent
+from ccrouter.messages.events import BlockStart, MessageEvent
+from ccrouter.messages.grammar import Grammar
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import SseReader
@@ -29,6 +31,7 @@ BASE: dict[str, Any] = {"model": "asked", "max_tokens": 1000, "messages": [{"rol
 URLS = {
     "anthropic": "https://relay.example/v1/messages",
     "openai_chat": "http://127.0.0.1:9/local/v1/chat/completions",
+    "mistral": "https://api.mistral.ai/v1/chat/completions",
     "openai_responses": "https://relay.example/v1/responses",
     "gemini": "https://generativelanguage.googleapis.com/v1beta/models",
     "deepseek": "https://api.deepseek.com/chat/completions",
@@ -49,7 +52,9 @@ def specs_of(transformer: Any) -> Specs:
     return specs
 
 
-def target_at(place: str = "openai_chat", use: Any = (), model: str = "m1", by_model: Any = None, **more: Any) -> Target:
+def target_at(
+    place: str = "openai_chat", use: Any = (), model: str = "m1", by_model: Any = None, **more: Any
+) -> Target:
     """A target at the URL of that name, with transforms as `use` of a configuration has them."""
     transformer = {"use": list(use), **({model: {"use": by_model}} if by_model else {})}
     specs = specs_of(transformer)
@@ -133,6 +138,16 @@ def cuts(wire: bytes) -> Iterator[list[bytes]]:
     for _ in range(10):
         places = sorted(chance.sample(range(len(wire)), min(len(wire), chance.randrange(1, 12))))
         yield [wire[a:b] for a, b in zip([0, *places], [*places, len(wire)], strict=True)]
+
+
+def check_lawful(events: Iterable[MessageEvent]) -> None:
+    """The events keep the order of the protocol, and number blocks without a gap. Blocks may interleave."""
+    grammar = Grammar()
+    for event in events:
+        index = getattr(event, "index", None)
+        if isinstance(event, BlockStart):
+            assert index == grammar.blocks
+        grammar.step(type(event).__struct_config__.tag, index)
 
 
 class Case:

@@ -24,24 +24,24 @@ _LONGEST = 200
 PROBES: tuple[Probe, ...] = (
     Probe(FIRST, "answers at all", text.answers, 2, 2_100),
     Probe("streaming", "streams", text.streaming, 2, 2_200),
-    Probe("usage", "counts tokens", text.usage, 1, 1_100, ("streaming",)),
+    Probe("usage", "counts tokens", text.usage, 1, 1_100),
     Probe("stop-reasons", "says that it was cut", text.stop_reasons, 1, 100),
     Probe("limits", "limits of max_tokens", text.limits, 3, 3_200),
     Probe("sampling", "temperature, top_k", text.sampling, 2, 2_200),
-    Probe("stops", "stop sequences", text.stops, 3, 3_300),
+    Probe("stops", "stop sequences", text.stops, 4, 4_400),
     Probe("system", "system turns in between", text.system_turns, 1, 1_100),
     Probe("tools", "calls a tool", tools.tools, 2, 2_400),
     Probe("arguments", "streams arguments", tools.arguments, 1, 1_200, _TOOLS),
     Probe("parallel", "calls tools in parallel", tools.parallel, 2, 2_400, _TOOLS),
     Probe("choices", "forms of tool_choice", tools.choices, 3, 3_600, _TOOLS),
     Probe("results", "reads tool results, ids", tools.results, 5, 6_000, _TOOLS),
-    Probe("after-results", "words behind results", tools.words_after_results, 1, 1_200, _TOOLS),
+    Probe("after-results", "words behind results", tools.words_after_results, 1, 1_200, ("tools", "results")),
     Probe("names", "length of tool names", tools.names, 2, 2_400, _TOOLS),
-    Probe("thinking", "thinking on and off", thinking.thinking, 7, 14_500),
+    Probe("thinking", "thinking on and off", thinking.thinking, 10, 20_000),
     Probe("efforts", "words for effort", thinking.efforts, 6, 1_800),
     Probe("budgets", "thinking budgets", thinking.budgets, 1, 2_100),
     Probe("images", "sees images", media.images, 1, 1_300),
-    Probe("tool-images", "sees images in results", media.tool_images, 1, 1_400, ("tools", "images")),
+    Probe("tool-images", "sees images in results", media.tool_images, 1, 1_400, ("results", "images")),
     Probe("documents", "reads PDF", media.documents, 1, 1_600),
     Probe("structured", "matches a JSON schema", text.structured, 2, 2_200),
     Probe("caching", "caches what repeats", text.caching, 4, 13_000),
@@ -61,12 +61,14 @@ class Outcome:
 
 
 def chosen(only: Collection[str], skipped: Collection[str]) -> tuple[Probe, ...]:
-    """The probes that are asked for, with those that they need; all but the `skipped` if none is."""
-    wanted = {name for name in only or [probe.name for probe in PROBES] if name not in skipped} | {FIRST}
+    """The probes that are asked for (all if none is) with those that they need, without the `skipped`."""
+    wanted = {*(only or [probe.name for probe in PROBES]), FIRST}
     for probe in reversed(PROBES):
         if probe.name in wanted:
             wanted |= set(probe.needs)
-    return tuple(probe for probe in PROBES if probe.name in wanted)
+    return tuple(
+        probe for probe in PROBES if probe.name in wanted and (probe.name not in skipped or probe.name == FIRST)
+    )
 
 
 def most(probes: Sequence[Probe]) -> tuple[int, int]:
@@ -85,6 +87,8 @@ class Battery:
         self._tell = tell
         self._secrets = secrets
         self._findings: dict[str, Finding] = {}
+        # Where requests go out as they came nothing has to be known of the model.
+        self._is_identity = asker.endpoint.dialect == "anthropic"
 
     @property
     def outcome(self) -> Outcome:
@@ -110,6 +114,8 @@ class Battery:
                 except BudgetSpent:
                     is_spent, finding = True, unknown("not asked to its end: the budget is spent")
             finding = replace(finding, evidence=_short(redact(finding.evidence, self._secrets)))
+            if self._is_identity:
+                finding = replace(finding, changes={})
             self._findings[probe.name] = finding
             self._bench.found |= finding.changes
             self._tell(probe, finding)

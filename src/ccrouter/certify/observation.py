@@ -25,6 +25,8 @@ from ccrouter.messages.events import (
 _REFUSALS = frozenset({400, 404, 405, 413, 415, 422, 501})
 #: Servers that say so with a 500 say it in words (llama.cpp: "image input is not supported").
 _WORDS = ("support", "not implemented", "unexpected", "invalid")
+#: What stands before the provider's own words in an explained error.
+_BEFORE_OWN = ("Upstream said: ", " answered ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,12 @@ class Answer:
 
     @property
     def told(self) -> str:
-        """The error in a few words, "" without one."""
-        if self.error is None:
-            return ""
-        status = f"{self.error.status}: " if isinstance(self.error, UpstreamStatus) else ""
-        return status + str(self.error)
+        """The error in a few words, the provider's own as far as it has some; "" without one."""
+        if not isinstance(self.error, UpstreamStatus):
+            return "" if self.error is None else str(self.error)
+        words = str(self.error)
+        own = next((after for mark in _BEFORE_OWN if (after := words.partition(mark)[2])), words)
+        return f"{self.error.status}: {own.removeprefix(f'{self.error.status}: ')}"
 
     def says(self, *words: str) -> bool:
         """True if all of the words are in the text, whatever their case."""

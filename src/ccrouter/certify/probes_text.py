@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,7 +22,8 @@ _NO_KEY = "ccr-certify-wrong-key-0000"
 _HUGE = 1_000_000
 _LENIENT_MINIMUM = 16
 _STOPS = ("STOP-A", "STOP-B", "STOP-C", "STOP-D", "STOP-E", "STOP-F", "STOP-G", "STOP-H")
-_LIMIT = "max_tokens<="
+#: How dialects say that a lower limit is asked for.
+_LIMIT = re.compile(r"tokens<=(\d+)$", re.IGNORECASE)
 
 
 async def answers(bench: Bench) -> Finding:
@@ -61,16 +63,20 @@ async def streaming(bench: Bench) -> Finding:
 
 async def usage(bench: Bench) -> Finding:
     """Token counts, streamed and not."""
-    whole, streamed = bench.answers["answers"].usage, bench.answers["streaming"].usage
-    told = f"{whole.context}+{whole.output_tokens} tokens, streamed {streamed.context}+{streamed.output_tokens}"
+    whole, told = bench.answers["answers"].usage, bench.answers.get("streaming")
+    if told is None:
+        return unknown(f"{whole.context}+{whole.output_tokens} tokens; nothing was streamed")
+    streamed = told.usage
+    counts = f"{whole.context}+{whole.output_tokens} tokens, streamed {streamed.context}+{streamed.output_tokens}"
     if whole.context and streamed.context:
-        return passed(told)
+        return passed(counts)
     if not streamed.context and not bench.profile.accepts_stream_usage and "accepts_stream_usage" not in bench.found:
         answer = await bench.ask(_COUNT, {"accepts_stream_usage": True}, stream=True)
         if answer.is_good and answer.usage.context:
             return passed("streams tell usage when asked to", {"accepts_stream_usage": True})
-    where = "nowhere" if not whole.context and not streamed.context else "only streamed" if streamed.context else ""
-    return failed(f"usage is told {where or 'only unstreamed'}: {told}")
+    if whole.context or streamed.context:
+        return failed(f"told {'only unstreamed' if whole.context else 'only streamed'}: {counts}")
+    return failed("told nowhere")
 
 
 async def stop_reasons(bench: Bench) -> Finding:
@@ -103,8 +109,8 @@ async def limits(bench: Bench) -> Finding:
     if answer.is_good:
         changes |= bench.differing(max_tokens_cap=None)
         told.append("to any number")
-    elif answer.refused.startswith(_LIMIT):
-        most = int(answer.refused.removeprefix(_LIMIT))
+    elif found := _LIMIT.search(answer.refused):
+        most = int(found[1])
         changes |= bench.differing(max_tokens_cap=most)
         told.append(f"to {most}")
     else:
@@ -137,13 +143,12 @@ async def stops(bench: Bench) -> Finding:
     if not answer.is_good:
         return unclear(answer)
     obeyed = not answer.says("beta")
-    most = 1
-    for count in (4, 8):
+    most, known = 1, bench.profile.max_stops
+    for count in sorted({4, len(_STOPS), min(max(known, 1), len(_STOPS))} - {1}):
         more = await bench.ask({**_OK, "stop_sequences": list(_STOPS[:count])}, {"max_stops": count})
         if not more.is_good:
             break
         most = count
-    known = bench.profile.max_stops
     # Eight are as many as were tried: a profile that knows of more is not contradicted by them.
     changes = {} if known >= most == len(_STOPS) else bench.differing(max_stops=most)
     told = f"{most if most < len(_STOPS) else f'{most} and perhaps more'} are taken"

@@ -28,9 +28,7 @@ def apply(path: Path) -> None:
         note(f"The router on port {running.port} works by another config; it goes on as it was.")
         return
     if state.has_key_option:
-        note(
-            "The running router was started with --apikey, which is kept nowhere: `ccr restart --apikey KEY` applies it."
-        )
+        note("The running router was started with --apikey, which is kept nowhere: ccr restart --apikey KEY")
         return
     try:
         config = follow(load_for_clients(options), running)

@@ -12,6 +12,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "activate": ("ccrouter.cli.activate", "Print the shell commands that point claude at the router"),
     "ui": ("ccrouter.cli.ui", "Open the web interface, starting the router if it does not run"),
     "install": ("ccrouter.cli.install", "Write a config and its policy, unless there is one"),
+    "providers": ("ccrouter.cli.providers", "List, add and remove providers, and find out what they can do"),
+    "model": ("ccrouter.cli.model", "List the models, and choose which serves what"),
     "verify": ("ccrouter.cli.verify", "Verify the config, and what runs, against the policy"),
     "doctor": ("ccrouter.cli.doctor", "Look at everything that matters, and say what to do about it"),
     "explain": ("ccrouter.cli.explain", "Tell what became of a request: route, attempts, losses"),

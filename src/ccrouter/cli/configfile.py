@@ -18,6 +18,7 @@ from ccrouter.jsontypes import JsonObject
 if TYPE_CHECKING:
     from ccrouter.compliance.findings import Finding
     from ccrouter.compliance.policy import Policy
+    from ccrouter.config.load import Reading
 
 #: What an unset variable may hold: a fault that depends on which of them is none that is known.
 _ADDRESS, _NUMBER = "https://unset.invalid/unset", "23456"
@@ -25,13 +26,29 @@ _ADDRESS, _NUMBER = "https://unset.invalid/unset", "23456"
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A configuration file, or the one that will be there. `tree` is what is written in it, variables as they stand."""
+    """A configuration file, or the one that will be there. `tree` is what is written in it, variables as they stand.
+    `main` is the config that the router of a project is about, None for that config itself.
+    """
 
     path: Path
     text: str
     tree: JsonObject
     policy: Policy
     is_new: bool = False
+    main: ConfigFile | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """What the file says now, as far as it can be read, whatever variables hold that are not set here."""
+        from ccrouter.cli.template import stand_ins
+        from ccrouter.config.load import read
+
+        return read(self.path, stand_ins(self.text, os.environ), text=self.text)
+
+    @property
+    def router(self) -> str:
+        """The name of the router that runs unless another is asked for."""
+        return self.reading.router_name if self.main is None else "default"
 
     def copy(self) -> JsonObject:
         """The tree, to be changed."""
@@ -87,7 +104,7 @@ def save_config(file: ConfigFile, tree: JsonObject) -> Saved:
     new = [one for one in after if (one.message, one.rule) not in before]
     if new:
         raise ConfigError([one.problem for one in new])
-    if file.is_new:
+    if file.is_new and file.main is None:
         try:
             file.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_new(file.path.with_name(SCHEMA_NAME), SCHEMA.read_bytes())
@@ -101,6 +118,10 @@ def faults(file: ConfigFile, text: str, environ: Mapping[str, str] = os.environ)
     from ccrouter.cli.template import STAND_IN, needed_variables
     from ccrouter.compliance.examine import examine
 
+    if file.main is not None:
+        from ccrouter.cli.projectrouter import project_faults
+
+        return project_faults(file, file.main, text)
     unset = [name for name in needed_variables(text) if not environ.get(name)]
     guesses = (STAND_IN, _ADDRESS, _NUMBER) if unset else ("",)
     found = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.menu import ask, choose, choose_many, confirm, is_interactive
+from ccrouter.cli.menu import ask, choose, choose_many, confirm
 from ccrouter.cli.terminal import note
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ _DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the command line says; "" and () where it says nothing. `key` None: nothing was said of a key."""
+    """What the command line says; "" and () where it says nothing. `key` None: nothing was said of a key. With
+    `may_ask` what is not said may be asked.
+    """
 
     what: str = ""
     name: str = ""
@@ -38,6 +40,7 @@ class Flags:
     models: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     answers: dict[str, str] = field(default_factory=dict)
+    may_ask: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def gather(flags: Flags, *, needs_default: bool) -> Addition:
 
     entry = _entry(flags)
     url, more = _place(flags, entry)
-    name = flags.name or (entry.name if entry else flags.what) or _ask_name(url)
+    name = flags.name or (entry.name if entry else flags.what) or _ask_name(flags, url)
     dialect = _dialect(flags, entry)
     key = _key(flags, entry, name, url)
     models = _models(flags, entry)
@@ -85,7 +88,7 @@ def _entry(flags: Flags) -> Entry | None:
         return found
     if flags.url:
         return None
-    if not is_interactive():
+    if not flags.may_ask:
         raise click.UsageError(
             "say which provider: `ccr providers catalogue` lists those that are known, --url adds others"
         )
@@ -100,7 +103,7 @@ def _place(flags: Flags, entry: Entry | None) -> tuple[str, tuple[tuple[str, Jso
         return flags.url or ask("URL to POST to, in full", check=_url), ()
     answers = dict(flags.answers)
     missing = [name for name in entry.placeholders if name not in answers] if not flags.url else []
-    if missing and not is_interactive():
+    if missing and not flags.may_ask:
         said = " ".join(f"--set {name}={entry.questions[name].example}" for name in missing)
         raise click.UsageError(f"{entry.title} needs to know: {said}")
     for name in missing:
@@ -111,10 +114,10 @@ def _place(flags: Flags, entry: Entry | None) -> tuple[str, tuple[tuple[str, Jso
     return flags.url or entry.filled(entry.url, answers), tuple(more)
 
 
-def _ask_name(url: str) -> str:
+def _ask_name(flags: Flags, url: str) -> str:
     from urllib.parse import urlsplit
 
-    if not is_interactive():
+    if not flags.may_ask:
         raise click.UsageError("say what to call the provider: --name NAME")
     host = (urlsplit(url).hostname or "provider").removeprefix("api.").partition(".")[0]
     return ask("What to call it", host, check=_word)
@@ -143,21 +146,21 @@ def _key(flags: Flags, entry: Entry | None, name: str, url: str) -> str:
     """The variable that holds the key; "" for none."""
     if flags.key is not None:
         return flags.key
-    if entry is not None and not flags.url and not (entry.key and is_interactive()):
+    if entry is not None and not flags.url and not (entry.key and flags.may_ask):
         return entry.key
     usual = entry.key if entry else re.sub(r"\W+", "_", name).upper() + "_API_KEY"
-    if not is_interactive():
+    if not flags.may_ask:
         raise click.UsageError(f"say which variable holds the key: --key-env {usual}, or --no-key for a server without")
     note("The config holds no keys, only the names of environment variables that do.")
-    typed = ask('Variable of its key ("-" for no key)', usual if not url.startswith("http://") else "-", check=variable)
-    return typed
+    default = "-" if url.startswith("http://") else usual
+    return ask('Variable of its key ("-" for no key)', default, check=variable)
 
 
 def _models(flags: Flags, entry: Entry | None) -> tuple[str, ...]:
     if flags.models:
         return tuple(dict.fromkeys(flags.models))
     known = [model.id for model in entry.models] if entry else []
-    if not is_interactive():
+    if not flags.may_ask:
         return tuple(known)
     items = [(model.id, ", ".join(model.roles)) for model in entry.models] if entry else []
     title = "Which models?" if items else "Which models? (`ccr model list --online` shows what is on offer, later)"
@@ -175,11 +178,10 @@ def _routes(flags: Flags, entry: Entry | None, models: Sequence[str], *, needs_d
     if _DEFAULT in routes or not models:
         return routes
     best = _suiting(_DEFAULT, entry, models)
-    if needs_default and not is_interactive():
-        routes[_DEFAULT] = best
-    elif is_interactive() and not flags.routes and confirm(f"Serve everything with {best}?", default=needs_default):
-        routes[_DEFAULT] = best
-    return routes
+    is_wanted = needs_default
+    if flags.may_ask and not flags.routes:
+        is_wanted = confirm(f"Serve everything with {best}?", default=needs_default)
+    return {**routes, _DEFAULT: best} if is_wanted else routes
 
 
 def _suiting(route: str, entry: Entry | None, models: Sequence[str]) -> str:

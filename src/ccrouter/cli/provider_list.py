@@ -1,4 +1,4 @@
-"""What `ccr providers list`, `catalogue` and `search` tell, for people and for programs. Pure but for the files read."""
+"""What `ccr providers list`, `catalogue` and `search` tell, for people and for programs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def entry_lines(entries: Sequence[Entry]) -> list[str]:
     """Entries for people, one a line."""
     width = max((len(entry.name) for entry in entries), default=0)
     titles = max((len(entry.title) for entry in entries), default=0)
+    keys = [entry.key or ("the cloud's own" if entry.platform else "none") for entry in entries]
     return [
-        f"{entry.name.ljust(width)}  {entry.title.ljust(titles)}  {entry.key or ('-' if not entry.platform else 'cloud')}"
-        for entry in entries
+        f"{entry.name.ljust(width)}  {entry.title.ljust(titles)}  {key}"
+        for entry, key in zip(entries, keys, strict=True)
     ]

@@ -14,6 +14,7 @@ from ccrouter.cli.options import StartOptions, config_path
 from ccrouter.errors import ConfigError, RouterError
 
 if TYPE_CHECKING:
+    from ccrouter.cli.configfile import ConfigFile
     from ccrouter.config.load import Reading
     from ccrouter.config.providers import Settled
     from ccrouter.config.schema import Provider
@@ -39,7 +40,7 @@ class Key:
             return "no key"
         if not self.variables:
             return "key in the file"
-        return f"${{{'}, ${'.join(self.variables)}}} is {'set' if self.is_set else 'not set'}"
+        return f"key {' '.join(f'${name}' for name in self.variables)}, which is {'set' if self.is_set else 'NOT SET'}"
 
 
 def read_config(path: Path | None = None) -> Reading:
@@ -53,6 +54,14 @@ def read_config(path: Path | None = None) -> Reading:
         hint = "`ccr providers add` writes one"
         raise ConfigError([Problem(str(place), "", "there is no config yet", hint)])
     return read(found, os.environ)
+
+
+def serves_default(file: ConfigFile) -> bool:
+    """True if the file says which model serves a request that no route takes."""
+    from ccrouter.config.schema import DRY_RUN
+
+    default = file.reading.config.router.routes.get("default")
+    return default is not None and default.provider != DRY_RUN
 
 
 def key_of(reading: Reading, name: str) -> Key:

@@ -28,6 +28,7 @@ from ccrouter.config.fields import TOP
 from ccrouter.config.interpolate import Filled
 from ccrouter.config.listen import Overrides, command_line
 from ccrouter.config.load import Reading
+from ccrouter.config.platforms import BEDROCK_KEY
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place, Report, closest
 from ccrouter.config.transformers import entries_of
@@ -181,6 +182,7 @@ def judge_keys(reading: Reading, overrides: Overrides, found: Findings) -> None:
         found.ask(KeySource("--apikey", "commandLine"), command_line(top.place.report, "--apikey"))
     for record, name, what in (
         (top, "APIKEY", "APIKEY"),
+        (top, BEDROCK_KEY, BEDROCK_KEY),
         *((record, "api_key", f'the key of provider "{owner}"') for owner, record in _providers(top)),
     ):
         _ask_origin(record.as_written(name), what, record.at(name), found)

@@ -30,7 +30,7 @@ _LONGEST_NAME = 150
 _MOST_TOKENS = 10**8
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_STYLES = ("none", "effort", "openrouter", "thinking", "qwen", "template")
+_STYLES = ("none", "effort", "openrouter", "thinking", "qwen", "template", "budget", "level")
 _CHOICES = ("auto", "none", "required", "named")
 
 

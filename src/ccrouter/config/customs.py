@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ccrouter.config.record import Record
 from ccrouter.config.schema import CustomRouter, CustomTransformer
 from ccrouter.config.transform_options import OPTIONS
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 #: Under this group of entry points, installed packages offer transforms.
 GROUP = "ccrouter.transforms"
@@ -84,7 +86,7 @@ def read_custom_router(top: Record, base: Base) -> CustomRouter | None:
     return CustomRouter(
         path=base.locate(path),
         timeout=_seconds(top.get("CUSTOM_ROUTER_TIMEOUT_MS")),
-        goes_on=top.get("CUSTOM_ROUTER_ON_ERROR") == "fallThrough",
+        goes_on=top.get("CUSTOM_ROUTER_ON_ERROR") == "fallthrough",
     )
 
 
@@ -104,6 +106,8 @@ def warn_of_plugins(top: Record) -> None:
 
 def installed_transforms() -> dict[str, EntryPoint]:
     """What installed packages offer, by folded name. Reads their metadata and imports none of them."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - it is slow, and hardly ever needed
+
     return {entry.name.casefold(): entry for entry in entry_points(group=GROUP)}
 
 

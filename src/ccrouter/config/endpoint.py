@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from ccrouter.config.schema import DialectName, Endpoint
 from ccrouter.config.transformers import WIRE_FORMATS
@@ -142,6 +142,11 @@ def _gemini_paths(host: str, path: str, *, is_full: bool) -> list[str]:
     if _ENDS_IN_VERSION.search(path):
         return [f"{path}/models"]
     return [*([path] if is_full and path else []), f"{path}{_GEMINI_PATH}"]
+
+
+def key_of_gemini(url: str) -> str:
+    """The key that a URL of Google's examples has in its query; "" if there is none."""
+    return next((value for name, value in parse_qsl(urlsplit(url).query) if name.lower() == "key"), "")
 
 
 def _query_for_gemini(query: str) -> str:

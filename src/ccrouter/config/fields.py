@@ -148,7 +148,7 @@ TOP = Table(
         ),
         Field(
             "CUSTOM_ROUTER_ON_ERROR",
-            Choice(("fail", "fallThrough")),
+            Choice(("fail", "fallthrough"), {"fall-through": "fallthrough", "continue": "fallthrough"}),
             "Whether its failure is the request's, or as if it had no answer.",
             default="fail",
         ),
@@ -274,8 +274,7 @@ PROVIDER = Table(
         Field(
             "transformer",
             Raw("object", {"type": ["object", "array", "string"]}),
-            '[Transformers](../configuration.md#transformers): `{ use: [...], "<model>": { use: [...] } }`. '
-            "Those that this version does not apply are warned about by name.",
+            '[Transforms](../transforms.md), by name: `{ use: [...], "<model>": { use: [...] } }`.',
         ),
         Field(
             "fidelity",

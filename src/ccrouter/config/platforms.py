@@ -67,7 +67,7 @@ _BEDROCK_HOST = re.compile(
 _BEDROCK_PATH = re.compile(r"(?P<base>.*?)/(?:model|openai)(?:/.*)?")
 _VERSION_AT_END = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?$")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,100}")
-_REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,6}")
+_REGION = re.compile(r"(?=.{2,40}$)[a-z0-9]+(?:-[a-z0-9]+){0,6}")
 _LARGEST_FILE = 1 << 20
 
 
@@ -191,7 +191,9 @@ def _on_vertex(written: Written, around: Surroundings, problems: list[Problem]) 
 
 
 def _classic_name(written: Written) -> str:
-    return next((word for word in written.specs.wire if word in _CLASSIC_LOCATION), "")
+    """The transformer of the classic router for Vertex that is asked for, for all models or for one; "" for none."""
+    words = (*written.specs.wire, *written.specs.model_wire.values())
+    return next((word for word in words if word in _CLASSIC_LOCATION), "")
 
 
 def _vertex_host(location: str) -> str:

@@ -27,7 +27,7 @@ from ccrouter.config.record import read_record
 from ccrouter.config.report import Place, Report
 from ccrouter.config.routes import Directory, settle_router
 from ccrouter.config.schema import DRY_RUN, Config, Router
-from ccrouter.config.syntax import Source, read_source
+from ccrouter.config.syntax import Source, read_data, read_source
 from ccrouter.errors import ConfigError, Problem
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -95,6 +95,20 @@ class ProjectRouters:
             return None
         folder = self._routers / project
         return self._read(folder / f"{session_id}.json") or self._read(folder / "config.json")
+
+    def project_of(self, session_id: str) -> str | None:
+        """The folder of Claude Code's that the session belongs to, whether or not it has a router; None if there is
+        none yet, and for what is no session id.
+        """
+        if not _SESSION_ID.fullmatch(session_id):
+            return None
+        project = self._found.get(session_id)
+        if project is None:
+            folders = _folders(self._projects)
+            project = next((one.name for one in folders if (one / f"{session_id}.jsonl").is_file()), None)
+            if project is not None:
+                _remember(self._found, session_id, project)
+        return project
 
     def _project_of(self, session_id: str) -> str | None:
         known = self._found.get(session_id)
@@ -178,7 +192,15 @@ def _folders(routers: Path) -> list[Path]:
 
 def read_written(path: Path, environ: Mapping[str, str]) -> Written | None:
     """What the file at `path` says of a router; None if it has no `Router`. Raises ConfigError if it is no JSON5."""
-    source = read_source(path)
+    return _written(read_source(path), path, environ)
+
+
+def parse_written(text: str, path: Path, environ: Mapping[str, str]) -> Written | None:
+    """As `read_written`, of `text` in the place of what stands at `path`."""
+    return _written(read_data(text.encode("utf-8", "surrogatepass"), str(path)), path, environ)
+
+
+def _written(source: Source, path: Path, environ: Mapping[str, str]) -> Written | None:
     report = Report(str(path))
     value = fill(source.tree, environ).get("Router")
     if value is None:

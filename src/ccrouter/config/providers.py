@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ccrouter.config.customs import Customs
 from ccrouter.config.draft import ProviderDraft
-from ccrouter.config.endpoint import GEMINI_URL, PROTOCOLS, complaint, endpoints_of
+from ccrouter.config.endpoint import GEMINI_URL, PROTOCOLS, complaint, endpoints_of, key_of_gemini
 from ccrouter.config.kinds import KeyText
 from ccrouter.config.platforms import Placed, Surroundings, Written, place, platform_of
 from ccrouter.config.record import Record
@@ -20,6 +20,7 @@ from ccrouter.config.schema import DRY_RUN, DialectName, Endpoint, Provider, Tim
 from ccrouter.config.transformers import WIRE_FORMATS, Specs, read_transformer
 from ccrouter.errors import Problem
 from ccrouter.loopback import is_loopback
+from ccrouter.secret import Secret
 
 #: The provider that is always there, answers by itself and costs nothing.
 BUILT_IN = Provider(DRY_RUN, (Endpoint("anthropic", "dry-run:"),), models=(DRY_RUN,))
@@ -93,7 +94,7 @@ def settle_provider(draft: ProviderDraft, general: General) -> Settled:
     if record.get("enabled") is False:
         obstacles.append(Problem(report.file, record.at("enabled").path, "is switched off", "set it to true"))
     models = tuple(dict.fromkeys(record.get("models", ())))
-    if obstacles or len(report.problems) > errors_before:
+    if obstacles or not endpoints or len(report.problems) > errors_before:
         return Settled(draft.name, models, None, obstacles)
     if key is None and not endpoints[0].platform:
         _warn_if_remote(record, endpoints)
@@ -137,12 +138,15 @@ def _read_place(draft: ProviderDraft, specs: Specs, general: General) -> Placed:
     endpoints = endpoints_of(
         url, name=draft.name, protocol=record.get("protocol"), wire=specs.wire, is_full=draft.shape == "classic"
     )
+    if key is None and endpoints[0].dialect == "gemini" and (found := key_of_gemini(url)):
+        key = KeyText(Secret(found), "the URL")
+        record.place.report.secrets.append(key.secret)
     return Placed(endpoints, {}, key)
 
 
 def _refuse_without_url(draft: ProviderDraft) -> None:
     record = draft.record
-    if not record.is_written("api_base_url"):
+    if not record.is_written("api_base_url") and not record.is_written("platform"):
         known = _KNOWN_URLS.get(draft.name.casefold(), "https://...")
         name = "api_base_url" if draft.shape == "classic" else "baseURL"
         record.place.key(name).refuse(f'is missing: provider "{draft.name}" needs a URL', f'"{name}": "{known}"')

@@ -25,6 +25,13 @@ _STEP = re.compile(r"(?:\.[^.\[]+|\[\d+\])$")
 Blocks = list[JsonObject]
 
 
+def refusal(path: str, why: str) -> UnsupportedContent:
+    """A refusal that names its path as OpenAI's errors do."""
+    error = UnsupportedContent(path, why)
+    error.details = {"param": path}
+    return error
+
+
 class _Turn:
     """`blocks` with the paths that they came from; `results` likewise, by the id of their call."""
 
@@ -62,7 +69,7 @@ class Draft:
         self.losses.append(Loss(path, what, fate))
 
     def refuse(self, path: str, why: str) -> None:
-        self.refusals.append(UnsupportedContent(path, why))
+        self.refusals.append(refusal(path, why))
 
     # -- the conversation ------------------------------------------------------------------------------------------
 

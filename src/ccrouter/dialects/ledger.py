@@ -10,13 +10,16 @@ presentation, and another service has no use for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import msgspec
 
-from ccrouter.dialects.base import Fate, Loss
+from ccrouter.dialects.base import Fate, Loss, UpstreamRequest
 from ccrouter.messages.request import MessagesRequest
+
+T = TypeVar("T", bound=UpstreamRequest)
 
 #: Top-level members that are hints, and what they are about.
 HINTS = {
@@ -112,6 +115,22 @@ def is_asked(raw: msgspec.Raw) -> bool:
     if isinstance(value, dict):
         return value.get("enabled") is True or value.get("type", "direct") != "direct"
     return bool(value)
+
+
+def lessened(sent: T, body: bytes, losses: Sequence[Loss]) -> T:
+    """`sent` with less in it: what the losses are about that have come to its own is neither kept nor mapped."""
+    lost = {loss.path for loss in losses[len(sent.losses) :]}
+    return replace(
+        sent,
+        body=body,
+        losses=tuple(losses),
+        kept=frozenset(path for path in sent.kept if not _is_within(path, lost)),
+        mapped=frozenset(path for path in sent.mapped if not _is_within(path, lost)),
+    )
+
+
+def _is_within(path: str, places: set[str]) -> bool:
+    return path in places or path.partition(".")[0] in places
 
 
 def cache_hint(place: str) -> Loss:

@@ -175,7 +175,10 @@ _THINKING = (
     _member("thinking.type", "adaptive", what="`adaptive`", by_silence=True),
     Probe("thinking.type", "`enabled`", {"thinking": {"type": "enabled", "budget_tokens": 3333}}),
     Probe("thinking.budget_tokens", "", {"thinking": {"type": "enabled", "budget_tokens": 3333}}, "3333"),
-    Probe("thinking.display", "", {"thinking": {"type": "adaptive", "display": "updates"}}, "updates"),
+    Probe(
+        "thinking.display", "`omitted`", {"thinking": {"type": "adaptive", "display": "omitted"}}, "",
+        {"thinking": {"type": "adaptive"}},
+    ),
     *(
         Probe(
             "output_config.effort", f"`{word}`", {"thinking": {"type": "adaptive"}, "output_config": {"effort": word}},

@@ -6,6 +6,7 @@ from ccrouter.config.schema import DialectName
 from ccrouter.dialects import anthropic, gemini, openai_chat, openai_responses
 from ccrouter.dialects.base import Dialect
 from ccrouter.dialects.openai_chat.served import SERVED as SERVED_CHAT
+from ccrouter.dialects.openai_responses.served import SERVED as SERVED_RESPONSES
 from ccrouter.dialects.served import Served
 
 DIALECTS: dict[DialectName, Dialect] = {
@@ -18,4 +19,5 @@ DIALECTS: dict[DialectName, Dialect] = {
 #: Beside Messages.
 SERVED: dict[DialectName, Served] = {
     "openai_chat": SERVED_CHAT,
+    "openai_responses": SERVED_RESPONSES,
 }

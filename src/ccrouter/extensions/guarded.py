@@ -78,6 +78,7 @@ class Guarded(Transform):
         super().__init__(inner.options)
         self._inner = inner
         self._origin = origin
+        self.name = origin.name
 
     def acts(self, hook: str) -> bool:
         return self._inner.acts(hook)

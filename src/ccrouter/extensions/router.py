@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ class RouterCode(Protocol):
     async def route(self, request: RequestView, config: JsonObject, context: RouteContext) -> object:
         """What it answers. Raises RouterError."""
 
-    async def close(self) -> None:
+    def close(self) -> Coroutine[Any, Any, None]:
         """It is not used any more."""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,7 @@ class Code(Protocol):
     async def make(self, name: str, options: JsonObject) -> Transform:
         """One of its transforms. Raises RouterError."""
 
-    async def close(self) -> None:
+    def close(self) -> Coroutine[Any, Any, None]:
         """It is not used any more."""
 
 
@@ -110,7 +110,7 @@ class NodeCode:
     def __init__(self, module: Module, first: Made, options: JsonObject) -> None:
         self._module = module
         self._first: tuple[JsonObject, Made] | None = (options, first)
-        self.names = (first.name or module.path.stem,)
+        self.names: tuple[str, ...] = (first.name or module.path.stem,)
 
     @classmethod
     async def load(cls, path: Path, limit: float, options: JsonObject, shop: Workshop) -> NodeCode:
@@ -138,49 +138,42 @@ class NodeCode:
         await self._module.close()
 
 
-@dataclass(slots=True)
 class Shelf:
-    """Code, and what was made of it, by name and options."""
+    """Code, and what was made of it. `names` maps what `use` may say, folded, to names of the code; `options` are those
+    of its entry.
+    """
 
-    code: Code
-    name: str = ""
-    options: JsonObject = field(default_factory=dict)
-    made: dict[tuple[str, bytes], Transform] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Raises ExtensionError if `name` could mean several."""
-        names = {name.casefold(): name for name in self.code.names}
-        if self.name and self.name.casefold() in names:
-            self._names = {self.name.casefold(): names[self.name.casefold()]}
-        elif self.name and len(names) > 1:
-            raise ExtensionError(f"none of its transforms is called {self.name!r}; it has {', '.join(self.code.names)}")
-        elif self.name:
-            self._names = {**names, self.name.casefold(): self.code.names[0]}
-        else:
-            self._names = names
-
-    _names: Mapping[str, str] = field(init=False, default_factory=dict)
+    def __init__(self, code: Code, names: Mapping[str, str] | None = None, options: JsonObject | None = None) -> None:
+        self.code = code
+        self._names = names if names is not None else {name.casefold(): name for name in code.names}
+        self._options = options or {}
+        self._made: dict[tuple[str, bytes], Transform] = {}
+        self._wanted: dict[tuple[str, bytes], tuple[str, JsonObject]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those that `use` may name, folded."""
         return tuple(self._names)
+
+    def wanted(self) -> list[tuple[str, JsonObject]]:
+        """The names and options that were asked for."""
+        return list(self._wanted.values())
 
     def find(self, name: str, options: JsonObject) -> Transform | None:
         """The transform, if it was made."""
-        return self.made.get((name.casefold(), _encode(options)))
+        return self._made.get(_key(name, options))
 
     async def make(self, name: str, options: JsonObject) -> Transform:
         """The transform of that name, with `options` over those of the file's own entry. Raises RouterError."""
         found = self.find(name, options)
         if found is None:
-            found = await self.code.make(self._names[name.casefold()], {**self.options, **options})
-            self.made[name.casefold(), _encode(options)] = found
+            own = self._names.get(name.casefold())
+            if own is None:
+                raise ExtensionError(f"it has no transform called {name!r} any more")
+            found = await self.code.make(own, {**self._options, **options})
+            self._made[_key(name, options)] = found
+            self._wanted[_key(name, options)] = (name, options)
         return found
 
 
-def _encode(options: Any) -> bytes:
-    return msgspec.json.encode(options, order="sorted")
-
-
-Loader = Callable[[], Awaitable[Code]]
+def _key(name: str, options: Any) -> tuple[str, bytes]:
+    return name.casefold(), msgspec.json.encode(options, order="sorted")

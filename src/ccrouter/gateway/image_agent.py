@@ -181,6 +181,18 @@ class Splice:
     _fold: Fold = field(default_factory=Fold)
     _ending: MessageDelta | None = None
     _output: int = 0
+    _is_complete: bool = False
+    _stop_reason: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """True once the answer of this round has come to its end."""
+        return self._is_complete
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the whole message ended, "" before it has."""
+        return self._stop_reason
 
     @property
     def goes_on(self) -> bool:
@@ -195,7 +207,7 @@ class Splice:
         """The next answer begins."""
         self.looks, self.said = {}, []
         self._indexes, self._hidden, self._has_calls = {}, set(), False
-        self._fold, self._ending = Fold(), None
+        self._fold, self._ending, self._is_complete = Fold(), None, False
 
     def answers(self, results: Mapping[str, tuple[str, bool]]) -> list[MessageEvent]:
         """The end of a message that leaves calls to the client too: what was seen goes before it, as text, so that the
@@ -239,6 +251,7 @@ class Splice:
         """The answer is complete: end the message, unless somebody has to look first."""
         assert self._ending is not None, "the grammar has message_delta before message_stop"
         self._output += self._ending.usage.output_tokens
+        self._is_complete = True
         message = self._fold.close()
         self.said = message.content
         for block in message.content:
@@ -252,6 +265,7 @@ class Splice:
         reason = ending.delta.stop_reason
         if reason == "tool_use" and not self._has_calls:
             reason = "end_turn"
+        self._stop_reason = reason or ""
         usage: WireUsage = msgspec.structs.replace(ending.usage, output_tokens=self._output)
         yield MessageDelta(Ending(reason, ending.delta.stop_sequence), usage)
         yield MessageStop()

@@ -8,6 +8,7 @@ target is free and invisible; after it a failure is an `error` event, and never 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +28,11 @@ from ccrouter.errors import (
     UpstreamError,
     UpstreamStatus,
 )
+from ccrouter.extensions.context import RouteContext, shown_headers
+from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.attempt import Attempter
+from ccrouter.gateway.custom import CustomRouting
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Auditor, Exchange, without_content
 from ccrouter.gateway.reply import Reply
@@ -94,6 +98,7 @@ class Gateway:
         *,
         policy: Policy = NO_POLICY,
         auditor: Auditor | None = None,
+        extensions: Extensions | None = None,
     ) -> None:
         if client.policy != policy:
             raise ValueError("the upstream client stands under another policy than the gateway")
@@ -101,7 +106,13 @@ class Gateway:
         self._approval = Approval(policy, auditor)
         self.catalog = Catalog(config.providers, config.unavailable)
         self._clock = clock
-        self._attempter = Attempter(client, clock, Chains().of)
+        self._extensions = extensions if extensions is not None and extensions.concern(config) else None
+        self._custom = (
+            CustomRouting(self._extensions, config, self.catalog, self._approval)
+            if self._extensions is not None and self._extensions.router_name
+            else None
+        )
+        self._attempter = Attempter(client, clock, self._extensions.chains() if self._extensions else Chains().of)
         self._projects = projects
         self._memo = TokenMemo()
         self._sessions = SessionUsage()
@@ -120,13 +131,21 @@ class Gateway:
         `headers` are lower-case; `exchange` is filled in as facts become known.
         """
         reading = None if form is None else form.read(body)
+        async with self._custom_code():
+            await self._serve(body, headers, reply, exchange, reading)
+
+    async def _serve(
+        self, body: bytes, headers: Mapping[str, str], reply: Reply, exchange: Exchange, reading: Reading | None
+    ) -> None:
         request, facts, make_filter = self._read(body, headers, exchange, reading)
         estimate = _Estimate(request, self._memo)
         with self._noting_denials(exchange):
-            route, targets = self._decide(facts, estimate, exchange)
+            route, targets = await self._route(request, headers, facts, estimate, exchange)
             told = {"x-ccr-route": route.name, "x-ccr-model": str(route.target), "x-ccr-reason": route.reason}
             exchange.told = told
             self._approval.approve(targets, exchange)
+            if self._extensions is not None:
+                await self._extensions.prepare(targets)
             question = Question(
                 request=request,
                 headers=headers,
@@ -195,10 +214,12 @@ class Gateway:
         """The input tokens of a request, routed and judged as one that is sent: counted by Anthropic's own API where it
         would go there, else, and if that cannot count, estimated here.
         """
-        request, facts, _ = self._read(body, headers, exchange)
-        estimate = _Estimate(request, self._memo)
+        async with self._custom_code():
+            request, facts, _ = self._read(body, headers, exchange)
+            estimate = _Estimate(request, self._memo)
+            with self._noting_denials(exchange):
+                _, targets = await self._route(request, headers, facts, estimate, exchange)
         with self._noting_denials(exchange):
-            _, targets = self._decide(facts, estimate, exchange)
             # Claude Code counts before every turn: without a policy that is worth no line.
             self._approval.approve(targets, exchange, is_recorded=self._approval.policy.is_in_force)
             counted = await self._attempter.count_tokens(request, headers, self._approval.sendable(targets[0]))
@@ -265,10 +286,41 @@ class Gateway:
             exchange.client = "claudable"
             make_filter = lambda: claudable.ClaudableFilter(prepared)  # noqa: E731 - one line, used once
         request, tag = strip_subagent_tags(request)
+        if self._extensions is not None:
+            request = self._extensions.rewrite(request)
         facts = read_facts(request, headers, tag)
         exchange.asked, exchange.streamed, exchange.size = request.model, request.stream, len(body)
         exchange.session = facts.session_id
         return request, facts, make_filter
+
+    def _custom_code(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """For the time of a request: the user's own code, as it is on disk now."""
+        return contextlib.nullcontext() if self._extensions is None else self._extensions.in_use()
+
+    async def _route(
+        self,
+        request: MessagesRequest,
+        headers: Mapping[str, str],
+        facts: RequestFacts,
+        estimate: _Estimate,
+        exchange: Exchange,
+    ) -> tuple[Route, tuple[Target, ...]]:
+        """What the custom router chooses, else the rules."""
+        if self._custom is None:
+            return self._decide(facts, estimate, exchange)
+        context = RouteContext(
+            request_id=exchange.id,
+            path=exchange.path,
+            facts=facts,
+            headers=shown_headers(headers),
+            count=estimate,
+            find_project=lambda: self._projects.project_of(facts.session_id) if self._projects else None,
+            loop=asyncio.get_running_loop(),
+        )
+        route = await self._custom.choose(request, context)
+        if route is None:
+            return self._decide(facts, estimate, exchange)
+        return self._planned(route, self._router(facts, exchange), exchange)
 
     def _decide(
         self, facts: RequestFacts, estimate: Callable[[], int], exchange: Exchange
@@ -280,6 +332,9 @@ class Gateway:
             self._approval.judge_name(facts.subagent_model)
             self._approval.judge_name(facts.asked)
             raise
+        return self._planned(route, router, exchange)
+
+    def _planned(self, route: Route, router: Router, exchange: Exchange) -> tuple[Route, tuple[Target, ...]]:
         exchange.route, exchange.reason = route.name, route.reason
         exchange.fidelity = router.fidelity_of(route.name)
         return route, make_plan(route, router, self.catalog)

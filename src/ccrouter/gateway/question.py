@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ccrouter.config.schema import Endpoint, Target
 from ccrouter.dialects.base import Amend, UpstreamRequest
+from ccrouter.dialects.draft import refusal
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.served import Reading
 from ccrouter.errors import UnsupportedContent
@@ -56,6 +57,6 @@ class Question:
         try:
             sent = dialect.encode(request, target, headers, amend)
         except UnsupportedContent as error:
-            raise UnsupportedContent(reading.located(error.path), str(error).removeprefix(f"{error.path}: ")) from error
+            raise refusal(reading.located(error.path), str(error).removeprefix(f"{error.path}: ")) from error
         told = [dataclasses.replace(loss, path=reading.located(loss.path)) for loss in sent.losses]
         return dataclasses.replace(sent, losses=(*reading.losses, *told))

@@ -22,9 +22,10 @@ from starlette.routing import Router
 
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters
-from ccrouter.config.schema import Config
+from ccrouter.config.schema import Config, LogLevel
 from ccrouter.dialects.served import Served
 from ccrouter.errors import ClientError, ConfigError, RouterError
+from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.gateway.record import CLIENT_GONE, Auditor, Exchange, outcome_facts
 from ccrouter.jsontypes import JsonObject
@@ -32,6 +33,8 @@ from ccrouter.messages.fault import Fault, type_of_status
 from ccrouter.secret import redact
 from ccrouter.server.account import Account
 from ccrouter.server.call import Call
+from ccrouter.server.custom import CustomCode
+from ccrouter.server.departure import until_client_leaves
 from ccrouter.server.edition import Edition, Lease, Reloaded
 from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response
@@ -76,6 +79,8 @@ class App:
         self.changing = asyncio.Lock()
         self.now = clock
         self._first = (config, policy, projects)
+        self._custom = CustomCode(environ, self._note, lambda: self.in_force[0].secrets)
+        self._prepared: Extensions | None = None
         self._log = log
         self._is_launch_key = is_launch_key
         self._load = reload
@@ -128,7 +133,7 @@ class App:
 
         try:
             body = await call.body()
-            async with _until_client_leaves(call.receive, reply):
+            async with until_client_leaves(call.receive, reply):
                 await edition.gateway.messages(body, headers, reply, exchange, form)
             exchange.status = 200
         except RouterError as error:
@@ -224,19 +229,29 @@ class App:
             try:
                 config, policy = await asyncio.to_thread(self._load, before.policy)
                 config, notes = keep_listening(config, policy, before.config)
+                extensions = await self._custom.load(config, policy)
             except ConfigError as error:
                 self._note_refusal(error, before)
                 raise
             facts = {"policy": policy.digest, "config": config.digest, "result": "ok"}
-            self.account.record("reload", facts)  # the last step that may fail: what it says is then so
+            try:
+                self.account.record("reload", facts)  # the last step that may fail: what it says is then so
+            except RouterError:
+                extensions.retire()
+                raise
             projects = None if before.projects is None else ProjectRouters(config, self.environ)
-            after = self._put_in_force(config, policy, projects, before)
+            after = self._put_in_force(config, policy, projects, before, extensions=extensions)
             if policy.digest != before.policy.digest:
                 self.account.report("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
             if self._log is not None:
                 self._log.set_level(config.log_level)
                 self._log.event("info", "reloaded", policy=policy.name, config=config.digest, notes=list(notes))
             return Reloaded(after, notes)
+
+    async def prepare(self) -> None:
+        """After the call the user's own code is loaded. Raises ConfigError if it cannot be: then nothing is served."""
+        if self._prepared is None:
+            self._prepared = await self._custom.load(*self._first[:2])
 
     def reload_soon(self) -> None:
         """Reload in a task of its own, for a signal. A refusal is in the log, or on stderr without one."""
@@ -246,14 +261,16 @@ class App:
     def amend(self, config: Config, tree: JsonObject) -> None:
         """After the call `config`, lowered from `tree`, is in force until the next reload. `changing` is to be held."""
         before = self.edition
-        self._put_in_force(config, before.policy, before.projects, before, tree)
+        self._put_in_force(config, before.policy, before.projects, before, extensions=before.extensions, amended=tree)
 
-    def _put_in_force(
+    def _put_in_force(  # noqa: PLR0913 - what an edition is made of
         self,
         config: Config,
         policy: Policy,
         projects: ProjectRouters | None,
         before: Edition | None,
+        *,
+        extensions: Extensions,
         amended: JsonObject | None = None,
     ) -> Edition:
         if before is not None and before.policy == policy:
@@ -275,12 +292,16 @@ class App:
                 projects,
                 policy=policy,
                 auditor=auditor,
+                extensions=extensions,
             ),
             lease=lease,
+            extensions=extensions,
             amended=amended,
         )
         if before is not None and before.lease is not lease:
             before.lease.retire()
+        if before is not None and before.extensions is not extensions:
+            before.extensions.retire()
         return self._edition
 
     def _note_refusal(self, error: ConfigError, before: Edition) -> None:
@@ -301,8 +322,9 @@ class App:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
-        config, policy, projects = self._first
-        self._put_in_force(config, policy, projects, None)
+        await self.prepare()
+        assert self._prepared is not None
+        self._put_in_force(*self._first, None, extensions=self._prepared)
         beating = asyncio.create_task(self._pulse.run())
         try:
             yield
@@ -310,6 +332,7 @@ class App:
             beating.cancel()
             for lease in self._leases:
                 await lease.close()
+            await self._custom.close()
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
 
@@ -320,6 +343,13 @@ class App:
             self._log.event("error", "a defect of the router", reqId=request_id, trace=trace)
         else:
             _print(trace)
+
+    def _note(self, level: LogLevel, message: str, facts: Mapping[str, object]) -> None:
+        """What custom code did; without a log, what of it went wrong."""
+        if self._log is not None:
+            self._log.event(level, message, **facts)
+        elif level == "error":
+            _print(f"ccr: {message}: {', '.join(f'{name}: {fact}' for name, fact in facts.items())}")
 
     def _complain(self, why: str) -> None:
         if self._log is not None:
@@ -355,32 +385,3 @@ def _with_request_id(send: Send, request_id: str) -> Send:
         await send(message)
 
     return sending
-
-
-@contextlib.asynccontextmanager
-async def _until_client_leaves(receive: Receive, reply: HttpReply) -> AsyncIterator[None]:
-    """Run the body of the `async with` until it is done or the client hangs up; then raise ClientGone in it.
-
-    The upstream request ends with it: its connection is closed by the cancellation, and generation (and billing) stops.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    has_left = False
-
-    async def watch() -> None:
-        nonlocal has_left
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        if not reply.has_ended:  # after the last byte the server reports a disconnect too
-            has_left = True
-            task.cancel()
-
-    watching: asyncio.Task[None] = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if has_left and task.uncancel() == 0:
-            raise ClientGone from None
-        raise
-    finally:
-        watching.cancel()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
+from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.jsontypes import JsonObject
 from ccrouter.server.guard import Guard
@@ -69,6 +70,7 @@ class Edition:
     guard: Guard
     gateway: Gateway
     lease: Lease
+    extensions: Extensions
     amended: JsonObject | None = None
 
 

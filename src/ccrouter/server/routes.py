@@ -34,7 +34,7 @@ class Row:
     form: Served | None = None
 
 
-_CHAT = SERVED["openai_chat"]
+_CHAT, _RESPONSES = SERVED["openai_chat"], SERVED["openai_responses"]
 
 
 ROUTES: tuple[Row, ...] = (
@@ -46,8 +46,12 @@ ROUTES: tuple[Row, ...] = (
     Row(("POST",), "/v1/messages/count_tokens", Access.CLIENT, endpoints.count_tokens),
     Row(("POST",), "/v1/chat/completions", Access.CLIENT, None, _CHAT),
     Row(("POST",), "/chat/completions", Access.CLIENT, None, _CHAT),
+    Row(("POST",), "/v1/responses", Access.CLIENT, None, _RESPONSES),
+    Row(("POST",), "/responses", Access.CLIENT, None, _RESPONSES),
     Row(_READ, "/v1/models", Access.CLIENT, endpoints.models),
     Row(_READ, "/v1/models/{id:path}", Access.CLIENT, endpoints.model),
+    Row(_READ, "/models", Access.CLIENT, endpoints.models),
+    Row(_READ, "/models/{id:path}", Access.CLIENT, endpoints.model),
     Row(_READ, "/api/config", Access.MANAGEMENT, management.read_config),
     Row(("POST",), "/api/config", Access.MANAGEMENT, management.write_config),
     Row(("POST",), "/api/restart", Access.MANAGEMENT, management.restart),

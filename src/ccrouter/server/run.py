@@ -20,6 +20,7 @@ from ccrouter import __version__
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
+from ccrouter.errors import ConfigError
 from ccrouter.gateway.record import Auditor
 from ccrouter.server.app import App
 from ccrouter.server.log import ExchangeLog
@@ -81,8 +82,8 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
 
     SIGHUP reloads, unless it tells that our terminal was closed: that ends us too. `on_ready` is called once requests
     are being answered; exchanges are logged to the file `log`. `auditor` is told of start, stop and what App tells it.
-    Returns the exit code, after the sockets are closed. Raises OSError if the port is taken, and what `auditor` raises
-    if the start cannot be recorded.
+    Returns the exit code, after the sockets are closed. Raises OSError if the port is taken, what `auditor` raises if
+    the start cannot be recorded, and ConfigError if the user's own code cannot be loaded.
     """
     sockets = listen(config)
     port: int = sockets[0].getsockname()[1]
@@ -117,6 +118,11 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     )
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            try:
+                runner.run(app.prepare())
+            except ConfigError:
+                _close(sockets)
+                raise
             runner.run(server.serve(sockets=sockets))
     finally:
         app.account.report("stop", _facts(*app.in_force, port))
@@ -173,9 +179,13 @@ def _record_start(auditor: Auditor, facts: dict[str, object], sockets: list[sock
     try:
         auditor.record("start", facts)
     except BaseException:
-        for one in sockets:
-            one.close()
+        _close(sockets)
         raise
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
 
 
 def _facts(config: Config, policy: Policy, port: int) -> dict[str, object]:

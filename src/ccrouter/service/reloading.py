@@ -37,8 +37,8 @@ def ask_to_reload(host: str, port: int, key: Secret | None, timeout: float = 30.
     except ValueError:
         told = {}
     if answer.status != 200:
-        error = told.get("error") if isinstance(told, dict) else None
-        reason = error.get("message") if isinstance(error, dict) else None
+        said = told.get("error") if isinstance(told, dict) else None
+        reason = said.get("message") if isinstance(said, dict) else None
         raise NotReloaded(str(reason or f"POST /api/restart was answered with {answer.status}"))
     notes = told.get("notes") if isinstance(told, dict) else None
     return [str(note) for note in notes] if isinstance(notes, list) else []

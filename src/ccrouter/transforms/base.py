@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from ccrouter.config.schema import DialectName, Target
 from ccrouter.jsontypes import JsonObject
@@ -76,7 +76,8 @@ class Transform:
     `options` is what the entry says; a subclass raises ConfigError from `__init__` for options that it cannot use.
     """
 
-    name: ClassVar[str] = ""
+    #: What `use` calls it. A subclass need not set it: an instance has it from its entry.
+    name: str = ""
 
     def __init__(self, options: JsonObject) -> None:
         self.options = options

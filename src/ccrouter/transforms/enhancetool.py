@@ -71,7 +71,7 @@ class _Call:
         sent = "".join(self.sent)
         if self.prefix.is_whole or not (sent or self.unsent.strip()):
             return ""
-        whole = mended(sent + self.unsent, len(sent), keeps_text=keeps_text)
+        whole = mended(sent + self.unsent, keeps_text=keeps_text)
         return whole[len(sent) :]
 
 

@@ -35,39 +35,51 @@ _WORDS = {
     "true": "true", "false": "false", "null": "null", "none": "null", "undefined": "null", "nan": "null",
     "infinity": "null", "-infinity": "null",
 }  # fmt: skip
-#: Opening quotation marks, each with those that may close it.
+#: Opening quotation marks, each with those that may close it, and what stands in between and after.
 _QUOTES = {'"': '"', "'": "'", "“": '”"', "‘": "’'", "`": "`"}
+_QUOTED = {
+    mark: re.compile(rf"(?:\\.|[^\\{closing}]){{0,{_FAR}}}+[{closing}]", re.DOTALL) for mark, closing in _QUOTES.items()
+}
 _NOTHING = frozenset({"null", "none", "undefined", '""', "''", "[]", "()"})
 
 
-def mended(text: str, sure: int = 0, *, keeps_text: bool = True) -> str:
-    """A JSON object, as text, that says what `text` does. Its first `sure` characters are those of `text`, which has to
-    be right so far, as `jsonprefix.JsonPrefix` tells.
+def mended(text: str, *, keeps_text: bool = True) -> str:
+    """A JSON object, as text, that says what `text` does. It begins with what of `text` is sure (`JsonPrefix`), to the
+    letter; all of an object that is valid is.
 
     What is no object at all becomes the only member of one, `text`, or with `keeps_text` false an empty one, as nothing
     does.
     """
+    prefix = JsonPrefix()
+    sure = prefix.feed(text)
+    if prefix.is_whole:
+        return sure
     if sure:
-        return _read(text, sure) or _ended(text[:sure])
+        return _read(text, len(sure)) or _ended(sure)
     bare = text.strip()
     if not bare or bare.lower() in _NOTHING:
         return "{}"
-    if bare.startswith('"'):  # an object, encoded twice
-        inner = _decoded(bare)
-        if isinstance(inner, str) and inner.lstrip().startswith("{"):
-            return mended(inner, keeps_text=keeps_text)
+    inner = _decoded(bare) if bare.startswith('"') else ""  # an object, encoded twice
+    if isinstance(inner, str) and inner.lstrip().startswith("{"):
+        return mended(inner, keeps_text=keeps_text)
     wrapping = _WRAPPING.match(text)
-    found = _read(text[wrapping.end() :], 0) if wrapping is not None else ""
-    return found or (msgspec.json.encode({"text": text}).decode() if keeps_text else "{}")
+    if wrapping is not None:
+        return mended(text[wrapping.end() :], keeps_text=keeps_text)
+    return msgspec.json.encode({"text": text}).decode() if keeps_text else "{}"
 
 
 def _read(text: str, sure: int) -> str:
-    """The object in `text`; "" if none can be made of it."""
+    """The object in `text`, of which so many characters are sure; "" if none can be made of it."""
     try:
         found = _Mender(text, sure).read()
     except RecursionError:
         return ""
     return found if found.startswith(text[:sure]) and isinstance(_decoded(found), dict) else ""
+
+
+def _ended(text: str) -> str:
+    prefix = JsonPrefix()
+    return prefix.feed(text) + prefix.ending
 
 
 def _decoded(text: str) -> object:
@@ -77,11 +89,6 @@ def _decoded(text: str) -> object:
     except (ValueError, RecursionError):
         return None
     return value
-
-
-def _ended(text: str) -> str:
-    prefix = JsonPrefix()
-    return prefix.feed(text) + prefix.ending
 
 
 class _Mender:
@@ -283,10 +290,10 @@ class _Mender:
         """True if a key and its colon stand at `at`, or as much of that as there is."""
         mark = self._text[at : at + 1]
         if mark in _QUOTES:
-            ends = [end for quote in _QUOTES[mark] if (end := self._text.find(quote, at + 1, at + _FAR)) >= 0]
-            if not ends:
+            quoted = _QUOTED[mark].match(self._text, at + 1)
+            if quoted is None:
                 return len(self._text) < at + _FAR
-            at = min(ends) + 1
+            at = quoted.end()
         elif match := _BARE_KEY.match(self._text, at):
             at = match.end()
         at = self._past_space(at)

@@ -44,7 +44,7 @@ class JsonPrefix:
 
     @property
     def ending(self) -> str:
-        """The least that makes an object of everything that was given out."""
+        """The least that makes an object of what was given out, if nothing is held."""
         is_key = self._expected in {"key", "key or end"}
         if self._in_string:
             opened = '":null' if is_key else '"'

@@ -61,7 +61,9 @@ def built_in(spec: TransformSpec) -> Transform:
     kind = TRANSFORMS.get(spec.name) if not spec.path else None
     if kind is None:
         raise LocalProtocolError(f"no transform of the router's own is called {spec.name}")
-    return kind(spec.options)
+    made = kind(spec.options)
+    made.name = spec.name
+    return made
 
 
 class Chains:

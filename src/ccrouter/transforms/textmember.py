@@ -15,6 +15,7 @@ from ccrouter.transforms.jsonmend import mended
 _PLAIN = re.compile(r'[^"\\]+')
 _OUTSIDE = re.compile(r'[^"{}\[\],:]+')
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
+_HEX_BEGUN = re.compile(r"[0-9a-fA-F]{0,3}")
 _LOW = re.compile(r"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _LOW_BEGUN = re.compile(r"\\?|\\u[dD]?|\\u[dD][c-fC-F][0-9a-fA-F]?")
 _SHORT = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -137,8 +138,9 @@ def _escape(held: str, at: int, *, is_whole: bool) -> tuple[str, int]:
 def _code(held: str, at: int, *, is_whole: bool) -> tuple[str, int]:
     digits = held[at + 2 : at + 6]
     if not _HEX.fullmatch(digits):
-        is_begun = len(digits) < 4 and not is_whole and all(digit in "0123456789abcdefABCDEF" for digit in digits)
-        return ("", 0) if is_begun else ("\\u", 2)
+        if len(digits) == 4 or not _HEX_BEGUN.fullmatch(digits):
+            return "\\u", 2
+        return "", len(held) - at if is_whole else 0  # cut off, here or for good
     code = int(digits, 16)
     if not 0xD800 <= code < 0xE000:
         return chr(code), 6

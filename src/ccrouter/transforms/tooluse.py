@@ -106,9 +106,10 @@ class ToolUse(Transform):
         demand: JsonObject = {"type": "any"}
         if choice is not None and choice.disable_parallel_tool_use is not None:
             demand["disable_parallel_tool_use"] = choice.disable_parallel_tool_use
-        is_exclusive = context.dialect == "anthropic" or (
-            context.dialect == "openai_chat" and profile.reasoning_style in _EXCLUSIVE
-        )
+        is_chat = context.dialect == "openai_chat"
+        if is_chat and "required" not in profile.tool_choice_forms:
+            return {}
+        is_exclusive = context.dialect == "anthropic" or (is_chat and profile.reasoning_style in _EXCLUSIVE)
         if not is_exclusive:
             return {"tool_choice": demand}
         mode = mode_of(request.thinking.type if request.thinking else None)

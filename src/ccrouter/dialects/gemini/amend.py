@@ -8,7 +8,6 @@ word is.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 
 from ccrouter.dialects.base import Loss, UpstreamRequest
 from ccrouter.dialects.gemini.schema import openapi
+from ccrouter.dialects.ledger import lessened
 from ccrouter.dialects.refusals import highest_limit, refused_name
 from ccrouter.errors import UpstreamStatus
 from ccrouter.jsontypes import JsonObject
@@ -116,14 +116,7 @@ def without(sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
                 losses.append(Loss(_CONFIG[name], f"the provider refuses {name}; sent without"))
         elif name in _REWRITES:
             _REWRITES[name](body)
-    lost = {loss.path for loss in losses}
-    return dataclasses.replace(
-        sent,
-        body=body.encode(),
-        losses=tuple(losses),
-        kept=sent.kept - lost,
-        mapped=frozenset(path for path in sent.mapped if path not in lost and path.partition(".")[0] not in lost),
-    )
+    return lessened(sent, body.encode(), losses)
 
 
 def _lower(body: Body, most: int, losses: list[Loss]) -> None:

@@ -19,8 +19,6 @@ from ccrouter.jsontypes import JsonObject
 from ccrouter.messages import carrier
 
 DIALECT = "gemini"
-#: Members of the parts that come back as they were; anything else a client made up.
-_REPLAYED = frozenset({"toolCall", "toolResponse", "thoughtSignature", "text", "thought"})
 
 
 @dataclass(slots=True)
@@ -72,4 +70,14 @@ def _is_signature(value: object) -> bool:
 
 
 def _is_replayed(part: object) -> bool:
-    return isinstance(part, dict) and bool(part) and _REPLAYED.issuperset(part)
+    """True for a part that comes back as it was: a search of Google's own, or a signature alone. Anything else somebody
+    made up.
+    """
+    if not isinstance(part, dict) or not _is_signature(part.get("thoughtSignature", "none")):
+        return False
+    match sorted(part.keys() - {"thoughtSignature"}):
+        case ["toolCall" | "toolResponse" as name]:
+            return isinstance(part[name], dict)
+        case ["text"]:
+            return part["text"] == "" and "thoughtSignature" in part
+    return False

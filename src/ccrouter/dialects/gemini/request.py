@@ -83,8 +83,9 @@ def encode(
     body.update(choice)
     limits = _limits(request, profile, content)
     thinking, unthought, thought = thinking_members(request, profile, limits.get("maxOutputTokens"))
-    losses += [*lost, *unthought, *_unsent(request, has_betas=has_betas)]
     content.mapped |= said | thought
+    losses += [*lost, *unthought]
+    losses += [loss for loss in _unsent(request, has_betas=has_betas) if loss.path not in thought]
     if config := {**limits, **thinking, **config}:
         body["generationConfig"] = config
     if amend is not None:

@@ -151,7 +151,7 @@ class _Lowering:
         kinds = self._kinds(flat)
         values = [flat["const"]] if "const" in flat else flat.get("enum")
         if isinstance(values, list):
-            return self._enumerated(values, kinds)
+            return self._enumerated(values, kinds, flat, refs)
         nullable = [kind for kind in kinds if kind == "null"]
         kinds = [kind for kind in kinds if kind != "null"]
         if len(kinds) > 1:
@@ -242,14 +242,14 @@ class _Lowering:
                     lowered.setdefault(word, beyond)
         return lowered
 
-    def _enumerated(self, values: list[Any], kinds: list[str]) -> JsonObject:
+    def _enumerated(self, values: list[Any], kinds: list[str], flat: JsonObject, refs: _Refs) -> JsonObject:
         """A choice among `values`: texts, or numbers."""
         told = [value for value in values if value is not None]
         lowered, is_complete = _choice(told)
         if not is_complete:
             self._unsaid.add("enum")
         if not lowered and kinds and kinds[0] != "null":
-            lowered = {"type": kinds[0]}
+            lowered = self._of_kind(kinds[0], flat, refs)
         if len(told) < len(values) or "null" in kinds:
             lowered["type"] = [lowered["type"], "null"] if "type" in lowered else "null"
         return lowered

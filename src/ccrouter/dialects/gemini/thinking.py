@@ -60,6 +60,7 @@ def thinking_members(
     said = {"thinking.type"} if asked.mode != "unasked" else set()
     said |= {_BUDGET} if asked.budget is not None else set()
     said |= {asked.effort_path} if asked.effort else set()
+    said |= {"thinking.display"} if "includeThoughts" in config else set()
     return {"thinkingConfig": config} if config else {}, losses, said - {loss.path for loss in losses}
 
 

@@ -7,12 +7,12 @@ limit that is too high goes down to the one that the error names.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 import msgspec
 
 from ccrouter.dialects.base import Fate, Loss, UpstreamRequest
+from ccrouter.dialects.ledger import lessened
 from ccrouter.dialects.refusals import highest_limit, refused_name, whole_number
 from ccrouter.errors import UpstreamStatus
 
@@ -66,9 +66,12 @@ def refused_member(error: UpstreamStatus, sent: UpstreamRequest) -> str:
 
 def without(sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
     """`sent` without the refused members, or with them under their other name, or lowered; what is lost is told."""
+    names = tuple(refused)
+    if not names:
+        return sent
     members = msgspec.json.decode(sent.body, type=dict[str, msgspec.Raw])
     losses = list(sent.losses)
-    for name in refused:
+    for name in names:
         if name.startswith(_LIMIT):
             _lower(members, int(name.removeprefix(_LIMIT)), losses)
             continue
@@ -81,14 +84,7 @@ def without(sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
             path = _PATHS.get(name, name)
             fate: Fate = "hint" if path == _SESSION else "dropped"
             losses.append(Loss(path, f"the provider refuses {name}; sent without", fate))
-    lost = {loss.path for loss in losses}
-    return dataclasses.replace(
-        sent,
-        body=msgspec.json.encode(members),
-        losses=tuple(losses),
-        kept=sent.kept - lost,
-        mapped=frozenset(path for path in sent.mapped if path not in lost and path.partition(".")[0] not in lost),
-    )
+    return lessened(sent, msgspec.json.encode(members), losses)
 
 
 def _lower(members: dict[str, msgspec.Raw], most: int, losses: list[Loss]) -> None:

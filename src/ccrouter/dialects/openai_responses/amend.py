@@ -7,13 +7,13 @@ read any more (keys of another organisation, a lost item) is better left out tha
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable
 
 import msgspec
 
-from ccrouter.dialects.base import Loss, UpstreamRequest
+from ccrouter.dialects.base import Fate, Loss, UpstreamRequest
+from ccrouter.dialects.ledger import lessened
 from ccrouter.dialects.refusals import highest_limit, refused_name, whole_number
 from ccrouter.errors import UpstreamStatus
 from ccrouter.jsontypes import JsonObject
@@ -24,6 +24,17 @@ _AMENDABLE = (
     _LIMIT_MEMBER, "instructions", "parallel_tool_calls", "prompt_cache_key", "session_id", "include",
     "reasoning.summary", "reasoning.effort", "reasoning", "temperature", "top_p",
 )  # fmt: skip
+_SESSION = "metadata"
+#: Where in a Messages request they were asked for; "" for what the router asks by itself.
+_PATHS = {
+    "include": "",
+    "reasoning.summary": "",
+    "reasoning.effort": "thinking",
+    "reasoning": "thinking",
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "prompt_cache_key": _SESSION,
+    "session_id": _SESSION,
+}
 _LIMIT = "max_output_tokens<="
 _EFFORT = "reasoning.effort="
 _REPLAY = "input[].reasoning"
@@ -72,9 +83,12 @@ def refused_member(error: UpstreamStatus, sent: UpstreamRequest) -> str:
 
 def without(sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
     """`sent` without what was refused, or with it lowered or moved; what is lost is told."""
+    names = tuple(refused)
+    if not names:
+        return sent
     members = msgspec.json.decode(sent.body, type=_Members)
     losses = list(sent.losses)
-    for name in refused:
+    for name in names:
         if name.startswith(_LIMIT):
             _lower(members, int(name.removeprefix(_LIMIT)), losses)
         elif name.startswith(_EFFORT):
@@ -86,7 +100,7 @@ def without(sent: UpstreamRequest, refused: Iterable[str]) -> UpstreamRequest:
             _move_instructions(members)
         else:
             _drop(members, name, losses)
-    return dataclasses.replace(sent, body=msgspec.json.encode(members), losses=tuple(losses))
+    return lessened(sent, msgspec.json.encode(members), losses)
 
 
 def _within(members: _Members, name: str) -> JsonObject:
@@ -109,7 +123,10 @@ def _drop(members: _Members, name: str, losses: list[Loss]) -> None:
     del members[member]
     if rest:
         members[member] = msgspec.Raw(msgspec.json.encode(rest))
-    losses.append(Loss(name, "the provider refuses it; sent without"))
+    path = _PATHS.get(name, name)
+    if path:
+        fate: Fate = "hint" if path == _SESSION else "dropped"
+        losses.append(Loss(path, f"the provider refuses {name}; sent without", fate))
 
 
 def _lower(members: _Members, most: int, losses: list[Loss]) -> None:

@@ -143,14 +143,21 @@ def replayed(block: Block, path: str, provider: str, model: str, losses: list[Lo
     if value and value.get("model") != model:
         losses.append(Loss(path, f"reasoning of {value.get('model')} not sent: another model cannot read it"))
         return {}, ""
-    if not isinstance(item, dict) or not (item.get("encrypted_content") or item.get("content")):
+    item = _restored(item, block.thinking or "") if isinstance(item, dict) else {}
+    if not (item.get("encrypted_content") or item.get("content")):
         losses.append(Loss(path, "earlier reasoning not sent: the provider gave none that could come back"))
         return {}, ""
-    for name in _LISTS:
-        if isinstance(item.get(name), list):
-            item[name] = _whole(item[name], block.thinking or "")
     phase = value.get("phase")
     return {"type": "reasoning", "summary": [], **item}, phase if isinstance(phase, str) else ""
+
+
+def _restored(item: JsonObject, text: str) -> JsonObject:
+    """The item with the texts that the thinking block holds; without its own thoughts if the client emptied that."""
+    whole = {
+        name: _whole(value, text) if name in _LISTS and isinstance(value, list) else value
+        for name, value in item.items()
+    }
+    return {name: value for name, value in whole.items() if name != "content" or value}
 
 
 def _decoded(state: bytes) -> JsonObject:

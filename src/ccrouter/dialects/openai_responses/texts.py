@@ -9,7 +9,7 @@ Place = tuple[str, int]
 
 
 class Texts:
-    """Writes text. `any` is true once something has been written."""
+    """Writes text."""
 
     def __init__(self, writer: MessageWriter) -> None:
         self._writer = writer
@@ -17,7 +17,6 @@ class Texts:
         self._place: Place | None = None  # of the block that is open
         self._begun = False
         self._blank = ""  # white space that begins a text: a block of nothing else is refused later
-        self.any = False
 
     def add(self, place: Place, piece: str) -> None:
         """A piece of the part at `place`."""
@@ -32,7 +31,7 @@ class Texts:
             if piece.isspace():
                 self._blank = piece
                 return
-            self._begun = self.any = True
+            self._begun = True
         self._writer.text(piece)
 
     def fill(self, place: Place, text: str) -> None:
@@ -44,7 +43,6 @@ class Texts:
         """A paragraph that is no message's."""
         if words:
             self.leave()
-            self.any = True
             self._writer.text(words)
             self._writer.text_end()
 
@@ -57,5 +55,4 @@ class Texts:
     def close(self) -> None:
         """Nothing follows: white space is said after all if it is the whole answer."""
         if self._blank and not self._writer.has_content:
-            self.any = True
             self._writer.text(self._blank)

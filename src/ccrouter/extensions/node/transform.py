@@ -44,7 +44,7 @@ class NodeTransform(Transform):
         super().__init__(options)
         self._module = module
         self._made = made
-        self._shown = shown
+        self._shown = self.name = shown
 
     def acts(self, hook: str) -> bool:
         hooks = self._made.hooks

@@ -6,6 +6,7 @@ The request that proves a key goes the way of every other: dialect, `UpstreamCli
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 import time
@@ -19,6 +20,7 @@ from ccrouter.errors import Denied, RemoteProtocolError, RouterError, UpstreamSt
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.service.diagnosis.finding import Finding
 from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
+from ccrouter.upstream.credentials.clouds import advice_of
 
 TOPIC = "Providers"
 
@@ -55,7 +57,8 @@ def _left_out(told: str, reason: str) -> Finding:
 
 def _key(provider: Provider, environ: Mapping[str, str]) -> str:
     if not provider.key:
-        return "no key"
+        cloud = {"vertex": "Google's credentials", "bedrock": "AWS's credentials"}
+        return cloud.get(provider.endpoints[0].platform, "no key")
     state = "unset in this shell" if _unset(provider, environ) else "set"
     return f"key from {provider.key_source} ({state})"
 
@@ -138,8 +141,9 @@ async def _send(client: UpstreamClient, target: Target, model: str, endpoint: En
     body = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
     dialect = DIALECTS[endpoint.dialect]
     request = MessagesRequest.read(json.dumps(body).encode())
-    sent = dialect.encode(request, Target(target.provider, model), {})
-    response = await client.send(target.provider, endpoint, sent.headers, sent.body)
+    sent = dialect.encode(request, Target(target.provider, model).at(endpoint), {})
+    where = dataclasses.replace(endpoint, url=sent.url) if sent.url else endpoint
+    response = await client.send(target.provider, where, sent.headers, sent.body)
     try:
         if response.status < 300:
             return None
@@ -162,6 +166,8 @@ async def _read(response: UpstreamResponse) -> bytes:
 def _explained(provider: Provider, model: str, error: UpstreamStatus, took: str) -> Finding:
     """An error status as a finding: what it says about the key, and what about the rest."""
     status = f"HTTP {error.status}, {took}"
+    if error.status in (401, 403) and provider.endpoints[0].platform and not provider.key:
+        return Finding(TOPIC, "problem", f"{provider.name}: {error} ({status})", advice_of(provider))
     if error.status in (401, 403):
         message = f"Invalid API key for provider '{provider.name}' ({status})"
         return Finding(TOPIC, "problem", message, f"check {_place_of_key(provider)}")

@@ -87,4 +87,4 @@ def library(module: str, extra: str) -> Any:
         return import_module(module)
     except ImportError as error:
         hint = f"pip install 'ccrouter[{extra}]'"
-        raise ConfigError([Problem("", "", f"{module} cannot be imported ({error})", hint)]) from error
+        raise ConfigError([Problem("ccrouter", "", f"{module} cannot be imported ({error})", hint)]) from error

@@ -144,6 +144,8 @@ class ChatReading:
                 **headers_for(client_headers, is_streamed=self._is_streamed),
             },
             losses=tuple(losses),
+            kept=frozenset(members) - {"model"},
+            mapped=frozenset({"model"}),
         )
 
     def tap(self, *, asked: str, sent: str) -> ChatTap:

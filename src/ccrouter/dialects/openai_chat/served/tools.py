@@ -127,8 +127,8 @@ class Toolset:
             return self._allowed(asked.get("allowed_tools"), f"{path}.allowed_tools"), ""
         named = asked.get(str(asked.get("type", ""))) or asked
         name = named.get("name") if isinstance(named, dict) else None
-        if not isinstance(name, str):
-            raise bad(path, "names no tool")
+        if not isinstance(name, str) or name not in {tool["name"] for tool, _ in self._tools}:
+            raise bad(path, f"there is no tool {name!r} in the request")
         return "tool", name
 
     def _allowed(self, asked: object, path: str) -> str:

@@ -27,6 +27,10 @@ class Native:
     given: Callable[[JsonObject], JsonObject]
 
 
+#: What `_exec` adds by itself.
+_SET_BY_US: list[tuple[str, object]] = [("type", "exec"), ("env", {})]
+
+
 def _strings(value: object) -> list[str]:
     """A command as a list; one that came as a text is run by a shell."""
     if isinstance(value, list):
@@ -35,7 +39,7 @@ def _strings(value: object) -> list[str]:
 
 
 def _exec(given: JsonObject) -> JsonObject:
-    action = {
+    action: JsonObject = {
         "type": "exec",
         "command": _strings(given.get("command")),
         "env": {},
@@ -67,7 +71,7 @@ def _told(member: str) -> Callable[[JsonObject], JsonObject]:
     def given(item: JsonObject) -> JsonObject:
         action = item.get(member)
         members = action if isinstance(action, dict) else {}
-        return {name: value for name, value in members.items() if value not in (None, {}) and value != "exec"}
+        return {name: value for name, value in members.items() if value is not None and (name, value) not in _SET_BY_US}
 
     return given
 

@@ -1,0 +1,151 @@
+"""An attempt at a model that cannot see: its answers read round by round, images looked at by another in between.
+
+Costs nothing where no route `image` is configured, or no image is in the conversation, or the model can see.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from ccrouter.config.schema import Target
+from ccrouter.dialects.profiles import profile_of
+from ccrouter.errors import RemoteProtocolError, RouterError, UnsupportedContent, UpstreamError
+from ccrouter.gateway.answer import BegunAnswer
+from ccrouter.gateway.image_agent import ImageAgent, Look, Splice
+from ccrouter.gateway.question import Question
+from ccrouter.gateway.record import Attempt, Exchange
+from ccrouter.gateway.reply import Reply
+from ccrouter.messages.events import BlockStart, MessageEvent, render
+from ccrouter.messages.fold import Fold
+from ccrouter.secret import redact
+
+#: Asks a target and gives its answer once it has begun with a good status. Raises UpstreamError.
+Open = Callable[[Question, Target, Exchange], Awaitable[BegunAnswer]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Viewer:
+    """The model that looks at images for others. `is_forced`: also for those that could see themselves."""
+
+    target: Target
+    is_forced: bool = False
+
+    def is_needed_by(self, target: Target) -> bool:
+        """True if images are to be looked at for `target`."""
+        if (target.provider.name, target.model) == (self.target.provider.name, self.target.model):
+            return False
+        return self.is_forced or not profile_of(target).accepts_images
+
+
+class _Sink:
+    """The client's end: events rendered as they come, or folded for a client that waits for the whole."""
+
+    def __init__(self, question: Question, reply: Reply) -> None:
+        self._question = question
+        self._reply = reply
+        self._writer = None if question.reading is None else question.reading.writer(asked=question.asked)
+        self._filter = question.make_filter() if question.make_filter and question.request.stream else None
+        self._fold = Fold()
+        self._held = b""
+        self.has_content = False
+
+    async def write(self, events: list[MessageEvent]) -> None:
+        if not self._question.request.stream:
+            for event in events:
+                self._fold.feed(event)
+            return
+        self.has_content = self.has_content or any(type(event) is BlockStart for event in events)
+        if self._filter is not None:
+            events = self._filter(events)
+        frames = b"".join(map(render, events)) if self._writer is None else self._writer.frames(events)
+        if not self.has_content:
+            self._held += frames  # it may yet be an error, and another target asked
+        elif self._held or frames:
+            if self._writer is not None:
+                self._reply.fault_frames = self._writer.fault
+            await self._reply.write(self._held + frames)
+            self._held = b""
+
+    async def end(self) -> None:
+        if self._question.request.stream:
+            if self._held:
+                await self._reply.write(self._held)
+            await self._reply.end()
+            return
+        message = self._fold.close()
+        body = msgspec.json.encode(message) if self._writer is None else self._writer.whole(message)
+        await self._reply.whole(200, self._question.told, body)
+
+
+class SightedAttempt:
+    """One attempt with an image agent, over as many rounds as the model looks at images."""
+
+    def __init__(self, open_answer: Open, clock: Callable[[], float], viewer: Target) -> None:
+        self._open = open_answer
+        self._clock = clock
+        self._viewer = viewer
+
+    async def attempt(
+        self, question: Question, agent: ImageAgent, target: Target, reply: Reply, exchange: Exchange
+    ) -> None:
+        """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
+        splice, sink = Splice(), _Sink(question, reply)
+        while True:
+            await self._round(dataclasses.replace(question, request=agent.request), target, splice, sink, exchange)
+            if exchange.ttft is None:
+                exchange.ttft = self._clock() - exchange.began
+            if not splice.looks:
+                break
+            results = {id: await self._look(agent, look, question, exchange) for id, look in splice.looks.items()}  # noqa: A001 - the protocol's own word
+            if not splice.goes_on:
+                await sink.write(splice.answers(results))
+                break
+            agent.go_on(splice.said, results)
+            splice.begin_round()
+        exchange.stop_reason = splice.stop_reason
+        await sink.end()
+
+    async def _round(self, question: Question, target: Target, splice: Splice, sink: _Sink, exchange: Exchange) -> None:
+        answer = await self._open(question, target, exchange)
+        try:
+            async for events in answer.events(exchange):
+                await sink.write(splice.feed(events))
+                if exchange.ttft is None and sink.has_content:
+                    exchange.ttft = self._clock() - exchange.began
+        finally:
+            answer.response.close()
+        if not splice.is_complete:
+            raise RemoteProtocolError(f"{target.provider.name}: the answer ended before it was finished")
+
+    async def _look(self, agent: ImageAgent, look: Look, question: Question, exchange: Exchange) -> tuple[str, bool]:
+        """What the viewer says, and whether it is an error: the model is told of one, and answers without."""
+        asked = agent.question(look)
+        if isinstance(asked, str):
+            return asked, True
+        attempt = Attempt(f"{self._viewer} (image)", self._clock() - exchange.began)
+        exchange.attempts.append(attempt)
+        looking = Exchange(exchange.id, exchange.path, self._clock())
+        viewing = Question(
+            request=asked, headers=question.headers, asked=self._viewer.model, told={}, estimate=lambda: 0
+        )
+        try:
+            answer = await self._open(viewing, self._viewer, looking)
+            fold = Fold()
+            try:
+                async for events in answer.events(looking):
+                    for event in events:
+                        fold.feed(event)
+            finally:
+                answer.response.close()
+            said = "\n".join(str(block.get("text", "")) for block in fold.close().content if block["type"] == "text")
+        except (UpstreamError, UnsupportedContent) as error:
+            attempt.failure = _words(error)
+            return f"The image could not be looked at: {attempt.failure}", True
+        return said or "Nothing was said about it.", False
+
+
+def _words(error: RouterError) -> str:
+    return redact(str(error))[:400]
