@@ -7,11 +7,17 @@ import pty
 import re
 import select
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 from tests.cli.conftest import LIMIT, Ccr
 
+#: Ctrl-C reaches whom the terminal belongs to: it is taken before the program begins.
+_TAKES_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -24,13 +30,12 @@ class Terminal:
     environ: dict[str, str] = field(default_factory=dict)
     shown: str = ""
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         self._master, slave = pty.openpty()
         self.child = subprocess.Popen(
-            self.ccr.command(*self.words),
+            [sys.executable, "-c", _TAKES_TERMINAL, *self.ccr.command(*self.words)],
             env=self.ccr.environ | {"TERM": "dumb", "COLUMNS": "120"} | self.environ,
             stdin=slave, stdout=slave, stderr=slave, cwd=self.ccr.home, start_new_session=True,
-            preexec_fn=_take_terminal,  # Ctrl-C reaches whom the terminal belongs to
         )  # fmt: skip
         os.close(slave)
         return self
@@ -74,10 +79,3 @@ class Terminal:
             return False
         self.shown += _CONTROL.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))
         return bool(data)
-
-
-def _take_terminal() -> None:
-    import fcntl  # noqa: PLC0415 - in the child, before it becomes another program
-    import termios  # noqa: PLC0415 - as above
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

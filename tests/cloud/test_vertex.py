@@ -242,6 +242,11 @@ class Clock:
         self.pauses.put_nowait(seconds)
         await event.wait()
 
+    async def paused(self) -> float:
+        """For how long whoever renews the token pauses next."""
+        async with asyncio.timeout(10):
+            return await self.pauses.get()
+
     def pass_by(self, seconds: float) -> None:
         self.time += seconds
         self._waiting.pop(0).set()
@@ -263,7 +268,7 @@ async def test_renewed_in_the_background(google: Google, tmp_path: Path) -> None
     client = UpstreamClient(now=clock.now, pause=clock.pause)
     try:
         assert await ask(client, provider) == 200
-        assert 3290 < await clock.pauses.get() <= 3300
+        assert 3290 < await clock.paused() <= 3300
         arrived, go_on = asyncio.Event(), asyncio.Event()
         serve = google.serve
 
@@ -279,7 +284,7 @@ async def test_renewed_in_the_background(google: Google, tmp_path: Path) -> None
         assert google.tokens == 1
         assert await ask(client, provider) == 200
         go_on.set()
-        await clock.pauses.get()
+        await clock.paused()
         assert google.tokens == 2
         clock.time += 3000
         assert await ask(client, provider) == 200
@@ -295,12 +300,12 @@ async def test_a_renewal_that_fails(google: Google, tmp_path: Path) -> None:
     client = UpstreamClient(now=clock.now, pause=clock.pause)
     try:
         await ask(client, provider)
-        await clock.pauses.get()
+        await clock.paused()
         google.refusal = json_reply(
             {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}, 400
         )
         clock.pass_by(3300)
-        assert await clock.pauses.get() == pytest.approx(150, abs=10)
+        assert await clock.paused() == pytest.approx(150, abs=10)
         assert await ask(client, provider) == 200
         clock.pass_by(400)
         with pytest.raises(UpstreamStatus, match=r"revoked.*gcloud auth application-default login") as told:
@@ -355,11 +360,14 @@ async def test_a_token_that_is_not_used_is_not_renewed(google: Google, tmp_path:
     client = UpstreamClient(now=clock.now, pause=clock.pause)
     try:
         await ask(client, provider)
-        await clock.pauses.get()
+        await clock.paused()
         clock.pass_by(3300)
-        await clock.pauses.get()  # renewed once, as it had been used
+        await clock.paused()  # renewed once, as it had been used
         assert google.tokens == 2
+        [account] = client._clouds._accounts.values()
         clock.pass_by(3300)
+        done, _ = await asyncio.wait({account.keeper._renewal}, timeout=10)
+        assert done
         clock.time += 1000
         assert google.tokens == 2
         assert await ask(client, provider) == 200
@@ -393,11 +401,14 @@ async def test_closing_while_a_token_is_fetched(google: Google, tmp_path: Path) 
     client = UpstreamClient()
     waiting = asyncio.create_task(ask(client, the_provider(google, tmp_path)))
     await arrived.wait()
-    await client.close()
-    with pytest.raises((asyncio.CancelledError, UpstreamUnreachable)):
-        await waiting
-    async with asyncio.timeout(5):
-        await asyncio.get_running_loop().shutdown_default_executor()
+    try:
+        client._clouds.close()  # before the connections are, so that it does not rest on their end
+        with pytest.raises((asyncio.CancelledError, UpstreamUnreachable)):
+            await waiting
+        async with asyncio.timeout(5):
+            await asyncio.get_running_loop().shutdown_default_executor()
+    finally:
+        await client.close()
 
 
 async def test_the_event_loop_is_not_blocked(google: Google, tmp_path: Path) -> None:

@@ -27,15 +27,20 @@ def _settings(config: Config) -> Iterator[str]:
         "claude_path",
         "is_non_interactive",
         "small_fast_model",
-        "custom_router_path",
         "rewrite_system_prompt",
-        "custom_transformers",
         "plugins",
         "status_line",
     ):
         value = getattr(config, name)
         if value != getattr(DEFAULTS, name):
             yield f"{name} {value}"
+
+
+    if router := config.custom_router:
+        yield f"custom router {router.path}, {router.timeout:g} s" + (", passed over if it fails" * router.goes_on)
+    for custom in config.custom_transformers:
+        name = f" called {custom.name}" if custom.name else ""
+        yield f"custom transforms {custom.path}{name}, {custom.timeout:g} s {custom.options or ''}".rstrip()
 
 
 def _providers(config: Config) -> Iterator[str]:
@@ -75,7 +80,11 @@ def _provider(provider: Provider, config: Config) -> Iterator[str]:
 
 
 def _specs(specs: tuple[TransformSpec, ...]) -> str:
-    return ", ".join(f"{spec.name} {spec.options}" if spec.options else spec.name for spec in specs)
+    def told(spec: TransformSpec) -> str:
+        options = f" {spec.options}" if spec.options else ""
+        return f"{spec.name}{options}" + (f" from {spec.path}" if spec.path else "")
+
+    return ", ".join(map(told, specs))
 
 
 def _router(router: Router) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from ccrouter.config.catalogue import find, nearest, search
 from ccrouter.config.catalogue_entries import ENTRIES
+from ccrouter.config.catalogue_page import PAGE, page
 from ccrouter.config.load import read
 from ccrouter.config.schema import ROUTE_NAMES
 
@@ -88,3 +89,10 @@ def test_searching():
     assert search("no such thing anywhere", ENTRIES) == []
     found = [entry.name for entry in search("openrouter", ENTRIES)]
     assert found[:2] == ["openrouter", "openrouter-openai"]
+
+
+def test_the_page_is_current():
+    """The table in docs/providers.md is what the entries say."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page(text), "stale: run `python -m ccrouter.config.catalogue_page`"
+    assert text.count("| `") > len(ENTRIES)

@@ -13,7 +13,7 @@ from ccrouter.server.log import ExchangeLog
 from tests.gateway.conftest import provider, running
 from tests.ledger.conftest import CHATTER
 from tests.server.conftest import KEY, call
-from tests.upstream import Reply, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
+from tests.upstream import Cut, Reply, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
 
 LOSSY = {"top_k": 5, "stop_sequences": list("abcdef"), **CHATTER}
 SECRET = "a private matter"
@@ -78,6 +78,16 @@ async def test_losses_are_those_of_the_target_that_answered(router, upstream: Up
     assert "busy" in facts["attempts"][0]["failure"]
     assert facts["attempts"][1]["failure"] is None
     assert "top_k" in facts["ledger"]["kept"]
+
+
+async def test_a_count_goes_with_its_target(router, upstream: Upstream):
+    """Where the first target began to answer and broke off, and the second refused, nobody answered: no count."""
+    broken = Reply(200, {"content-type": "text/event-stream"}, (Cut(),))
+    upstream.reply(broken, Reply(400, {}, (b"no",)))
+    status, headers, _ = await router.ask(stream=True, **LOSSY)
+    assert status in {400, 502}
+    assert len(upstream.requests) == 2
+    assert "x-ccr-losses" not in headers
 
 
 async def test_an_error_is_no_answer(router, upstream: Upstream):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from ccrouter.dialects import matrix
+from ccrouter.dialects.answers import SPEAKERS, facts, stop_reasons
 from ccrouter.dialects.ledger import HINTS, pattern_of
 from ccrouter.dialects.matrix import COLUMNS, PAGE, Column, fault, faults, observe, page
 from ccrouter.dialects.probes import PROBES, Probe
@@ -83,6 +84,21 @@ def test_what_is_said_to_be_dropped_and_is_there_is_found():
     outcome = observe(probe, column)
     assert outcome.fate == "dropped"
     assert "is in what goes out" in fault(probe, column, outcome)
+
+
+@pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda speaker: speaker.title)
+def test_answers_bring_all_that_the_dialect_has(speaker):
+    """Text, thinking and what brings it back, calls, pages, usage with cached tokens apart: all dialects give all of it,
+    but that Gemini has no word for tokens written to a cache. No reason to end is taken for an error.
+    """
+    missing = [name for name, is_there in facts(speaker).items() if not is_there]
+    assert missing == (["tokens written to a cache"] if speaker.dialect == "gemini" else [])
+    assert "error" not in stop_reasons(speaker)
+
+
+def test_every_dialect_answers():
+    """No dialect of the registry is missing from the table of answers."""
+    assert {speaker.dialect for speaker in SPEAKERS} == set(DIALECTS)
 
 
 def test_hints_are_listed():

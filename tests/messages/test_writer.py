@@ -71,6 +71,26 @@ def test_plain_text():
     assert message.usage == WireUsage(3, 0, 0, 2)
 
 
+def test_text_of_two_blocks():
+    """After text_end further text begins a block; said twice, or in the middle of a call, it makes no empty one."""
+    w = writer()
+    w.text("a")
+    w.text_end()
+    w.text_end()
+    w.text("b")
+    w.tool_use("0", id="t", name="Read")
+    w.tool_input("0", '{"x"')
+    w.text("c")
+    w.text_end()
+    w.text("d")
+    w.tool_input("0", ":1}")
+    w.finish("tool_use", WireUsage())
+    events = w.take()
+    assert_strictly_sequential(events)
+    content = fold(events).content
+    assert [block.get("text", block.get("input")) for block in content] == ["a", "b", {"x": 1}, "c", "d"]
+
+
 def test_thinking_text_thinking():
     """Each change of kind ends a block and begins the next; a signature seals its block."""
     w = writer()

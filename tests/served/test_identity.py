@@ -59,7 +59,7 @@ async def test_answer_bytes_pass(router, upstream: Upstream, spoken):
     assert headers["x-ccr-model"] == f"{spoken},m1"
     assert headers["x-request-id"] == headers["request-id"]
     _, _, raw = await post(router, PATHS[spoken], asked)
-    assert raw == json.dumps(whole, ensure_ascii=False).encode().replace(b'"m9"', f'"{spoken},m1"'.encode())
+    assert raw == json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode().replace(b'"m9"', f'"{spoken},m1"'.encode())
 
 
 async def test_the_asked_model_is_left_where_it_was_sent(upstream: Upstream, tmp_path, spoken):

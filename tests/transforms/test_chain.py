@@ -170,7 +170,7 @@ def test_every_transform_is_registered():
     assert kinds - shared == set(TRANSFORMS) - set(WIRE_FORMATS)
     for name, kind in TRANSFORMS.items():
         if name not in WIRE_FORMATS:
-            assert kind.__name__.lower() == name
+            assert kind.__name__.lower() == kind.name == name
             assert (folder / f"{name}.py").is_file()
 
 

@@ -9,6 +9,7 @@ import contextlib
 from tests.upstream.anthropic_wire import message_json, message_stream
 from tests.upstream.chat_wire import chat_json, chat_stream
 from tests.upstream.reply import Reply, json_reply, sse_reply
+from tests.upstream.responses_wire import response_json, response_stream
 from tests.upstream.server import Received, Upstream
 
 TEXT = "This is the scripted upstream. It says the same to everybody."
@@ -21,6 +22,8 @@ def answer(dialect: str, received: Received) -> Reply:
     streamed = bool(received.json().get("stream"))
     if dialect == "anthropic":
         return sse_reply(message_stream(TEXT)) if streamed else json_reply(message_json(TEXT))
+    if dialect == "responses":
+        return sse_reply(response_stream(TEXT)) if streamed else json_reply(response_json(TEXT))
     return sse_reply(chat_stream(TEXT)) if streamed else json_reply(chat_json(TEXT))
 
 
@@ -38,7 +41,7 @@ async def serve(port: int, dialect: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.upstream", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--dialect", choices=["anthropic", "chat"], default="anthropic")
+    parser.add_argument("--dialect", choices=["anthropic", "chat", "responses"], default="anthropic")
     asked = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(asked.port, asked.dialect))

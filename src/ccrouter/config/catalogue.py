@@ -38,9 +38,9 @@ class Entry:
 
     `url` is where to POST, in full, with `{name}` for what `questions` ask; `key` the variable that its makers'
     documents name for the key, "" for a server that asks for none. On a `platform` the URL is "" and follows from the
-    `options`, which are members of the provider in the file and may have placeholders too. `docs` says where URL and
-    models were read, and `confirmed` when ("" where no document of the provider's own was at hand: then they are as
-    users of it report them).
+    `options`, which are members of the provider in the file and may have placeholders too. `docs` is the
+    provider's own page about it, and `confirmed` the day on which URL and models were looked up ("" where they were
+    not: then they are as users of it report them).
     """
 
     name: str

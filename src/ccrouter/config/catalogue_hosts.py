@@ -1,7 +1,8 @@
 """The catalogue, second half: gateways, those who host others' models, clouds, and servers on one's own machine. Data
 only.
 
-`confirmed` is the day on which URL and ids were compared with what the provider documents.
+`confirmed` is the day on which URL and ids were looked up: in the provider's documents, or in models.dev, which is made
+from them.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ HOSTS = (
     ),
     entry(
         "github", "GitHub Models", "https://models.github.ai/inference/chat/completions", "GITHUB_TOKEN", "openai_chat",
-        "https://docs.github.com/en/github-models", {"openai/gpt-4.1": "default", "openai/o4-mini": "think"},
+        "https://docs.github.com/en/github-models", {"openai/o4-mini": "default think"},
         confirmed=_READ, note="Small limits on the length of a request.",
     ),
     entry(
@@ -98,7 +99,7 @@ HOSTS = (
     entry(
         "cerebras", "Cerebras", "https://api.cerebras.ai/v1/chat/completions", "CEREBRAS_API_KEY", "openai_chat",
         "https://inference-docs.cerebras.ai/models/overview",
-        {"zai-glm-4.7": "default think", "gpt-oss-120b": "background"}, confirmed=_READ,
+        {"zai-glm-4.7": "default think background"}, confirmed=_READ,
     ),
     entry(
         "sambanova", "SambaNova", "https://api.sambanova.ai/v1/chat/completions", "SAMBANOVA_API_KEY", "openai_chat",
@@ -209,7 +210,7 @@ HOSTS = (
         "vertex-gemini", "Google Vertex AI (Gemini)", "", "", "gemini",
         "https://cloud.google.com/vertex-ai/generative-ai/docs/models",
         {"gemini-2.5-pro": "default think longContext image", "gemini-2.5-flash": "default webSearch background"},
-        confirmed=_READ, note="Credentials of gcloud, or a service account's file; needs ccrouter[vertex].",
+        note="Credentials of gcloud, or a service account's file; needs ccrouter[vertex].",
         platform="vertex", options={"project": "{project}", "location": "{location}"}, questions=_GOOGLE,
     ),
     entry(
@@ -229,7 +230,7 @@ HOSTS = (
     entry(
         "ollama", "Ollama", "http://localhost:11434/v1/chat/completions", "", "openai_chat",
         "https://docs.ollama.com/api/openai-compatibility", {"qwen3-coder:30b": "default", "gpt-oss:20b": "background"},
-        confirmed=_READ, note="Raise the context length there (OLLAMA_CONTEXT_LENGTH): an agent needs 32k at least.",
+        note="Raise the context length there (OLLAMA_CONTEXT_LENGTH): an agent needs 32k at least.",
     ),
     entry(
         "lmstudio", "LM Studio", "http://localhost:1234/v1/chat/completions", "", "openai_chat",
@@ -238,12 +239,12 @@ HOSTS = (
     ),
     entry(
         "vllm", "vLLM", "http://localhost:8000/v1/chat/completions", "", "openai_chat",
-        "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html", {}, confirmed=_READ,
+        "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html", {},
         note="Start it with --enable-auto-tool-choice and the --tool-call-parser of the model.",
     ),
     entry(
         "llamacpp", "llama.cpp server", "http://localhost:8080/v1/chat/completions", "", "openai_chat",
-        "https://github.com/ggml-org/llama.cpp/tree/master/tools/server", {}, confirmed=_READ,
+        "https://github.com/ggml-org/llama.cpp/tree/master/tools/server", {},
         note="Start it with --jinja, or it calls no tools.",
     ),
 )  # fmt: skip

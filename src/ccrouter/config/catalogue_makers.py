@@ -1,6 +1,7 @@
 """The catalogue, first half: those who make models, at their own endpoints. Data only.
 
-`confirmed` is the day on which URL and ids were compared with what the provider documents.
+`confirmed` is the day on which URL and ids were looked up: in the provider's documents, or in models.dev, which is made
+from them.
 """
 
 from __future__ import annotations

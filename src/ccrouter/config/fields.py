@@ -120,7 +120,11 @@ TOP = Table(
             "fallback", MapOf(ListOf(_ROUTE), "route"), "What to try after a route's own target has failed, in order."
         ),
         Field(
-            "forceUseImageAgent", Flag(), "Classic key; images anywhere in the history select `image`.", default="false"
+            "forceUseImageAgent",
+            Flag(),
+            "Images select no route; they are [looked at](../routing.md#images-for-models-that-cannot-see) by the model "
+            "of `image` for whichever model is asked.",
+            default="false",
         ),
         Field(
             "CLAUDE_PATH",

@@ -113,7 +113,7 @@ class Draft:
             for said in [{"type": "text", "text": content}] if isinstance(content, str) else content:
                 self.say("user", said, path)
             return
-        block: JsonObject = {"type": "tool_result", "tool_use_id": own, "content": content or "(no output)"}
+        block: JsonObject = {"type": "tool_result", "tool_use_id": own, "content": content}
         if is_error:
             block["is_error"] = True
         place = self._place[own] + 1

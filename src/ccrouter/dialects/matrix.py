@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ccrouter.config.schema import DialectName, Endpoint, Platform, Provider, Target
+from ccrouter.dialects.answers import SPEAKERS, facts, stop_reasons
 from ccrouter.dialects.base import UpstreamRequest
 from ccrouter.dialects.gemini import replay
 from ccrouter.dialects.ledger import HINTS, pattern_of
@@ -212,9 +213,25 @@ def page() -> str:
             cells = " | ".join(_SIGNS[observe(probe, column).fate] for column in COLUMNS)
             what = f", {probe.what}" if probe.what.strip() else ""
             parts.append(f"| `{pattern_of(probe.at)}`{what} | {cells} |\n")
-    parts.append("\n## Hints\n\nTop-level members that are no loss where they cannot be sent:\n\n")
+    parts += [*_answers(), "\n## Hints\n\nTop-level members that are no loss where they cannot be sent:\n\n"]
     parts += [f"- `{name}`: {why}\n" for name, why in HINTS.items()]
     return "".join(parts)
+
+
+def _answers() -> Iterator[str]:
+    """The tables of the other direction."""
+    titles = " | ".join(speaker.title for speaker in SPEAKERS)
+    line = f"|---|{'---|' * len(SPEAKERS)}\n"
+    yield "\n## Answers\n\nWhat comes through of an answer that has all of it, where the provider tells all that its\n"
+    yield f"dialect can tell; `–` is what the dialect has no word for.\n\n| fact | {titles} |\n{line}"
+    found = [facts(speaker) for speaker in SPEAKERS]
+    for name in found[0]:
+        yield f"| {name} | {' | '.join('yes' if of[name] else '–' for of in found)} |\n"
+    yield f"\n| `stop_reason` | {titles} |\n{line}"
+    reasons = [stop_reasons(speaker) for speaker in SPEAKERS]
+    for name in dict.fromkeys(name for of in reasons for name in of):
+        cells = (", ".join(f"`{word}`" for word in of.get(name, ())) or "–" for of in reasons)
+        yield f"| `{name}` | {' | '.join(cells)} |\n"
 
 
 def main() -> None:

@@ -150,6 +150,12 @@ def read_user(asked: Mapping[str, msgspec.Raw], draft: Draft) -> None:
 # -- media ---------------------------------------------------------------------------------------------------------
 
 
+def note_detail(detail: str | None, path: str, draft: Draft) -> None:
+    """How closely an image is to be looked at is not said by the Messages API."""
+    if detail not in {None, "", "auto"}:
+        draft.lose(path, "a wish about how closely, and for how much, an image is looked at", "hint")
+
+
 def image_block(url: str) -> JsonObject | None:
     """An image by its URL or data URL; None for one that is neither."""
     if url[:5].lower() == "data:":
@@ -266,6 +272,8 @@ HINTS = {
     "prompt_cache_options": "a wish about caching",
     "service_tier": "a choice among OpenAI's own tiers",
     "safety_identifier": "names the end user to OpenAI",
+    "client_metadata": "labels for OpenAI's own records",
+    "prediction": "a wish about speed",
 }
 
 

@@ -98,8 +98,9 @@ class Extensions:
             return
         for provider in config.providers:
             for spec in _specs(provider):
-                with self._noting(problems, f'the transformer "{spec.name}" of provider "{provider.name}"'):
-                    await self._make(spec)
+                what = f'the transformer "{spec.name}" of provider "{provider.name}"'
+                with self._noting(problems, what):
+                    await self._make(spec, what)
 
     async def _open_transforms(self, entry: CustomTransformer) -> None:
         self._require(entry.path)
@@ -160,9 +161,7 @@ class Extensions:
         """Every transform of `targets` is there after the call. Raises RouterError, Denied included."""
         for target in targets:
             for spec in (*target.provider.transforms, *target.provider.model_transforms.get(target.model, ())):
-                if self._is_custom(spec):
-                    self._allow("transforms", f'transformer "{spec.name}" of provider "{target.provider.name}"')
-                    await self._make(spec)
+                await self._make(spec, f'the transformer "{spec.name}" of provider "{target.provider.name}"')
 
     def chains(self) -> Callable[[Target], Chain]:
         """What makes the chain of a target, by the code that there is when it is asked; `prepare` its target first."""
@@ -256,10 +255,11 @@ class Extensions:
                 return file.shelf
         return self._installed.get(folded)
 
-    async def _make(self, spec: TransformSpec) -> None:
-        """Raises ConfigError for a name that nothing has."""
+    async def _make(self, spec: TransformSpec, what: str) -> None:
+        """The transform is there after the call, if it is not the router's own. Raises RouterError, Denied included."""
         if not self._is_custom(spec):
             return
+        self._allow("transforms", what)
         shelf = self._shelf_of(spec) or await self._install(spec)
         if shelf.find(spec.name, spec.options) is None:
             await shelf.make(spec.name, spec.options)

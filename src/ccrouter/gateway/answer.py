@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -24,9 +24,10 @@ from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.stream import Passage, Pipe, Relay, Translation, renamed_body
+from ccrouter.messages.events import MessageEvent
 from ccrouter.messages.fold import Fold
 from ccrouter.messages.writer import MessageWriter
-from ccrouter.sse import SseReader
+from ccrouter.sse import ServerSentEvent, SseReader
 from ccrouter.transforms.base import EventFilter
 from ccrouter.transforms.chain import Chain
 from ccrouter.upstream.client import UpstreamResponse
@@ -57,6 +58,33 @@ class BegunAnswer:
         exchange.ttft = clock() - exchange.began
         whole = await self.chain.carry_out(partial(self._whole, body, exchange))
         await reply.whole(200, self.question.told, whole)
+
+    async def events(self, exchange: Exchange) -> AsyncIterator[list[MessageEvent]]:
+        """Its events, those of one read together, after the transforms'. Raises UpstreamError; check the last event."""
+        first = await _first_bytes(self.response, self.target)
+        reader, sse = self._reader(), SseReader()
+        try:
+            if _is_json(first):
+                body = await _read_all(self.response, first)
+                yield await self.chain.carry_out(lambda: self._filtered(reader.feed_body(body)))
+            else:
+                chunk = first
+                while chunk:
+                    received = sse.feed(chunk)
+                    yield await self.chain.carry_out(partial(self._read_with, reader, received))
+                    chunk = await self.response.read()
+                yield await self.chain.carry_out(partial(self._read_with, reader, sse.close()))
+            yield await self.chain.carry_out(lambda: self._filtered(reader.close()))
+        finally:
+            exchange.usage, exchange.answered = reader.usage, reader.answered_model
+
+    def _read_with(self, reader: Reader, received: Iterable[ServerSentEvent]) -> list[MessageEvent]:
+        return [event for one in received for event in self._filtered(reader.feed(one))]
+
+    def _filtered(self, events: list[MessageEvent]) -> list[MessageEvent]:
+        for filter_events in self.filters:
+            events = filter_events(events)
+        return events
 
     # -- streamed --------------------------------------------------------------------------------------------------
 
@@ -139,10 +167,7 @@ class BegunAnswer:
             events = reader.feed_body(body)
         else:
             events = [event for sent in (*sse.feed(body), *sse.close()) for event in reader.feed(sent)]
-        events = [*events, *reader.close()]
-        for filter_events in self.filters:
-            events = filter_events(events)
-        for event in events:
+        for event in self._filtered([*events, *reader.close()]):
             fold.feed(event)
         message = fold.close()
         exchange.usage, exchange.answered = reader.usage, reader.answered_model

@@ -19,8 +19,10 @@ from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.upstream_error import KEY_HINT
 from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
 from ccrouter.gateway.answer import BegunAnswer
-from ccrouter.gateway.concession import concession_of
+from ccrouter.gateway.concession import ONCE, concession_of
+from ccrouter.gateway.eyes import SightedAttempt
 from ccrouter.gateway.fidelity import check
+from ccrouter.gateway.image_agent import ImageAgent
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
@@ -66,6 +68,11 @@ class Attempter:
             raise pointed from error
 
     async def _attempt(self, question: Question, target: Target, reply: Reply, exchange: Exchange) -> None:
+        viewer = question.viewer
+        if viewer is not None and viewer.is_needed_by(target) and (agent := ImageAgent.of(question.request)):
+            sighted = SightedAttempt(self._open, self._clock, viewer.target)
+            await sighted.attempt(question, agent, target, reply, exchange)
+            return
         answer = await self._open(question, target, exchange)
         try:
             await answer.deliver(reply, exchange, self._clock)
@@ -149,7 +156,8 @@ class Attempter:
             if not name or name in refused or len(refused) >= _MOST_AMENDMENTS:
                 raise error
             refused = (*refused, name)
-            self._refused[provider.name, target.model] = refused
+            if not name.endswith(ONCE):
+                self._refused[provider.name, target.model] = tuple(one for one in refused if not one.endswith(ONCE))
             encoded = concession.without(encoded, (name,))
 
 

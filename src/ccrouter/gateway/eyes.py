@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ccrouter.config.schema import Target
-from ccrouter.dialects.profiles import profile_of
 from ccrouter.errors import RemoteProtocolError, RouterError, UnsupportedContent, UpstreamError
 from ccrouter.gateway.answer import BegunAnswer
 from ccrouter.gateway.image_agent import ImageAgent, Look, Splice
@@ -24,20 +23,6 @@ from ccrouter.secret import redact
 
 #: Asks a target and gives its answer once it has begun with a good status. Raises UpstreamError.
 Open = Callable[[Question, Target, Exchange], Awaitable[BegunAnswer]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Viewer:
-    """The model that looks at images for others. `is_forced`: also for those that could see themselves."""
-
-    target: Target
-    is_forced: bool = False
-
-    def is_needed_by(self, target: Target) -> bool:
-        """True if images are to be looked at for `target`."""
-        if (target.provider.name, target.model) == (self.target.provider.name, self.target.model):
-            return False
-        return self.is_forced or not profile_of(target).accepts_images
 
 
 class _Sink:
@@ -94,7 +79,9 @@ class SightedAttempt:
         """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
         splice, sink = Splice(), _Sink(question, reply)
         while True:
-            await self._round(dataclasses.replace(question, request=agent.request), target, splice, sink, exchange)
+            await self._round(
+                dataclasses.replace(question, request=agent.request, make_filter=None), target, splice, sink, exchange
+            )
             if exchange.ttft is None:
                 exchange.ttft = self._clock() - exchange.began
             if not splice.looks:

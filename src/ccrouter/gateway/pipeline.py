@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -36,6 +36,7 @@ from ccrouter.gateway.custom import CustomRouting
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Auditor, Exchange, without_content
 from ccrouter.gateway.reply import Reply
+from ccrouter.gateway.viewer import Viewer
 from ccrouter.messages import claudable
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.tokens import TokenMemo, estimate_request
@@ -141,9 +142,10 @@ class Gateway:
         estimate = _Estimate(request, self._memo)
         with self._noting_denials(exchange):
             route, targets = await self._route(request, headers, facts, estimate, exchange)
+            viewer = self._viewer(facts, exchange)
             told = {"x-ccr-route": route.name, "x-ccr-model": str(route.target), "x-ccr-reason": route.reason}
             exchange.told = told
-            self._approval.approve(targets, exchange)
+            self._approval.approve(targets if viewer is None else (*targets, viewer.target), exchange)
             if self._extensions is not None:
                 await self._extensions.prepare(targets)
             question = Question(
@@ -154,6 +156,7 @@ class Gateway:
                 estimate=lambda: self._tokens_at_start(facts, estimate),
                 make_filter=make_filter,
                 reading=reading,
+                viewer=viewer and replace(viewer, target=self._approval.sendable(viewer.target)),
             )
             if request.stream:
                 if reading is not None:
@@ -338,6 +341,15 @@ class Gateway:
         exchange.route, exchange.reason = route.name, route.reason
         exchange.fidelity = router.fidelity_of(route.name)
         return route, make_plan(route, router, self.catalog)
+
+    def _viewer(self, facts: RequestFacts, exchange: Exchange) -> Viewer | None:
+        """Who looks at the images of this conversation for a model that cannot; None without images or a route."""
+        router = self._router(facts, exchange)
+        ref = router.routes.get("image")
+        if ref is None or not facts.has_any_image():
+            return None
+        target = self.catalog.target(ref)
+        return None if target is None else Viewer(target, is_forced=router.force_image_agent)
 
     def _tokens_at_start(self, facts: RequestFacts, estimate: _Estimate) -> int:
         if self._sessions.previous(facts.thread):

@@ -11,6 +11,7 @@ from ccrouter.dialects.draft import refusal
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.served import Reading
 from ccrouter.errors import UnsupportedContent
+from ccrouter.gateway.viewer import Viewer
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.transforms.base import EventFilter
 
@@ -21,7 +22,8 @@ class Question:
 
     `headers` are the client's, `told` what it is told of the decision; `estimate` gives the input tokens that a
     translated `message_start` reports; `make_filter` makes the client profile's filter, anew for each attempt.
-    `reading` is what the client really said, in its own dialect; None for one that speaks Messages.
+    `reading` is what the client really said, in its own dialect; None for one that speaks Messages. `viewer` looks at
+    the images in it for models that cannot see; None where there are none, or nobody to look.
     """
 
     request: MessagesRequest
@@ -31,6 +33,7 @@ class Question:
     estimate: Callable[[], int]
     make_filter: Callable[[], EventFilter] | None = None
     reading: Reading | None = None
+    viewer: Viewer | None = None
 
     def passes(self, request: MessagesRequest, endpoint: Endpoint) -> bool:
         """True if the client's own bytes may go to `endpoint`: its dialect is spoken there, and nobody has changed what

@@ -80,18 +80,12 @@ class Situation:
 def image(situation: Situation) -> Route | None:
     """New images go to the model that can see, even from an explicit one; not if that is asked for already.
 
-    With `forceUseImageAgent` also a conversation that holds an image anywhere: the default model may refuse to go on.
+    With `forceUseImageAgent` no image decides: whoever is asked has them looked at by that model.
     """
     facts = situation.facts
-    if not situation.has("image"):
+    if not situation.has("image") or not facts.has_image or situation.router.force_image_agent:
         return None
-    if facts.has_image:
-        why = "the user's last message holds an image"
-    elif situation.router.force_image_agent and facts.has_any_image():
-        why = "the conversation holds an image, and forceUseImageAgent is set"
-    else:
-        return None
-    route = situation.take("image", why)
+    route = situation.take("image", "the user's last message holds an image")
     if "," in facts.asked and situation.catalog.resolve(facts.asked) == route.target:
         return None
     return route

@@ -16,6 +16,8 @@ from ccrouter.transforms.base import Context
 class Cerebras(Additions):
     """The options become members of the request; `reasoning` is taken out of a Chat request."""
 
+    name = "cerebras"
+
     def members(self, members: dict[str, Any], context: Context) -> dict[str, Any]:
         if context.dialect == "openai_chat":
             members.pop("reasoning", None)

@@ -22,6 +22,8 @@ _BYTES = b'"cache_control"'
 class CleanCache(Transform):
     """No `cache_control` is left, except in the parts of the request that the option `keep` names."""
 
+    name = "cleancache"
+
     def __init__(self, options: JsonObject) -> None:
         super().__init__(options)
         self._cleaned = [name for name in ("system", "tools", "messages") if name not in options.get("keep", ())]

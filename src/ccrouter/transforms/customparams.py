@@ -15,6 +15,8 @@ class CustomParams(Transform):
     there stays. Members of `$override` win over what is there, and null takes a member out.
     """
 
+    name = "customparams"
+
     def members(self, members: dict[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG002 - the options say all
         missing = copy.deepcopy(self.options)  # whoever comes next may change what it finds
         override = missing.pop(OVERRIDE, None) or {}

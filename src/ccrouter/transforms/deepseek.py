@@ -11,3 +11,5 @@ from ccrouter.transforms.maxtoken import MaxToken
 
 class DeepSeek(MaxToken):
     """As `maxtoken`."""
+
+    name = "deepseek"

@@ -32,6 +32,8 @@ _CUT_OFF = frozenset({"max_tokens", "model_context_window_exceeded"})
 class EnhanceTool(Transform):
     """Each call's arguments are a JSON object, except where the answer was cut off in the middle of them."""
 
+    name = "enhancetool"
+
     def __init__(self, options: JsonObject) -> None:
         super().__init__(options)
         self._tools = frozenset(options.get("tools") or ())

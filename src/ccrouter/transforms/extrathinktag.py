@@ -23,6 +23,8 @@ def tag_of(name: str) -> Tag:
 class ExtraThinkTag(Transform):
     """What stands between the tags of the options is thinking, and no text."""
 
+    name = "extrathinktag"
+
     def __init__(self, options: JsonObject) -> None:
         super().__init__(options)
         names: list[str] = options.get("tag") or ([] if "open" in options else [_DEFAULT])

@@ -37,6 +37,8 @@ _thought = msgspec.json.Decoder(_Thought)
 class ForceReasoning(Transform):
     """Asks for tagged reasoning, makes thinking of it, and shows the last `turns` turns that thought what they did."""
 
+    name = "forcereasoning"
+
     def __init__(self, options: JsonObject) -> None:
         super().__init__(options)
         self._tag = tag_of(options.get("tag", _TAG))

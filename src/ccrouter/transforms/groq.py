@@ -11,3 +11,5 @@ from ccrouter.transforms.additions import Additions
 
 class Groq(Additions):
     """The options become members of the request."""
+
+    name = "groq"

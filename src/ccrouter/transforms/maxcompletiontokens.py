@@ -13,6 +13,8 @@ class MaxCompletionTokens(MaxToken):
     option `max_tokens` the limit is capped as well.
     """
 
+    name = "maxcompletiontokens"
+
     def members(self, members: dict[str, Any], context: Context) -> dict[str, Any]:
         members = super().members(members, context)
         if context.dialect == "openai_chat" and "max_tokens" in members:

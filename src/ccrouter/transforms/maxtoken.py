@@ -12,6 +12,8 @@ from ccrouter.transforms.members import cap
 class MaxToken(Transform):
     """A higher limit is lowered, whatever its name in the dialect; a smaller one stays, and none is made."""
 
+    name = "maxtoken"
+
     def __init__(self, options: JsonObject) -> None:
         super().__init__(options)
         self._most: int | None = options.get("max_tokens")

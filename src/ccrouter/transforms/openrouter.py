@@ -11,3 +11,5 @@ from ccrouter.transforms.additions import Additions
 
 class OpenRouter(Additions):
     """The options become members of the request."""
+
+    name = "openrouter"

@@ -25,6 +25,8 @@ _CONFIG = "output_config"
 class Reasoning(Transform):
     """With `enable: false` no request asks for thinking; with `effort` those that do ask for that much of it."""
 
+    name = "reasoning"
+
     def __init__(self, options: JsonObject) -> None:
         super().__init__(options)
         self._is_on: bool = options.get("enable", True)

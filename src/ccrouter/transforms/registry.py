@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ccrouter.config.schema import Target, TransformSpec
+from ccrouter.config.transformers import WIRE_FORMATS
 from ccrouter.errors import LocalProtocolError
 from ccrouter.transforms.base import Transform
 from ccrouter.transforms.cerebras import Cerebras
@@ -28,29 +29,28 @@ from ccrouter.transforms.tooluse import ToolUse
 from ccrouter.transforms.vercel import Vercel
 from ccrouter.transforms.wire_format import WireFormat
 
+_KINDS: tuple[type[Transform], ...] = (
+    DeepSeek,
+    OpenRouter,
+    Vercel,
+    Groq,
+    ToolUse,
+    EnhanceTool,
+    Reasoning,
+    ForceReasoning,
+    MaxToken,
+    MaxCompletionTokens,
+    Sampling,
+    CustomParams,
+    StreamOptions,
+    CleanCache,
+    Cerebras,
+    ExtraThinkTag,
+)
+
 TRANSFORMS: Mapping[str, type[Transform]] = {
-    "anthropic": WireFormat,
-    "openai": WireFormat,
-    "openai-responses": WireFormat,
-    "gemini": WireFormat,
-    "vertex-gemini": WireFormat,
-    "vertex-claude": WireFormat,
-    "deepseek": DeepSeek,
-    "openrouter": OpenRouter,
-    "vercel": Vercel,
-    "groq": Groq,
-    "tooluse": ToolUse,
-    "enhancetool": EnhanceTool,
-    "reasoning": Reasoning,
-    "forcereasoning": ForceReasoning,
-    "maxtoken": MaxToken,
-    "maxcompletiontokens": MaxCompletionTokens,
-    "sampling": Sampling,
-    "customparams": CustomParams,
-    "streamoptions": StreamOptions,
-    "cleancache": CleanCache,
-    "cerebras": Cerebras,
-    "extrathinktag": ExtraThinkTag,
+    **dict.fromkeys(WIRE_FORMATS, WireFormat),
+    **{kind.name: kind for kind in _KINDS},
 }
 
 

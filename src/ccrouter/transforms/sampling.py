@@ -12,6 +12,8 @@ from ccrouter.transforms.members import SAMPLING, put
 class Sampling(MaxToken):
     """The limit is capped as by `maxtoken`; the other options are set where the dialect has them."""
 
+    name = "sampling"
+
     def members(self, members: dict[str, Any], context: Context) -> dict[str, Any]:
         members = super().members(members, context)
         for name, path in SAMPLING[context.dialect].items():

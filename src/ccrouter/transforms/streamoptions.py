@@ -18,6 +18,8 @@ class StreamOptions(Transform):
     comes unasked in every other dialect.
     """
 
+    name = "streamoptions"
+
     def members(self, members: dict[str, Any], context: Context) -> dict[str, Any]:
         if context.dialect != "openai_chat" or not context.is_streamed:
             return members

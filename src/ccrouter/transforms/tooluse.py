@@ -68,6 +68,8 @@ _EXCLUSIVE = frozenset({"thinking", "qwen"})
 class ToolUse(Transform):
     """Requests that offer tools offer `ExitTool` too, and demand a call; a call of it is told as the answer's text."""
 
+    name = "tooluse"
+
     def __init__(self, options: JsonObject) -> None:
         super().__init__(options)
         self._force: str = options.get("force", "auto")

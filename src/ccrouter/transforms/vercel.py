@@ -7,3 +7,5 @@ from ccrouter.transforms.additions import Additions
 
 class Vercel(Additions):
     """The options become members of the request."""
+
+    name = "vercel"

@@ -24,8 +24,9 @@ from ccrouter.messages.writer import MessageWriter
 _STEP = re.compile(
     r"\.(?P<short>[^.\[\]]+)|\[(?P<index>\d{1,9})\]|\['(?P<name>(?:[^'\\]|\\.)*)'\]|\[\"(?P<other>[^\"]*)\"\]"
 )
-#: Nobody's arguments have longer lists; an index beyond is nonsense.
-_LONGEST = 100_000
+#: Places come in order, near enough: an index further beyond the end of its list than this is nonsense, and so is a
+#: place deeper than this.
+_GAP, _DEEPEST = 100, 100
 
 
 class Calls:
@@ -152,7 +153,7 @@ def _put(arguments: JsonObject, path: str, value: Any) -> None:
         name = match["short"] or match["other"] or re.sub(r"\\(.)", r"\1", match["name"] or "")
         steps.append(int(index) if index is not None else name)
         at = match.end()
-    if not steps or not isinstance(steps[0], str):
+    if not steps or not isinstance(steps[0], str) or len(steps) > _DEEPEST:
         raise RemoteProtocolError(f"the provider sent arguments for an unreadable place: {path[:100]}")
     node: Any = arguments
     for step, following in zip(steps, [*steps[1:], None], strict=True):
@@ -166,7 +167,7 @@ def _step(node: Any, step: str | int, inner: Any, *, is_last: bool) -> Any:
         if is_last:
             node[step] = inner
         return node.setdefault(step, inner)
-    if isinstance(step, int) and isinstance(node, list) and step < _LONGEST:
+    if isinstance(step, int) and isinstance(node, list) and step < len(node) + _GAP:
         node.extend([None] * (step + 1 - len(node)))
         if is_last or node[step] is None:
             node[step] = inner

@@ -290,9 +290,13 @@ def _as_object(lowered: JsonObject, unsaid: set[str]) -> JsonObject:
 def _described(lowered: JsonObject, flat: JsonObject) -> JsonObject:
     """`lowered` with the notes of `flat`; where nothing may stand beside `anyOf`, they go to each variant."""
     notes = {word: flat[word] for word in ("title", "description") if isinstance(flat.get(word), str) and flat[word]}
-    if "anyOf" in lowered and notes:
-        return {"anyOf": [{**notes, **variant} for variant in lowered["anyOf"]]}
-    return {**lowered, **notes}
+    return _noted(lowered, notes) if "anyOf" in lowered and notes else {**lowered, **notes}
+
+
+def _noted(lowered: JsonObject, notes: JsonObject) -> JsonObject:
+    if "anyOf" in lowered:
+        return {"anyOf": [_noted(variant, notes) for variant in lowered["anyOf"]]}
+    return {**notes, **lowered}
 
 
 def _merged(whole: JsonObject, piece: JsonObject) -> JsonObject:

@@ -37,7 +37,6 @@ class Content:
         self.kept: set[str] = set()
         self.mapped: set[str] = set()
         self.place = TURNS
-        self._unmarked: set[str] = set()
 
     def parts(self, block: Block, path: str) -> Parts:
         """The parts that one block of a user or system turn becomes. Raises UnsupportedContent naming `path`."""
@@ -100,11 +99,10 @@ class Content:
         return parts
 
     def note_mark(self, block: Block) -> None:
-        """Note what becomes of the block's cache mark: told once for all blocks of a place."""
+        """Note what becomes of the block's cache mark: all those of a place are one and the same hint."""
         if self.profile.keeps_cache_control and block.type in _MARKED:
             self.kept.add(self.place + ".cache_control")
-        elif self.place not in self._unmarked:
-            self._unmarked.add(self.place)
+        else:
             self.losses.append(cache_hint(self.place))
 
     def text(self, text: str, cache_control: JsonObject | None = None) -> Parts:

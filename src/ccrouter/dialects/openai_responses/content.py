@@ -94,10 +94,8 @@ class Content:
             self.losses.append(Loss(f"{path}.citations", CITATIONS[block.type == "text"]))
 
     def _note_mark(self) -> None:
-        """Told once for all blocks of a place."""
-        hint = cache_hint(self.place)
-        if hint not in self.losses:
-            self.losses.append(hint)
+        """All those of a place are one and the same hint."""
+        self.losses.append(cache_hint(self.place))
 
     def _inner(self, block: Block, path: str) -> Parts:
         content, outer = block.content, self.place

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from ccrouter.dialects.draft import Draft
-from ccrouter.dialects.openai_members import INPUT, bad, file_block, image_block
+from ccrouter.dialects.openai_members import INPUT, bad, file_block, image_block, note_detail
 from ccrouter.dialects.seals import unseal
 from ccrouter.jsontypes import JsonObject
 
 
 class Url(msgspec.Struct):
     url: str = ""
+    detail: str | None = None
 
 
 class File(msgspec.Struct):
@@ -75,6 +76,8 @@ class Conversation:
         """All messages, in order. Raises ClientError for roles that do not exist, and for results of nothing."""
         for place, message in enumerate(messages):
             path = f"messages[{place}]"
+            if message.name and message.role not in {"tool", "function"}:
+                self._draft.lose(f"{path}.name", "who of several speaks is not told")
             match message.role:
                 case "system" | "developer":
                     self._instruct(message, path)
@@ -175,6 +178,8 @@ class Conversation:
                 image = image_block(url or "")
                 if image is None:
                     raise bad(f"{path}.image_url.url", "must be an http(s) URL, or a data URL in base64")
+                if isinstance(part.image_url, Url):
+                    note_detail(part.image_url.detail, f"{path}.image_url.detail", self._draft)
                 return image
             case "file":
                 return self._file(part.file, path)

@@ -49,7 +49,6 @@ _UNSAID = {
     "top_logprobs": "the answer has no log probabilities",
     "seed": "the Messages API takes no seed",
     "verbosity": "the Messages API knows no verbosity",
-    "prediction": "a wish about speed",
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from ccrouter.dialects.draft import Draft
-from ccrouter.dialects.openai_members import INPUT, bad, file_block, image_block
-from ccrouter.dialects.openai_responses.served.natives import BY_ITEM
+from ccrouter.dialects.openai_members import INPUT, bad, file_block, image_block, note_detail
+from ccrouter.dialects.openai_responses.served.natives import BY_ITEM, TOOL_SEARCH
 from ccrouter.dialects.openai_responses.served.tools import Tool, Toolset, joined
 from ccrouter.dialects.seals import unseal
 from ccrouter.jsontypes import JsonObject
@@ -21,7 +21,7 @@ T = TypeVar("T")
 _HOSTED = frozenset({
     "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "computer_call",
     "computer_call_output", "mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response", "program",
-    "program_output", "tool_search_call", "configuration_update",
+    "program_output", "configuration_update",
 })  # fmt: skip
 #: Items that stand for a part of the conversation which is elsewhere, or which only OpenAI can read.
 _ELSEWHERE = {
@@ -44,6 +44,7 @@ class Content(msgspec.Struct):
     text: str | None = None
     refusal: str | None = None
     image_url: str | None = None
+    detail: str | None = None
     file_id: str | None = None
     file_data: str | None = None
     file_url: str | None = None
@@ -92,6 +93,12 @@ class Reasoning(msgspec.Struct):
 
 class MoreTools(msgspec.Struct):
     tools: list[Tool] = []
+    call_id: str | None = None
+
+
+class ToolSearch(msgspec.Struct):
+    call_id: str | None = None
+    arguments: Any = None
 
 
 class Items:
@@ -112,6 +119,7 @@ class Items:
             "apply_patch_call_output": self._output,
             "reasoning": self._reasoning,
             "additional_tools": self._more_tools,
+            "tool_search_call": self._tool_search,
             "tool_search_output": self._more_tools,
             **dict.fromkeys(BY_ITEM, self._native),
         }
@@ -178,6 +186,7 @@ class Items:
         image = image_block(part.image_url or "")
         if image is None:
             raise bad(f"{path}.image_url", "must be an http(s) URL, or a data URL in base64")
+        note_detail(part.detail, f"{path}.detail", self._draft)
         return image
 
     def _file(self, part: Content, path: str) -> JsonObject | None:
@@ -246,8 +255,21 @@ class Items:
             block["thinking"] = "".join(part.text for part in item.summary or ())
         self._draft.say("assistant", block, path)
 
+    def _tool_search(self, raw: msgspec.Raw, path: str) -> None:
+        """A search for tools: one that the client carried out is a call like any other."""
+        search = _decode(raw, ToolSearch, path)
+        if search.call_id is None:
+            self._draft.lose(path, "an earlier `tool_search_call` is not told: it ran at OpenAI")
+        else:
+            self._draft.call(search.call_id, TOOL_SEARCH, search.arguments, path)
+
     def _more_tools(self, raw: msgspec.Raw, path: str) -> None:
-        self._tools.add(_decode(raw, MoreTools, path).tools, f"{path}.tools")
+        """Tools that come with the conversation; those that a search of the client's found are its result too."""
+        more = _decode(raw, MoreTools, path)
+        self._tools.add(more.tools, f"{path}.tools")
+        if more.call_id is not None:
+            names = ", ".join(filter(None, (tool.name for tool in more.tools))) or "none"
+            self._draft.result(more.call_id, f"Tools loaded: {names}.", path)
 
 
 def _decode(raw: msgspec.Raw, kind: type[T], path: str) -> T:

@@ -130,4 +130,19 @@ NATIVES: Mapping[str, Native] = {
         _told("operation"),
     ),
 }
+#: The name of the function that stands for a search for tools which the client carries out.
+TOOL_SEARCH = "tool_search"
+
+
+def tool_search(description: str, parameters: object) -> Native:
+    """Such a search, as the client describes it. Its output brings the tools that it found."""
+    schema = parameters if isinstance(parameters, dict) else {"type": "object", "properties": {}}
+    tool = {"name": TOOL_SEARCH, "description": description, "input_schema": {"type": "object", **schema}}
+
+    def action(given: JsonObject) -> JsonObject:
+        return {"execution": "client", "arguments": given}
+
+    return Native(tool, "tool_search_call", "tsc_", action, _told("arguments"))
+
+
 BY_ITEM: Mapping[str, Native] = {native.item: native for native in NATIVES.values()}

@@ -9,7 +9,7 @@ import msgspec
 
 from ccrouter.dialects.draft import Draft
 from ccrouter.dialects.openai_members import bad, choice, flag, freeform_tool, function_tool, take, web_search_tool
-from ccrouter.dialects.openai_responses.served.natives import NATIVES, Native
+from ccrouter.dialects.openai_responses.served.natives import NATIVES, TOOL_SEARCH, Native, tool_search
 from ccrouter.jsontypes import JsonObject
 
 
@@ -26,6 +26,7 @@ class Tool(msgspec.Struct):
     tools: list[Tool] | None = None
     filters: JsonObject | None = None
     user_location: JsonObject | None = None
+    execution: str | None = None
 
 
 _tools: msgspec.json.Decoder[list[Tool]] = msgspec.json.Decoder(list[Tool])
@@ -101,6 +102,9 @@ class Toolset:
             case kind if kind.startswith("web_search"):
                 domains = (tool.filters or {}).get("allowed_domains")
                 self._keep(web_search_tool(tool.user_location, domains), path, "", "")
+            case "tool_search" if tool.execution == "client":
+                native = self.natives[TOOL_SEARCH] = tool_search(tool.description or "", tool.parameters)
+                self._keep(native.tool, path, "", "")
             case "tool_search":
                 self._draft.lose(path, "all tools are sent at once: there is nothing to search", "hint")
             case kind:
@@ -136,6 +140,8 @@ class Toolset:
         kind = str(entry.get("type", ""))
         if kind in NATIVES:
             return str(NATIVES[kind].tool["name"])
+        if kind == TOOL_SEARCH:
+            return kind
         if kind.startswith("web_search"):
             return "web_search"
         return joined(entry.get("namespace"), str(entry.get("name") or "")) if kind in {"function", "custom"} else ""

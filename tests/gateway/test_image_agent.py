@@ -1,0 +1,197 @@
+"""Images for models that cannot see: marked, looked at by another model, the conversation gone on with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.gateway.conftest import events_of, provider, running, text_of
+from tests.upstream import Received, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUg=="
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PICTURE}}
+HISTORY = [
+    {"role": "user", "content": [{"type": "text", "text": "What is this?"}, IMAGE]},
+    {"role": "assistant", "content": "A square."},
+    {"role": "user", "content": "Which colour is it?"},
+]
+LOOK = ("call_look", "analyzeImage", {"imageId": ["1"], "task": "the colour"})
+
+
+class Minds:
+    """The text model and the seeing one, at one scripted upstream; `plays` are the text model's answers in turn."""
+
+    def __init__(self, *plays) -> None:
+        self.plays = list(plays)
+        self.blind: list[dict] = []
+        self.seeing: list[dict] = []
+
+    def __call__(self, received: Received):
+        body = received.json()
+        if body["model"] == "eyes":
+            self.seeing.append(body)
+            return json_reply(anthropic_wire.message_json("It is red."))
+        self.blind.append(body)
+        play = self.plays.pop(0)
+        if not isinstance(play, tuple):
+            return play
+        if body.get("stream"):
+            return sse_reply(chat_wire.chat_stream(*play, model="deepseek-chat"))
+        return json_reply(chat_wire.chat_json(*play, model="deepseek-chat"))
+
+
+def config(upstream: Upstream, **more) -> dict:
+    blind = provider(upstream, "openai", name="deepseek", models=["deepseek-chat"])
+    eyes = provider(upstream, "anthropic", name="seeing", models=["eyes"])
+    return {
+        "Providers": [blind, eyes],
+        "Router": {"default": "deepseek,deepseek-chat", "image": "seeing,eyes"},
+        **more,
+    }
+
+
+async def ask(upstream: Upstream, tmp_path, minds: Minds, *, streamed: bool, messages=HISTORY, **more):
+    """What the client gets: the text, the whole message or the events, and the headers."""
+    upstream.always(minds)
+    async with running(config(upstream, **more), tmp_path) as router:
+        status, _headers, raw = await router.ask(stream=streamed, messages=messages, tools=TOOLS)
+        assert status == 200, raw
+        return events_of(raw) if streamed else json.loads(raw)
+
+
+TOOLS = [{"name": "Read", "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}}}]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_looked_at_and_gone_on(streamed, upstream: Upstream, tmp_path):
+    """The client sees one message without the call; the viewer got the very image and the task; the text model got
+    marks, the tool in front of the client's, and the result of its call.
+    """
+    minds = Minds(("Let me see. ", "I must look.", (LOOK,)), ("It is red indeed.", None, ()))
+    answer = await ask(upstream, tmp_path, minds, streamed=streamed)
+    if streamed:
+        starts = [event for event in answer if event["type"] == "message_start"]
+        assert len(starts) == 1
+        indexes = [event["index"] for event in answer if event["type"] == "content_block_start"]
+        assert indexes == list(range(len(indexes)))
+        assert [event["type"] for event in answer][-2:] == ["message_delta", "message_stop"]
+        assert answer[-2]["delta"]["stop_reason"] == "end_turn"
+        kinds = [event["content_block"]["type"] for event in answer if event["type"] == "content_block_start"]
+        assert "tool_use" not in kinds
+        assert text_of(answer) == "Let me see. It is red indeed."
+    else:
+        assert answer["stop_reason"] == "end_turn"
+        texts = [block["text"] for block in answer["content"] if block["type"] == "text"]
+        assert texts == ["Let me see. ", "It is red indeed."]
+        assert not [block for block in answer["content"] if block["type"] == "tool_use"]
+    (seen,) = minds.seeing
+    assert IMAGE in seen["messages"][0]["content"]
+    assert "the colour" in json.dumps(seen["messages"])
+    first, second = minds.blind
+    assert PICTURE not in json.dumps(first) + json.dumps(second)
+    assert "[Image #1]" in json.dumps(first["messages"])
+    assert [tool["function"]["name"] for tool in first["tools"]] == ["analyzeImage", "Read"]
+    assert second["messages"][-1]["role"] == "tool"
+    assert "It is red." in second["messages"][-1]["content"]
+    assert second["messages"][-2]["tool_calls"][0]["id"] == "call_look"
+
+
+async def test_several_rounds_and_images(upstream: Upstream, tmp_path):
+    """Every round is answered, numbers are those of the conversation's order, and results' images count too."""
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [IMAGE, {"type": "text", "text": "two"}]}
+    messages = [
+        *HISTORY[:2],
+        {"role": "user", "content": "and?"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {}}]},
+        {"role": "user", "content": [result]},
+        {"role": "assistant", "content": "seen"},
+        {"role": "user", "content": "compare"},
+    ]
+    first = ("l1", "analyzeImage", {"imageId": ["[Image #1]"], "task": "a"})
+    second = ("l2", "analyzeImage", {"imageId": [2], "task": "b"})
+    minds = Minds((None, None, (first,)), (None, None, (second,)), ("done", None, ()))
+    events = await ask(upstream, tmp_path, minds, streamed=True, messages=messages)
+    assert text_of(events) == "done"
+    assert len(minds.seeing) == 2
+    assert "[Image #2]" in json.dumps(minds.blind[0]["messages"])
+
+
+async def test_a_number_that_there_is_not(upstream: Upstream, tmp_path):
+    """Is answered as an error that names the numbers there are; nobody is asked to look."""
+    minds = Minds((None, None, (("l", "analyzeImage", {"imageId": ["7"], "task": "x"}),)), ("sorry", None, ()))
+    events = await ask(upstream, tmp_path, minds, streamed=True)
+    assert text_of(events) == "sorry"
+    assert not minds.seeing
+    assert "images here are: 1" in minds.blind[1]["messages"][-1]["content"]
+
+
+async def test_own_tools_in_the_same_answer(upstream: Upstream, tmp_path):
+    """The client's call reaches the client, and what was seen stands in the answer for the next turn."""
+    read = ("call_read", "Read", {"path": "a"})
+    minds = Minds(("Both. ", None, (LOOK, read)))
+    events = await ask(upstream, tmp_path, minds, streamed=True)
+    calls = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    assert [block["name"] for block in calls if block["type"] == "tool_use"] == ["Read"]
+    assert "[Image #1] It is red." in text_of(events)
+    assert events[-2]["delta"]["stop_reason"] == "tool_use"
+    assert len(minds.blind) == 1
+
+
+async def test_looking_fails(upstream: Upstream, tmp_path):
+    """The model is told, and answers without."""
+
+    class Blind(Minds):
+        def __call__(self, received: Received):
+            if received.json()["model"] == "eyes":
+                return json_reply(anthropic_wire.error_json("overloaded_error", "busy"), 529)
+            return super().__call__(received)
+
+    minds = Blind((None, None, (LOOK,)), ("I cannot see it.", None, ()))
+    events = await ask(upstream, tmp_path, minds, streamed=True)
+    assert text_of(events) == "I cannot see it."
+    assert "could not be looked at" in minds.blind[1]["messages"][-1]["content"]
+
+
+async def test_the_second_round_fails(upstream: Upstream, tmp_path):
+    """After text has gone out the failure is an error event, and never a finished turn."""
+    minds = Minds(("Let me see. ", None, (LOOK,)), json_reply(chat_wire.error_json("down"), 500))
+    upstream.always(minds)
+    async with running(config(upstream), tmp_path) as router:
+        events = await router.stream(messages=HISTORY, tools=TOOLS)
+    assert text_of(events) == "Let me see. "
+    assert events[-1]["type"] == "error"
+    assert "message_stop" not in [event["type"] for event in events]
+
+
+async def test_no_end_of_looking(upstream: Upstream, tmp_path):
+    """A model that looks again and again is asked once more without the tool."""
+    minds = Minds(
+        *[(None, None, ((f"l{n}", "analyzeImage", {"imageId": ["1"], "task": "t"}),)) for n in range(6)],
+        ("ok", None, ()),
+    )
+    events = await ask(upstream, tmp_path, minds, streamed=True)
+    assert text_of(events) == "ok"
+    assert [tool["function"]["name"] for tool in minds.blind[-1]["tools"]] == ["Read"]
+
+
+async def test_forced(upstream: Upstream, tmp_path):
+    """With forceUseImageAgent also a new image is looked at for the usual model."""
+    minds = Minds((None, None, (LOOK,)), ("red", None, ()))
+    events = await ask(upstream, tmp_path, minds, streamed=True, messages=HISTORY[:1], forceUseImageAgent=True)
+    assert text_of(events) == "red"
+    assert len(minds.seeing) == 1
+
+
+async def test_a_model_that_sees(upstream: Upstream, tmp_path):
+    """Gets the image itself, and no tool."""
+    upstream.always(sse_reply(chat_wire.chat_stream("fine")))
+    made = config(upstream)
+    made["Providers"][0]["name"] = "openai"
+    made["Providers"][0]["models"] = ["gpt-5"]
+    made["Router"]["default"] = "openai,gpt-5"
+    async with running(made, tmp_path) as router:
+        await router.stream(messages=HISTORY, tools=TOOLS)
+    (request,) = upstream.requests
+    assert PICTURE in request.body.decode()
+    assert b"analyzeImage" not in request.body
