@@ -1,7 +1,7 @@
 """Transforms in Python: name this file in `transformers`, and its classes in a provider's `use`.
 
-    "transformers": [{ "path": "transform.py", "options": { "header": "x-team", "value": "search" } }],
-    "Providers": [{ ..., "transformer": { "use": ["stamp", ["shorten", { "most": 2000 }], "polite"] } }],
+"transformers": [{ "path": "transform.py", "options": { "header": "x-team", "value": "search" } }],
+"Providers": [{ ..., "transformer": { "use": ["stamp", ["shorten", { "most": 2000 }], "polite"] } }],
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ from tests.upstream import Upstream
 
 __all__ = ["house"]
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="NO NODE ON THIS MACHINE: attacks in JavaScript are NOT made")
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None, reason="NO NODE ON THIS MACHINE: attacks in JavaScript are NOT made"
+)
 
 #: Whatever runs of it leaves this file beside it.
 TRACE = "it-ran"
@@ -150,23 +152,36 @@ async def test_no_request_brings_it_in(approved: Upstream, stranger: Upstream, t
     lay_out(tmp_path)
     path = str(tmp_path / "own.py")
     async with running(config_with(approved, stranger), tmp_path, ENVIRON, policy=preset_at(approved)) as router:
-        named = {name: path for name in ("CUSTOM_ROUTER_PATH", "transformer", "transformers", "plugins", "extensions", "use")}
+        named = dict.fromkeys(("CUSTOM_ROUTER_PATH", "transformer", "transformers", "plugins", "extensions", "use"), path)
         headers = {"x-api-key": KEY, "x-ccr-router": path, "x-ccr-transformer": path, "custom-router-path": path}
-        for body in (named, {"metadata": named}, {"model": f"anthropic,{path}"}, {"tools": [{"name": path, "input_schema": {}}]}):
+        for body in (
+            named,
+            {"metadata": named},
+            {"model": f"anthropic,{path}"},
+            {"tools": [{"name": path, "input_schema": {}}]},
+        ):
             await router.ask(headers, **body)
-        async with router.client.post(f"{router.url}/providers", json={"name": "x", "transformer": {"use": [path]}}, headers=headers) as response:
+        async with router.client.post(
+            f"{router.url}/providers", json={"name": "x", "transformer": {"use": [path]}}, headers=headers
+        ) as response:
             assert response.status in (400, 403)
     assert not has_run(tmp_path)
 
 
-async def test_without_a_policy_a_provider_added_in_memory_names_no_code(approved: Upstream, stranger: Upstream, tmp_path):
+async def test_without_a_policy_a_provider_added_in_memory_names_no_code(
+    approved: Upstream, stranger: Upstream, tmp_path
+):
     """`POST /providers` takes neither transformers nor paths."""
     lay_out(tmp_path)
     async with running(config_with(approved, stranger), tmp_path, ENVIRON) as router:
         given = {"name": "x", "baseUrl": "http://127.0.0.1:9/v1", "models": ["m"], "transformer": {"use": ["mine"]}}
         async with router.client.post(f"{router.url}/providers", json=given, headers={"x-api-key": KEY}) as response:
             assert response.status == 400
-        async with router.client.post(f"{router.url}/providers", json={**given, "transformers": [{"path": str(tmp_path / "own.py")}]}, headers={"x-api-key": KEY}) as response:
+        async with router.client.post(
+            f"{router.url}/providers",
+            json={**given, "transformers": [{"path": str(tmp_path / "own.py")}]},
+            headers={"x-api-key": KEY},
+        ) as response:
             assert response.status == 400
     assert not has_run(tmp_path)
 
@@ -215,7 +230,9 @@ async def test_a_router_that_leads_to_strangers(answer, language, approved: Upst
 async def test_a_router_that_leads_to_the_approved(language, approved: Upstream, stranger: Upstream, tmp_path):
     """The same policy lets a choice of its own pass, with the model that is sent for it: the tests above can fail."""
     if language == "py":
-        (tmp_path / "own.py").write_text("def route(request, config, context):\n    return 'anthropic,claude-3.7-haiku'\n")
+        (tmp_path / "own.py").write_text(
+            "def route(request, config, context):\n    return 'anthropic,claude-3.7-haiku'\n"
+        )
     else:
         (tmp_path / "own.js").write_text("module.exports = () => 'anthropic,claude-3.7-haiku';")
     text = config_with(approved, stranger, CUSTOM_ROUTER_PATH=f"own.{language}")
@@ -228,7 +245,7 @@ async def test_a_router_that_leads_to_the_approved(language, approved: Upstream,
 
 #: What a transform makes of a request, in Python and in JavaScript.
 CHANGES = {
-    "URL": ("url", '{stranger}/v1/messages'),
+    "URL": ("url", "{stranger}/v1/messages"),
     "URL with a user": ("url", "http://127.0.0.1:{approved}@evil.example/v1/messages"),
     "no URL at all": ("url", "file:///etc/passwd"),
     "model": ("model", "gpt-5"),
@@ -261,10 +278,14 @@ async def test_a_transform_that_leads_to_strangers(change, language, approved: U
         pytest.skip("a transformer in JavaScript gives an object, no bytes")
     if language == "py":
         line = PYTHON_CHANGES[kind].format(value)
-        (tmp_path / "own.py").write_text(f"import json\nfrom ccrouter.extend import *\nclass Mine(Transform):\n    name = 'mine'\n    def wire(self, wire, context):\n        {line}\n")
+        (tmp_path / "own.py").write_text(
+            f"import json\nfrom ccrouter.extend import *\nclass Mine(Transform):\n    name = 'mine'\n    def wire(self, wire, context):\n        {line}\n"
+        )
     else:
         line = SCRIPT_CHANGES[kind].format(json.dumps(value))
-        (tmp_path / "own.js").write_text(f"module.exports = class {{ name = 'mine'; transformRequestIn(body) {{ {line} }} }};")
+        (tmp_path / "own.js").write_text(
+            f"module.exports = class {{ name = 'mine'; transformRequestIn(body) {{ {line} }} }};"
+        )
     tree = json.loads(config_with(approved, stranger, transformers=[{"path": f"own.{language}"}]))
     tree["Providers"][0]["transformer"] = {"use": ["anthropic", "mine"]}
     environ = ENVIRON | {"PATH": "/usr/bin:/bin:/usr/local/bin"}
@@ -278,11 +299,22 @@ async def test_a_transform_that_leads_to_strangers(change, language, approved: U
 @LANGUAGES
 async def test_headers_of_a_transform(language, approved: Upstream, stranger: Upstream, tmp_path):
     """A transform may change headers, but neither whose host it is nor how the request is framed."""
-    headers = {"host": "evil.example", "content-length": "1", "x-forwarded-host": "evil.example", "transfer-encoding": "chunked", "connection": "upgrade", "x-mine": "yes"}
+    headers = {
+        "host": "evil.example",
+        "content-length": "1",
+        "x-forwarded-host": "evil.example",
+        "transfer-encoding": "chunked",
+        "connection": "upgrade",
+        "x-mine": "yes",
+    }
     if language == "py":
-        (tmp_path / "own.py").write_text(f"from ccrouter.extend import *\nclass Mine(Transform):\n    name = 'mine'\n    def wire(self, wire, context):\n        return Wire(wire.url, wire.body, {{**wire.headers, **{headers!r}}})\n")
+        (tmp_path / "own.py").write_text(
+            f"from ccrouter.extend import *\nclass Mine(Transform):\n    name = 'mine'\n    def wire(self, wire, context):\n        return Wire(wire.url, wire.body, {{**wire.headers, **{headers!r}}})\n"
+        )
     else:
-        (tmp_path / "own.js").write_text(f"module.exports = class {{ name = 'mine'; transformRequestIn(body) {{ return {{ body, config: {{ headers: {json.dumps(headers)} }} }}; }} }};")
+        (tmp_path / "own.js").write_text(
+            f"module.exports = class {{ name = 'mine'; transformRequestIn(body) {{ return {{ body, config: {{ headers: {json.dumps(headers)} }} }}; }} }};"
+        )
     tree = json.loads(config_with(approved, stranger, transformers=[{"path": f"own.{language}"}]))
     tree["Providers"][0]["transformer"] = {"use": ["anthropic", "mine"]}
     environ = ENVIRON | {"PATH": "/usr/bin:/bin:/usr/local/bin"}
@@ -301,7 +333,9 @@ async def test_an_examination_runs_nothing(desk: Desk):
     from dataclasses import replace
 
     lay_out(desk.folder)
-    desk.write(changed(lambda tree: tree.update({"CUSTOM_ROUTER_PATH": "own.py", "transformers": [{"path": "own.js"}]})))
+    desk.write(
+        changed(lambda tree: tree.update({"CUSTOM_ROUTER_PATH": "own.py", "transformers": [{"path": "own.js"}]}))
+    )
     policy = replace(ANTHROPIC_ONLY, allowed_extensions=CUSTOM)
     verdict = examine(desk.path, desk.environ({}), policy)
     assert not any(one.rule == "extensions.allowed" for one in verdict.errors), verdict.errors

@@ -54,7 +54,9 @@ class Bench:
         }
 
     @contextlib.asynccontextmanager
-    async def running(self, config: dict[str, Any], environ: dict[str, str] | None = None, **options: Any) -> AsyncIterator[Router]:
+    async def running(
+        self, config: dict[str, Any], environ: dict[str, str] | None = None, **options: Any
+    ) -> AsyncIterator[Router]:
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **(environ or {})}
         log = ExchangeLog(self.folder / "test.log", "debug")
         try:

@@ -25,7 +25,11 @@ def transformer(hooks: str, name: str = "mine") -> str:
 
 def pids(bench) -> list[int]:
     """The processes that modules told of in the log."""
-    return [int(line["text"].removeprefix("pid ")) for line in bench.logged("a JavaScript module says") if line["text"].startswith("pid ")]
+    return [
+        int(line["text"].removeprefix("pid "))
+        for line in bench.logged("a JavaScript module says")
+        if line["text"].startswith("pid ")
+    ]
 
 
 def is_running(pid: int) -> bool:
@@ -95,7 +99,9 @@ async def test_order(bench):
           return Response.json(answer);
         }"""))  # fmt: skip
     bench.answer("ok")
-    config = bench.config([["mine", {"as": "1"}], ["mine", {"as": "2"}]], transformers=[{"path": "t.js", "options": {"as": "0"}}])
+    config = bench.config(
+        [["mine", {"as": "1"}], ["mine", {"as": "2"}]], transformers=[{"path": "t.js", "options": {"as": "0"}}]
+    )
     config["Providers"][0]["transformer"]["m1"] = {"use": ["mine"]}
     async with bench.running(config) as router:
         _, _, raw = await router.ask()
@@ -108,7 +114,9 @@ async def test_with_transforms_of_the_router(bench):
     """The router's own and the user's work on one provider: options of the one, bytes of the other."""
     bench.write("t.js", transformer("transformRequestIn(request) { return { ...request, seen: request.top_k }; }"))
     bench.answer("ok")
-    async with bench.running(bench.config([["customparams", {"top_k": 5}], "mine"], transformers=[{"path": "t.js"}])) as router:
+    async with bench.running(
+        bench.config([["customparams", {"top_k": 5}], "mine"], transformers=[{"path": "t.js"}])
+    ) as router:
         await router.ask()
     assert bench.asked()["seen"] == 5
 
@@ -116,7 +124,9 @@ async def test_with_transforms_of_the_router(bench):
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 async def test_pieces_pass_as_they_come(bench, dialect):
     """A body that streams is read by the module while the provider still sends, and each piece goes on at once."""
-    bench.write("t.js", transformer("async transformResponseOut(response) { return new Response(response.body, response); }"))
+    bench.write(
+        "t.js", transformer("async transformResponseOut(response) { return new Response(response.body, response); }")
+    )
     gate = asyncio.Event()
 
     def reply(received):
@@ -220,7 +230,11 @@ async def test_its_surroundings(bench, tmp_path):
     ("path", "file", "text"),
     [
         ("t.mjs", "t.mjs", "export default class { name = 'mine'; transformRequestIn(r) { return {...r, seed: 1}; } }"),
-        ("t.cjs", "t.cjs", "exports.default = class { static TransformerName = 'mine'; transformRequestIn(r) { return {...r, seed: 1}; } }"),
+        (
+            "t.cjs",
+            "t.cjs",
+            "exports.default = class { static TransformerName = 'mine'; transformRequestIn(r) { return {...r, seed: 1}; } }",
+        ),
         ("t", "t.js", "module.exports = class { name = 'mine'; transformRequestIn(r) { return {...r, seed: 1}; } }"),
         ("mine.js", "mine.js", "module.exports = class { transformRequestIn(r) { return {...r, seed: 1}; } }"),
     ],
@@ -253,7 +267,9 @@ async def test_an_exception_is_a_clear_error(bench, hook, streamed):
         for _ in range(2):
             status, _, raw = await router.ask(stream=streamed)
             assert status == 500
-            assert error_of(raw)["message"] == f"`{hook}` of transformer 'mine' failed (t.js, line 5): RangeError: no luck"
+            assert (
+                error_of(raw)["message"] == f"`{hook}` of transformer 'mine' failed (t.js, line 5): RangeError: no luck"
+            )
         assert "t.js:5" in bench.logged("custom code failed")[0]["trace"]
 
 
@@ -281,7 +297,9 @@ async def test_nonsense_is_a_clear_error(bench, code):
 
 async def test_an_answer_that_it_makes_an_error(bench):
     """A status of 400 or more is the provider's error, in its words."""
-    bench.write("t.js", transformer("transformResponseOut() { return new Response('no quota left', { status: 429 }); }"))
+    bench.write(
+        "t.js", transformer("transformResponseOut() { return new Response('no quota left', { status: 429 }); }")
+    )
     bench.answer("ok")
     async with bench.running(bench.config(["mine"], transformers=[{"path": "t.js"}])) as router:
         status, _, raw = await router.ask()
@@ -373,7 +391,9 @@ async def test_a_call_that_hangs(bench, hook):
 
 async def test_a_slow_provider_is_not_the_modules_fault(bench):
     """While the module waits for the provider its own time does not run."""
-    bench.write("t.js", transformer("async transformResponseOut(response) { return Response.json(await response.json()); }"))
+    bench.write(
+        "t.js", transformer("async transformResponseOut(response) { return Response.json(await response.json()); }")
+    )
     gate = asyncio.Event()
     whole = json_reply(chat_json("late"))
     body = b"".join(whole.steps)
@@ -391,12 +411,14 @@ async def test_a_slow_provider_is_not_the_modules_fault(bench):
 
 async def test_a_provider_that_breaks_off(bench):
     """It is the provider's failure, in the router's own words for it, and falls back like one."""
-    bench.write("t.js", transformer("async transformResponseOut(response) { return Response.json(await response.json()); }"))
+    bench.write(
+        "t.js", transformer("async transformResponseOut(response) { return Response.json(await response.json()); }")
+    )
     bench.upstream.reply(Reply(200, {"content-type": "application/json"}, [b'{"half":', Cut()], "chunked"))
     bench.answer("from the other")
     config = bench.config(["mine"], transformers=[{"path": "t.js"}], fallback={"default": ["anthropic,m1"]})
     async with bench.running(config) as router:
-        status, headers, raw = await router.ask()
+        status, _headers, raw = await router.ask()
     assert status == 200
     assert json.loads(raw)["content"][0]["text"] == "from the other"
 
@@ -457,7 +479,9 @@ async def test_no_more_is_read_than_is_wanted(bench):
 
 
 def seed(value: int) -> str:
-    return transformer(f"transformRequestIn(r) {{ this.logger.info('pid ' + process.pid); return {{ ...r, seed: {value} }}; }}")
+    return transformer(
+        f"transformRequestIn(r) {{ this.logger.info('pid ' + process.pid); return {{ ...r, seed: {value} }}; }}"
+    )
 
 
 async def test_changes(bench):
@@ -472,7 +496,10 @@ async def test_changes(bench):
         bench.write("t.js", "module.exports = (")
         await router.ask()
         assert bench.asked()["seed"] == 2
-        assert "SyntaxError" in bench.logged("custom code was changed and fails; what was there before goes on")[0]["error"]
+        assert (
+            "SyntaxError"
+            in bench.logged("custom code was changed and fails; what was there before goes on")[0]["error"]
+        )
         old, new, same = pids(bench)
         assert new == same
         while is_running(old):
@@ -484,7 +511,12 @@ async def test_an_answer_under_way_keeps_its_code(bench):
     """A change takes effect for the next request; an answer that has begun is read to its end by the code it began
     with.
     """
-    bench.write("t.js", transformer("transformResponseOut(response) { return new Response(response.body.pipeThrough(new TransformStream({ transform(p, c) { c.enqueue(Buffer.from(Buffer.from(p).toString().replaceAll('word', 'old'))); } }))); }"))
+    bench.write(
+        "t.js",
+        transformer(
+            "transformResponseOut(response) { return new Response(response.body.pipeThrough(new TransformStream({ transform(p, c) { c.enqueue(Buffer.from(Buffer.from(p).toString().replaceAll('word', 'old'))); } }))); }"
+        ),
+    )
     gate = asyncio.Event()
     frames = chat_stream(["word ", "word"])
     bench.upstream.always(lambda received: sse_reply([*frames[:2], Gate(gate), *frames[2:]]))
@@ -523,7 +555,9 @@ async def test_a_reload(bench):
     bench.write("u.js", seed(2))
     bench.answer("ok")
     path = bench.folder / "config.json"
-    async with bench.running(bench.config(["mine"], transformers=[{"path": "t.js"}]), reload=lambda policy: (load(path, {}), NO_POLICY)) as router:
+    async with bench.running(
+        bench.config(["mine"], transformers=[{"path": "t.js"}]), reload=lambda policy: (load(path, {}), NO_POLICY)
+    ) as router:
         await router.ask()
         path.write_text(json.dumps(bench.config(["mine"], transformers=[{"path": "u.js"}])))
         await router.app.reload()

@@ -168,7 +168,12 @@ async def test_order(bench):
 
 async def test_options(bench):
     """Options in `use` go over those of the entry; variables in both are filled in; each entry of `use` has its own."""
-    bench.write("mine.py", transform("def members(self, members, context):\n    members['options'] = dict(self.options)\n    return members"))
+    bench.write(
+        "mine.py",
+        transform(
+            "def members(self, members, context):\n    members['options'] = dict(self.options)\n    return members"
+        ),
+    )
     bench.answer("ok")
     entry = {"path": "mine.py", "options": {"a": "$WORD", "b": 1}}
     config = bench.config([["mine", {"b": "${WORD}2"}]], transformers=[entry])
@@ -190,7 +195,12 @@ async def test_options(bench):
 
 async def test_a_large_conversation_is_not_decoded(bench):
     """`members` that nobody looks at stay the client's own bytes, to the white space."""
-    bench.write("mine.py", transform("def members(self, members, context):\n    members['seed'] = members['max_tokens']\n    return members"))
+    bench.write(
+        "mine.py",
+        transform(
+            "def members(self, members, context):\n    members['seed'] = members['max_tokens']\n    return members"
+        ),
+    )
     bench.answer("ok")
     async with bench.running(bench.config(["mine"], "anthropic", transformers=[{"path": "mine.py"}])) as router:
         body = b'{"model": "any", "max_tokens": 5, "messages": [ {"role" : "user", "content": "Hi",   "unknown": 1} ]}'
@@ -203,7 +213,12 @@ async def test_a_large_conversation_is_not_decoded(bench):
 
 async def test_a_transform_may_take_the_key_away(bench):
     """A header that `wire` sets wins over the key's; an empty one is left out."""
-    bench.write("mine.py", transform('def wire(self, wire, context):\n    return Wire(wire.url, wire.body, {**wire.headers, "Authorization": "", "X-Goog-Api-Key": "own"})'))
+    bench.write(
+        "mine.py",
+        transform(
+            'def wire(self, wire, context):\n    return Wire(wire.url, wire.body, {**wire.headers, "Authorization": "", "X-Goog-Api-Key": "own"})'
+        ),
+    )
     bench.answer("ok")
     async with bench.running(bench.config(["mine"], transformers=[{"path": "mine.py"}])) as router:
         await router.ask()
@@ -214,7 +229,10 @@ async def test_a_transform_may_take_the_key_away(bench):
 
 # -- names -------------------------------------------------------------------------------------------------------------
 
-TWO = HEAD + "class A(Transform):\n    name = 'first'\nclass B(Transform):\n    def members(self, members, context):\n        members['b'] = 1\n        return members\nclass _C(Transform): pass\n"
+TWO = (
+    HEAD
+    + "class A(Transform):\n    name = 'first'\nclass B(Transform):\n    def members(self, members, context):\n        members['b'] = 1\n        return members\nclass _C(Transform): pass\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -247,9 +265,14 @@ async def test_names_of_one(bench, use):
 
 async def test_a_built_in_can_be_replaced(bench):
     """One of the user's own that is called like one of the router's is used in its place."""
-    bench.write("own.py", transform("def members(self, members, context):\n    return {**members, 'own': self.options}", "maxtoken"))
+    bench.write(
+        "own.py",
+        transform("def members(self, members, context):\n    return {**members, 'own': self.options}", "maxtoken"),
+    )
     bench.answer("ok")
-    async with bench.running(bench.config([["maxtoken", {"max_tokens": 3}]], transformers=[{"path": "own.py"}])) as router:
+    async with bench.running(
+        bench.config([["maxtoken", {"max_tokens": 3}]], transformers=[{"path": "own.py"}])
+    ) as router:
         await router.ask(max_tokens=50)
     assert bench.asked()["own"] == {"max_tokens": 3}
     assert 50 in (bench.asked().get("max_tokens"), bench.asked().get("max_completion_tokens"))
@@ -259,7 +282,9 @@ async def test_where_a_file_is_looked_for(bench, tmp_path):
     """A path is full, or from the configuration's folder, or from home with `~`; siblings of the file can be imported."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "sibling_of_the_test.py").write_text("SEED = 4\n")
-    code = transform("def members(self, members, context):\n    import sibling_of_the_test\n    return {**members, 'seed': sibling_of_the_test.SEED}")
+    code = transform(
+        "def members(self, members, context):\n    import sibling_of_the_test\n    return {**members, 'seed': sibling_of_the_test.SEED}"
+    )
     bench.write("code/mine.py".replace("/", "_"), "")
     (tmp_path / "code" / "mine.py").write_text(code)
     bench.answer("ok")
@@ -268,7 +293,10 @@ async def test_where_a_file_is_looked_for(bench, tmp_path):
         (tmp_path / "config.json").write_text(config)
         from ccrouter.config.load import load
 
-        assert load(tmp_path / "config.json", {"HOME": str(tmp_path)}).custom_transformers[0].path == tmp_path / "code" / "mine.py"
+        assert (
+            load(tmp_path / "config.json", {"HOME": str(tmp_path)}).custom_transformers[0].path
+            == tmp_path / "code" / "mine.py"
+        )
     async with bench.running(bench.config(["mine"], transformers=[{"path": "code/mine.py"}])) as router:
         await router.ask()
     assert bench.asked()["seed"] == 4
@@ -279,8 +307,14 @@ async def test_an_installed_package_offers_one(bench, monkeypatch, tmp_path):
     site = tmp_path / "site"
     (site / "acme-1.0.dist-info").mkdir(parents=True)
     (site / "acme-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
-    (site / "acme-1.0.dist-info" / "entry_points.txt").write_text("[ccrouter.transforms]\nacme-seed = acme_transforms:Seed\n")
-    (site / "acme_transforms.py").write_text(transform("def members(self, members, context):\n    return {**members, 'seed': self.options['seed']}").replace("class Mine", "class Seed"))
+    (site / "acme-1.0.dist-info" / "entry_points.txt").write_text(
+        "[ccrouter.transforms]\nacme-seed = acme_transforms:Seed\n"
+    )
+    (site / "acme_transforms.py").write_text(
+        transform("def members(self, members, context):\n    return {**members, 'seed': self.options['seed']}").replace(
+            "class Mine", "class Seed"
+        )
+    )
     monkeypatch.syspath_prepend(str(site))
     bench.answer("ok")
     async with bench.running(bench.config([["Acme-Seed", {"seed": 9}]])) as router:
@@ -332,9 +366,16 @@ async def test_all_problems_at_once(bench):
     bench.write("b.py", "raise ValueError('two')")
     entries = [{"path": "a.py"}, {"path": "b.py"}]
     with pytest.raises(ConfigError) as refused:
-        async with bench.running(bench.config([], transformers=entries, CUSTOM_ROUTER_PATH="c.py", REWRITE_SYSTEM_PROMPT="d.md")):
+        async with bench.running(
+            bench.config([], transformers=entries, CUSTOM_ROUTER_PATH="c.py", REWRITE_SYSTEM_PROMPT="d.md")
+        ):
             pass
-    assert [one.path for one in refused.value.problems] == ["transformers[0].path", "transformers[1].path", "CUSTOM_ROUTER_PATH", "REWRITE_SYSTEM_PROMPT"]
+    assert [one.path for one in refused.value.problems] == [
+        "transformers[0].path",
+        "transformers[1].path",
+        "CUSTOM_ROUTER_PATH",
+        "REWRITE_SYSTEM_PROMPT",
+    ]
 
 
 # -- failures of a request ---------------------------------------------------------------------------------------------
@@ -396,7 +437,10 @@ async def test_nonsense_is_a_clear_error(bench, hook):
 
 async def test_its_own_refusal_is_passed_on(bench):
     """One of the router's own errors, raised by a hook, is meant as it is."""
-    bench.write("mine.py", transform("def request(self, request, context):\n    raise ClientError('not on a Sunday', status=409)"))
+    bench.write(
+        "mine.py",
+        transform("def request(self, request, context):\n    raise ClientError('not on a Sunday', status=409)"),
+    )
     async with bench.running(bench.config(["mine"], transformers=[{"path": "mine.py"}])) as router:
         status, _, raw = await router.ask()
         assert (status, error_of(raw)["message"]) == (409, "not on a Sunday")
@@ -415,7 +459,9 @@ HANGS = {
 @pytest.mark.parametrize("hook", HANGS)
 async def test_a_hook_that_hangs(bench, hook):
     """It is given up after its time, by name; meanwhile, and after it, others are served."""
-    bench.write("mine.py", transform(HANGS[hook]).replace(HEAD, HEAD + "import asyncio, threading\nEVENT = threading.Event()\n"))
+    bench.write(
+        "mine.py", transform(HANGS[hook]).replace(HEAD, HEAD + "import asyncio, threading\nEVENT = threading.Event()\n")
+    )
     bench.answer("fine")
     entry = {"path": "mine.py", "timeoutMs": 100}
     async with bench.running(bench.config(["mine"], transformers=[entry])) as router:
@@ -429,7 +475,11 @@ async def test_a_hook_that_hangs(bench, hook):
         assert "of transform 'mine' took longer than 0.1 s" in error_of(raw)["message"]
         import sys
 
-        next(module for name, module in sys.modules.items() if name.startswith("ccr_custom_mine") and module.__file__ == str(bench.folder / "mine.py")).EVENT.set()
+        next(
+            module
+            for name, module in sys.modules.items()
+            if name.startswith("ccr_custom_mine") and module.__file__ == str(bench.folder / "mine.py")
+        ).EVENT.set()
 
 
 async def test_a_client_that_leaves_ends_a_coroutine(bench):
@@ -446,7 +496,11 @@ async def test_a_client_that_leaves_ends_a_coroutine(bench):
         import asyncio
         import sys
 
-        module = next(m for n, m in sys.modules.items() if n.startswith("ccr_custom_mine") and m.__file__ == str(bench.folder / "mine.py"))
+        module = next(
+            m
+            for n, m in sys.modules.items()
+            if n.startswith("ccr_custom_mine") and m.__file__ == str(bench.folder / "mine.py")
+        )
         asking = asyncio.create_task(router.ask())
         assert await asyncio.to_thread(module.ENTERED.wait, 10)
         asking.cancel()
@@ -473,7 +527,16 @@ async def test_a_change_is_in_force_for_the_next_request(bench):
         assert len(bench.logged("custom code was changed, and is loaded anew")) == 1
 
 
-@pytest.mark.parametrize("broken", ["def (", "x = 1", HEAD + "class Other(Transform): name = 'other'\nclass B(Transform): pass", transform("def __init__(self, options): raise ValueError(5)")], ids=["syntax", "empty", "renamed", "constructor"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "def (",
+        "x = 1",
+        HEAD + "class Other(Transform): name = 'other'\nclass B(Transform): pass",
+        transform("def __init__(self, options): raise ValueError(5)"),
+    ],
+    ids=["syntax", "empty", "renamed", "constructor"],
+)
 async def test_a_broken_change_leaves_what_was_there(bench, broken):
     """Requests go on with the code from before; the log has the reason, once; mended, it is in force."""
     bench.write("mine.py", seed(1))
@@ -502,7 +565,10 @@ async def test_a_file_that_is_gone_leaves_what_was_there(bench):
 
 async def test_keys_are_in_no_trace(bench):
     """A provider's key that an exception quotes is in neither the answer nor the log."""
-    bench.write("mine.py", transform("def wire(self, wire, context):\n    raise ValueError(context.target.provider.key.reveal())"))
+    bench.write(
+        "mine.py",
+        transform("def wire(self, wire, context):\n    raise ValueError(context.target.provider.key.reveal())"),
+    )
     async with bench.running(bench.config(["mine"], transformers=[{"path": "mine.py"}])) as router:
         _, _, raw = await router.ask()
     assert b"upstream-secret" not in raw

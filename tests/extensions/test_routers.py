@@ -108,7 +108,11 @@ async def route(request, config, context):
         assert status == 200, raw
     import sys
 
-    module = next(m for n, m in sys.modules.items() if n.startswith("ccr_custom_router") and m.__file__ == str(bench.folder / "router.py"))
+    module = next(
+        m
+        for n, m in sys.modules.items()
+        if n.startswith("ccr_custom_router") and m.__file__ == str(bench.folder / "router.py")
+    )
     ((request, seen, context, estimate, project),) = module.SEEN
     assert request["messages"] == [{"role": "user", "content": "Hi"}]
     assert dict(request)["tools"][0]["name"] == "t"
@@ -116,7 +120,12 @@ async def route(request, config, context):
     assert request.get("system") is None
     with pytest.raises(TypeError):
         request["model"] = "x"
-    assert seen["Providers"][0] == {"name": "openai", "api_base_url": f"{bench.upstream.url}/v1/chat/completions", "api_key": "***", "models": ["m1", "m2"]}
+    assert seen["Providers"][0] == {
+        "name": "openai",
+        "api_base_url": f"{bench.upstream.url}/v1/chat/completions",
+        "api_key": "***",
+        "models": ["m1", "m2"],
+    }
     assert seen["Router"]["default"] == "openai,m1"
     assert seen["OwnRules"] == {"a": 1}
     assert "router-key" not in repr(seen)
@@ -160,7 +169,10 @@ async def test_what_a_javascript_router_sees(bench):
 
 async def test_a_function_is_a_router_too(bench):
     """A router that is no coroutine runs in a thread, and may ask for the estimate there."""
-    bench.write("router.py", "def route(request, config, context):\n    return 'anthropic,m1' if context.token_estimate > 0 else None")
+    bench.write(
+        "router.py",
+        "def route(request, config, context):\n    return 'anthropic,m1' if context.token_estimate > 0 else None",
+    )
     bench.answer()
     async with bench.running(bench.config([], CUSTOM_ROUTER_PATH="router.py")) as router:
         _, headers, _ = await router.ask()
@@ -180,7 +192,11 @@ async def test_counts_are_routed_like_requests(bench):
             assert response.status == 200
     import sys
 
-    module = next(m for n, m in sys.modules.items() if n.startswith("ccr_custom_router") and m.__file__ == str(bench.folder / "router.py"))
+    module = next(
+        m
+        for n, m in sys.modules.items()
+        if n.startswith("ccr_custom_router") and m.__file__ == str(bench.folder / "router.py")
+    )
     assert module.PATHS == ["/v1/messages/count_tokens", "/v1/messages"]
 
 
@@ -285,12 +301,19 @@ async def test_one_that_hangs(bench, file):
 
 async def test_a_function_that_hangs_holds_up_nobody(bench):
     """While one request's router hangs in its thread, others are served."""
-    bench.write("router.py", "import threading\nHELD, EVENT = threading.Event(), threading.Event()\ndef route(request, config, context):\n    if 'wait' in request['messages'][0]['content']:\n        HELD.set()\n        EVENT.wait()")
+    bench.write(
+        "router.py",
+        "import threading\nHELD, EVENT = threading.Event(), threading.Event()\ndef route(request, config, context):\n    if 'wait' in request['messages'][0]['content']:\n        HELD.set()\n        EVENT.wait()",
+    )
     bench.answer()
     async with bench.running(bench.config([], CUSTOM_ROUTER_PATH="router.py")) as router:
         import sys
 
-        module = next(m for n, m in sys.modules.items() if n.startswith("ccr_custom_router") and m.__file__ == str(bench.folder / "router.py"))
+        module = next(
+            m
+            for n, m in sys.modules.items()
+            if n.startswith("ccr_custom_router") and m.__file__ == str(bench.folder / "router.py")
+        )
         waiting = asyncio.create_task(router.ask(messages=[{"role": "user", "content": "wait"}]))
         assert await asyncio.to_thread(module.HELD.wait, 10)
         status, _, _ = await router.ask()
@@ -330,7 +353,7 @@ async def test_refused_at_the_start(bench, file):
         ("module.exports = 5;", "it exports number, not a class or a function"),
         ("throw new Error('no luck');", "line 1): Error: no luck"),
         ("module.exports = (;", "SyntaxError"),
-        (None, "Cannot find module"),
+        (None, "there is no file"),
         ("process.exit(4);", "its process is gone: it ended with exit code 4"),
     ],
 )

@@ -61,7 +61,13 @@ def start(request, tmp_path: Path):
     async def start(text: str) -> Worker:
         path = tmp_path / "module.js"
         path.write_text(text)
-        launch = Launch(str(NODE), path, dict(os.environ), lambda level, message, **facts: said.append((level, message, facts)), uses_stdio="stdout" in request.param)
+        launch = Launch(
+            str(NODE),
+            path,
+            dict(os.environ),
+            lambda level, message, **facts: said.append((level, message, facts)),
+            uses_stdio="stdout" in request.param,
+        )
         worker = Worker(launch)
         await worker.start()
         return worker
@@ -78,7 +84,9 @@ def test_a_call(run, start):
     """What is asked is answered, what is printed is noise, and the end is an end."""
 
     async def work() -> None:
-        worker = await start("console.log('noise'); process.stdout.write('{'); module.exports = async (req, config) => { console.log(1); return [req.body, config.a]; };")
+        worker = await start(
+            "console.log('noise'); process.stdout.write('{'); module.exports = async (req, config) => { console.log(1); return [req.body, config.a]; };"
+        )
         assert decoded(await worker.ask("x", 10, "load"))["file"].endswith("module.js")
         assert decoded(await worker.ask("x", 10, "route", request={"body": {"ü": 1}}, config={"a": 2})) == [{"ü": 1}, 2]
         await worker.close()
@@ -95,7 +103,9 @@ def test_an_answer_in_pieces(run, start):
     pieces = [bytes(range(256)), b"\n", b"x" * 300_000]
 
     async def work() -> list[bytes]:
-        worker = await start("module.exports = class { name = 'n'; transformResponseOut(r) { return new Response(r.body); } };")
+        worker = await start(
+            "module.exports = class { name = 'n'; transformResponseOut(r) { return new Response(r.body); } };"
+        )
         await worker.ask("x", 10, "load")
         made = decoded(await worker.ask("x", 10, "make", options={}))
         assert made == {"handle": 0, "name": "n", "hooks": ["transformResponseOut"], "endPoint": None}
@@ -115,7 +125,9 @@ def test_an_error(run, start):
     """What the module throws comes with its stack; things that are no errors are shown."""
 
     async def work() -> None:
-        worker = await start("module.exports = async (req) => { if (req.body) throw new RangeError('bad'); throw { code: 5 }; };")
+        worker = await start(
+            "module.exports = async (req) => { if (req.body) throw new RangeError('bad'); throw { code: 5 }; };"
+        )
         await worker.ask("x", 10, "load")
         with pytest.raises(JavaScriptError, match="^RangeError: bad$") as thrown:
             await worker.ask("x", 10, "route", request={"body": 1}, config={})
@@ -131,7 +143,9 @@ def test_the_end_of_the_process_ends_its_calls(run, start):
     """Every call that goes on fails, with what the process said last."""
 
     async def work() -> None:
-        worker = await start("module.exports = async (req) => { if (req.body) { console.error('Error: out of luck'); setTimeout(() => process.exit(9), 20); } return new Promise(() => {}); };")
+        worker = await start(
+            "module.exports = async (req) => { if (req.body) { console.error('Error: out of luck'); setTimeout(() => process.exit(9), 20); } return new Promise(() => {}); };"
+        )
         await worker.ask("x", 10, "load")
         calls = [worker.ask("x", 10, "route", request={"body": number}, config={}) for number in (0, 1)]
         told = await asyncio.gather(*calls, return_exceptions=True)
@@ -146,7 +160,9 @@ def test_errors_nobody_catches_are_logged(run, start):
     """A promise or an event that nobody looks after ends no process."""
 
     async def work() -> None:
-        worker = await start("module.exports = async () => { Promise.reject(new Error('lost')); setImmediate(() => { throw new Error('thrown'); }); await new Promise((r) => setTimeout(r, 20)); return 'here'; };")
+        worker = await start(
+            "module.exports = async () => { Promise.reject(new Error('lost')); setImmediate(() => { throw new Error('thrown'); }); await new Promise((r) => setTimeout(r, 20)); return 'here'; };"
+        )
         await worker.ask("x", 10, "load")
         assert decoded(await worker.ask("x", 10, "route", request={}, config={})) == "here"
         await worker.close()
@@ -161,7 +177,9 @@ def test_half_a_character_in_the_log(run, start):
     """Half a surrogate pair, which is no text, breaks nothing."""
 
     async def work() -> None:
-        worker = await start(r"module.exports = async (req) => { req.log.info('\ud83d'); throw new Error('x'.repeat(3999) + '😀'); };")
+        worker = await start(
+            r"module.exports = async (req) => { req.log.info('\ud83d'); throw new Error('x'.repeat(3999) + '😀'); };"
+        )
         await worker.ask("x", 10, "load")
         with pytest.raises(JavaScriptError):
             await worker.ask("x", 10, "route", request={}, config={})
@@ -186,4 +204,10 @@ def test_blame_tells_client_and_log_apart(tmp_path):
     faults = Faults(lambda level, message, **facts: told.append((level, message, facts)))
     error = faults.tell("doing it", tmp_path / "f.py", 3, "ValueError: a\nb", "Trace\nof it", request_id="req_1")
     assert str(error) == "doing it failed (f.py, line 3): ValueError: a"
-    assert told == [("error", "custom code failed", {"what": "doing it", "file": str(tmp_path / "f.py"), "trace": "Trace\nof it", "reqId": "req_1"})]
+    assert told == [
+        (
+            "error",
+            "custom code failed",
+            {"what": "doing it", "file": str(tmp_path / "f.py"), "trace": "Trace\nof it", "reqId": "req_1"},
+        )
+    ]

@@ -36,7 +36,8 @@ def form_of(path: Path):
 
 def cases(kind: str) -> list:
     return [
-        pytest.param(path, id=f"{path.parent.parent.name}-{path.stem}") for path in sorted(CASES.glob(f"*/{kind}/*.txt"))
+        pytest.param(path, id=f"{path.parent.parent.name}-{path.stem}")
+        for path in sorted(CASES.glob(f"*/{kind}/*.txt"))
     ]
 
 
@@ -116,7 +117,7 @@ def _read(call):
 
 def _with_arguments_read(response):
     for item in response["output"]:
-        if "arguments" in item:
+        if isinstance(item.get("arguments"), str):
             item["arguments"] = json.loads(item["arguments"])
     return response
 

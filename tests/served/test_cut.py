@@ -28,9 +28,9 @@ class Response:
     """An answer whose bytes are here already."""
 
     status = 200
-    headers: dict[str, str] = {}
 
     def __init__(self, chunks: list[bytes]) -> None:
+        self.headers: dict[str, str] = {}
         self._chunks = [chunk for chunk in chunks if chunk]
 
     async def read(self) -> bytes:
@@ -86,7 +86,9 @@ def told(form: str, raw: bytes):
     """What a whole stream says, without what is another each time."""
     if form == "openai_responses":
         response = response_of(raw)
-        return [{name: value for name, value in one.items() if name != "call_id"} for one in response["output"]], response["model"]
+        return [
+            {name: value for name, value in one.items() if name != "call_id"} for one in response["output"]
+        ], response["model"]
     answer = chat_of(raw)
     return [{**call, "id": ""} for call in answer["calls"]], answer["content"], answer["finish_reason"], answer["model"]
 

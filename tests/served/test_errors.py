@@ -43,8 +43,7 @@ BAD = [
      {"chat": "messages[0].role", "resp": "input[0].role"}, 400),
     (b'{"model":"m","messages":[{"role":"user","content":5}],"input":[{"role":"user","content":5}]}',
      {"chat": "messages[0].content", "resp": "input[0].content"}, 400),
-    (b'{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"ftp://x"}}]}],'
-     b'"input":[{"role":"user","content":[{"type":"input_image","image_url":"ftp://x"}]}]}',
+    (b'{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"ftp://x"}}]}],"input":[{"role":"user","content":[{"type":"input_image","image_url":"ftp://x"}]}]}',
      {"chat": "messages[0].content[0].image_url.url", "resp": "input[0].content[0].image_url"}, 400),
 ]  # fmt: skip
 
@@ -106,7 +105,10 @@ async def test_paths_are_the_clients_own(router):
         "model": "openai,m1",
         "input": [
             {"role": "developer", "content": "be brief"},
-            {"role": "user", "content": [{"type": "input_text", "text": "x"}, {"type": "input_file", "file_url": "https://x/y.pdf"}]},
+            {
+                "role": "user",
+                "content": [{"type": "input_text", "text": "x"}, {"type": "input_file", "file_url": "https://x/y.pdf"}],
+            },
         ],
     }
     status, _, raw = await post(router, "/v1/responses", asked)
@@ -218,7 +220,8 @@ async def test_a_broken_stream_of_responses(router, upstream: Upstream, dialect)
 async def test_nothing_of_a_failed_attempt_is_seen(upstream: Upstream, tmp_path):
     """A target that begins an answer without content and breaks off leaves no trace in the answer of the next one."""
     upstream.reply(
-        sse_reply(WIRES["anthropic"].stream("x")[:1]), sse_reply(chat_wire.chat_stream("from the second", usage_in="none"))
+        sse_reply(WIRES["anthropic"].stream("x")[:1]),
+        sse_reply(chat_wire.chat_stream("from the second", usage_in="none")),
     )
     tree = config(upstream, "anthropic,m1")
     tree["Router"]["fallback"] = {"default": ["openai,m2"]}

@@ -39,9 +39,9 @@ async def test_request_bytes_pass(router, upstream: Upstream, spoken):
     status, _, raw = await post(router, PATHS[spoken], (BODIES[spoken] % (f'"{spoken},m1"', "false")).encode())
     assert status == 200, raw
     sent = upstream.requests[0].body.decode()
-    assert sent == (BODIES[spoken] % ('"m1"', "false")).replace('{ "model" : ', '{"model":').replace(', "', ',"').replace(
-        ",\n", ","
-    )
+    assert sent == (BODIES[spoken] % ('"m1"', "false")).replace('{ "model" : ', '{"model":').replace(
+        ', "', ',"'
+    ).replace(",\n", ",")
     assert upstream.requests[0].path == PATHS[spoken]
 
 
@@ -50,8 +50,10 @@ async def test_answer_bytes_pass(router, upstream: Upstream, spoken):
     also with members that nobody here knows.
     """
     wire = WIRES[spoken]
-    frames = [frame.replace(b'"model":', b'"novel":[1.50],"model":') for frame in wire.stream("Hello wörld", "hm", model="m9")]
-    whole = wire.whole("Hello", model="m9", **({"ident": "x"}))
+    frames = [
+        frame.replace(b'"model":', b'"novel":[1.50],"model":') for frame in wire.stream("Hello wörld", "hm", model="m9")
+    ]
+    whole = wire.whole("Hello", model="m9", ident="x")
     upstream.reply(sse_reply(frames, split=7), json_reply(whole))
     asked = {"model": f"{spoken},m1", "messages": [{"role": "user", "content": "x"}], "input": "x"}
     _, headers, raw = await post(router, PATHS[spoken], {**asked, "stream": True})
@@ -59,7 +61,9 @@ async def test_answer_bytes_pass(router, upstream: Upstream, spoken):
     assert headers["x-ccr-model"] == f"{spoken},m1"
     assert headers["x-request-id"] == headers["request-id"]
     _, _, raw = await post(router, PATHS[spoken], asked)
-    assert raw == json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode().replace(b'"m9"', f'"{spoken},m1"'.encode())
+    assert raw == json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode().replace(
+        b'"m9"', f'"{spoken},m1"'.encode()
+    )
 
 
 async def test_the_asked_model_is_left_where_it_was_sent(upstream: Upstream, tmp_path, spoken):
@@ -99,7 +103,12 @@ async def test_what_the_configuration_says_is_applied(upstream: Upstream, tmp_pa
     """
     tree = config(
         upstream,
-        **{spoken: {"extra_body": {"metadata": {"b": "2"}, "store": None}, "transformer": {"use": [["customparams", {"top_k": 3}]]}}},
+        **{
+            spoken: {
+                "extra_body": {"metadata": {"b": "2"}, "store": None},
+                "transformer": {"use": [["customparams", {"top_k": 3}]]},
+            }
+        },
     )
     upstream.reply(json_reply(WIRES[spoken].whole("ok")))
     asked = {"model": f"{spoken},m1", "messages": [], "input": [], "metadata": {"a": "1"}, "store": True, "x": [1.0]}
@@ -161,7 +170,9 @@ async def test_every_of_several_answers_has_to_end(router, upstream: Upstream):
         for index, finish in ((1, b"null"), (0, b'"stop"'))
     )
     upstream.reply(sse_reply([first, second]))
-    _, _, raw = await post(router, "/v1/chat/completions", {"model": "openai,m1", "messages": [], "n": 2, "stream": True})
+    _, _, raw = await post(
+        router, "/v1/chat/completions", {"model": "openai,m1", "messages": [], "n": 2, "stream": True}
+    )
     assert b'"error"' in raw
     assert b"[DONE]" not in raw
 
@@ -210,7 +221,10 @@ async def test_transformers_that_change_the_request_end_identity(upstream: Upstr
     """
     upstream.reply(json_reply(chat_wire.chat_json("ok")))
     tag = "<CCR-SUBAGENT-MODEL>openai,m2</CCR-SUBAGENT-MODEL>"
-    asked = {"model": "any", "messages": [{"role": "system", "content": tag + "be brief"}, {"role": "user", "content": "x"}]}
+    asked = {
+        "model": "any",
+        "messages": [{"role": "system", "content": tag + "be brief"}, {"role": "user", "content": "x"}],
+    }
     async with running(config(upstream), tmp_path) as router:
         _, _, raw = await post(router, "/v1/chat/completions", asked)
     assert upstream.requests[0].json()["model"] == "m2"

@@ -33,7 +33,12 @@ ATTACKS = [
     ("a tag in a developer's words", 403, {"said": [{"role": "developer", "content": TAG}, *SAID]}, {}),
     ("a tag in the prompt", 403, {"said": [{"role": "user", "content": TAG + "go"}]}, {}),
     ("a tag in an answer", 200, {"said": [*SAID, {"role": "assistant", "content": TAG}, *SAID]}, {}),
-    ("an effort that selects thinking", 403, {"reasoning_effort": "max", "reasoning": {"effort": "max"}}, {"think": QWEN}),
+    (
+        "an effort that selects thinking",
+        403,
+        {"reasoning_effort": "max", "reasoning": {"effort": "max"}},
+        {"think": QWEN},
+    ),
     ("a web search", 403, {"web_search_options": {}, "tools": [{"type": "web_search"}]}, {"webSearch": QWEN}),
     ("a long context", 403, {"said": [{"role": "user", "content": "word " * 80_000}]}, {"longContext": QWEN}),
     ("background", 403, {"model": "claude-haiku-4-5"}, {"background": QWEN}),
@@ -48,7 +53,9 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(("seen", "body", "routes"), [attack[1:] for attack in ATTACKS], ids=[attack[0] for attack in ATTACKS])
+@pytest.mark.parametrize(
+    ("seen", "body", "routes"), [attack[1:] for attack in ATTACKS], ids=[attack[0] for attack in ATTACKS]
+)
 async def test_attack(path, seen, body, routes, approved: Upstream, stranger: Upstream, tmp_path):  # noqa: F811 - as above
     """What must be seen is seen in OpenAI's form too; no stranger is reached, and no other model is asked for."""
     if path == "/v1/chat/completions" and body.get("tools", [{}])[0].get("type") == "web_search":

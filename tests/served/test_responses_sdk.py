@@ -95,7 +95,11 @@ async def test_a_loop_with_tools(client, upstream: Upstream, dialect):
     assert sent.index("R0") < sent.index("R1")
     if dialect == "anthropic":
         turns = json.loads(sent)["messages"]
-        assert turns[1]["content"][0] == {"type": "thinking", "thinking": "hmm", "signature": "EqQBCkYIARgCIkAn-signature"}
+        assert turns[1]["content"][0] == {
+            "type": "thinking",
+            "thinking": "hmm",
+            "signature": "EqQBCkYIARgCIkAn-signature",
+        }
         assert [block["tool_use_id"] for block in turns[2]["content"]] == ["call_1", "call_2"]
     elif dialect == "responses":
         assert "gAAAAABo-sealed-reasoning==" in sent
@@ -103,7 +107,11 @@ async def test_a_loop_with_tools(client, upstream: Upstream, dialect):
 
 async def test_errors_are_the_sdks_own_classes(client, upstream: Upstream, dialect):
     """Statuses come out as the SDK's exceptions, with the provider's words."""
-    for status, kind in ((400, openai.BadRequestError), (429, openai.RateLimitError), (503, openai.InternalServerError)):
+    for status, kind in (
+        (400, openai.BadRequestError),
+        (429, openai.RateLimitError),
+        (503, openai.InternalServerError),
+    ):
         upstream.reply(json_reply(WIRES[dialect].error("some words"), status=status))
         with pytest.raises(kind, match="some words") as raised:
             await client.responses.create(**ask(dialect))
@@ -113,10 +121,15 @@ async def test_errors_are_the_sdks_own_classes(client, upstream: Upstream, diale
 async def test_an_error_midway_raises(client, upstream: Upstream, dialect):
     """A stream that breaks is `response.failed`, and raises in the SDK for who does not look at events."""
     upstream.reply(sse_reply([*unfinished(dialect), WIRES[dialect].midway]))
-    kinds = []
+    stream = await client.responses.create(**ask(dialect), stream=True)
+    kinds: list[str] = []
+
+    async def listen():
+        async for event in stream:
+            kinds.append(event.type)  # noqa: PERF401 - what came before the failure counts
+
     with pytest.raises(openai.APIError, match="busy"):
-        async for event in await client.responses.create(**ask(dialect), stream=True):
-            kinds.append(event.type)
+        await listen()
     assert kinds[-1] == "response.failed"
     assert "response.completed" not in kinds
 
@@ -124,7 +137,12 @@ async def test_an_error_midway_raises(client, upstream: Upstream, dialect):
 async def test_structured_text(client, upstream: Upstream, dialect):
     """`text.format` with a schema reaches the provider."""
     upstream.reply(json_reply(WIRES[dialect].whole('{"n": 7}')))
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
     answer = await client.responses.create(
         model=f"{dialect},m1",
         input="a number",

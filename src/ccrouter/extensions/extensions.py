@@ -23,7 +23,7 @@ from ccrouter.errors import ConfigError, Denied, ExtensionError, Problem, Router
 from ccrouter.extensions.aside import Aside
 from ccrouter.extensions.context import RequestView, RouteContext
 from ccrouter.extensions.faults import Faults, Journal
-from ccrouter.extensions.files import ROUTER, Closable, RouterFile, TransformFile, is_javascript
+from ccrouter.extensions.files import ROUTER, Closable, RouterFile, TransformFile, is_javascript, module_file
 from ccrouter.extensions.guarded import Guarded
 from ccrouter.extensions.node.module import Node
 from ccrouter.extensions.prompt import PromptRewrite
@@ -113,10 +113,9 @@ class Extensions:
 
     def _require(self, path: Path) -> None:
         """Raises ExtensionError if nothing is there that could be run."""
-        if is_javascript(path):
-            if self._shop.node is None:
-                raise ConfigError([Problem(self._file, "", f"{path} {_NO_NODE}", _HINT)])
-        elif not path.is_file():
+        if is_javascript(path) and self._shop.node is None:
+            raise ConfigError([Problem(self._file, "", f"{path} {_NO_NODE}", _HINT)])
+        if not module_file(path).is_file() and not path.is_dir():
             raise ExtensionError(f"there is no file {path}")
 
     def _allow(self, point: str, what: str) -> None:

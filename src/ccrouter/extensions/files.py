@@ -33,7 +33,7 @@ def is_javascript(path: Path) -> bool:
     return path.suffix.lower() != ".py"
 
 
-def _module_file(path: Path) -> Path:
+def module_file(path: Path) -> Path:
     """The file that a module's path leads to, whose changes are watched."""
     if path.is_file():
         return path
@@ -46,7 +46,7 @@ class TransformFile:
     def __init__(self, entry: CustomTransformer, shop: Workshop) -> None:
         self._entry = entry
         self._shop = shop
-        self._hot: Hot[Shelf] = Hot(_module_file(entry.path), self._load, shop.faults.journal)
+        self._hot: Hot[Shelf] = Hot(module_file(entry.path), self._load, shop.faults.journal)
         self._shelf: Shelf | None = None
 
     async def open(self) -> None:
@@ -96,7 +96,7 @@ class RouterFile:
     def __init__(self, custom: CustomRouter, shop: Workshop) -> None:
         self._custom = custom
         self._shop = shop
-        self._hot: Hot[RouterCode] = Hot(_module_file(custom.path), self._load, shop.faults.journal)
+        self._hot: Hot[RouterCode] = Hot(module_file(custom.path), self._load, shop.faults.journal)
         self._is_open = False
         self.name = custom.path.name
 

@@ -12,6 +12,6 @@ def stamp_of(path: Path) -> Stamp:
     """The file's stamp now."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # the latter for a name that no file can have
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino

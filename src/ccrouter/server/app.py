@@ -42,6 +42,7 @@ from ccrouter.server.guard import Guard, NotSignedIn, read_caller
 from ccrouter.server.intake import ClientGone, Receive
 from ccrouter.server.log import ExchangeLog
 from ccrouter.server.pages import to_sign_in
+from ccrouter.server.presets import below, serve_presets, split_preset
 from ccrouter.server.reload import keep_listening
 from ccrouter.server.respond import HttpReply, Pulse, Send
 from ccrouter.server.routes import Found, Row, find, form_of, served_path
@@ -98,12 +99,14 @@ class App:
             return
         request_id = f"req_{secrets.token_hex(12)}"
         edition = self.edition
-        path, method = served_path(scope["path"]), scope["method"]
-        form = form_of(path)
+        preset, path = split_preset(served_path(scope["path"]))
+        method, form = scope["method"], form_of(path)
         try:
             caller = read_caller(scope)
             found = find(path, method)
             edition.guard.check(found.access, method, caller)
+            if preset:
+                edition = below(edition, preset, found)
         except NotSignedIn:
             await to_sign_in()(scope, receive, _with_request_id(send, request_id))
             return
@@ -280,6 +283,10 @@ class App:
             self._leases = [one for one in self._leases if not one.is_closed] + [lease]
         auditor = self.account if self.account.is_kept else None
         self.sessions.follow(config.api_key)
+
+        def gateway_of(one: Config) -> Gateway:
+            return Gateway(one, lease.client, self.now, policy=policy, auditor=auditor)
+
         self._edition = Edition(
             config=config,
             policy=policy,
@@ -296,6 +303,7 @@ class App:
             ),
             lease=lease,
             extensions=extensions,
+            presets=serve_presets(self.environ, policy, gateway_of),
             amended=amended,
         )
         if before is not None and before.lease is not lease:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
+from ccrouter.errors import Problem
 from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.jsontypes import JsonObject
@@ -58,6 +59,15 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedPreset:
+    """One preset in force. `gateway` is None for one that cannot be used: `problems` tell why."""
+
+    config: Config
+    gateway: Gateway | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Edition:
     """One configuration in force. A request is served to its end by the edition that it began with.
 
@@ -71,6 +81,7 @@ class Edition:
     gateway: Gateway
     lease: Lease
     extensions: Extensions
+    presets: Mapping[str, ServedPreset] = field(default_factory=dict)
     amended: JsonObject | None = None
 
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ccrouter.compliance.judge import Extension, judge
 from ccrouter.compliance.policy import Policy
-from ccrouter.config.presets import installed, is_name, read_preset, usable_configuration
+from ccrouter.config.presets import Preset, installed, is_name, read_preset, usable_configuration
 from ccrouter.config.schema import Config
-from ccrouter.errors import ClientError, ConfigError, Problem, RouterError
+from ccrouter.errors import ClientError, ConfigError, Problem
 from ccrouter.gateway.pipeline import Gateway
+from ccrouter.server.edition import Edition, ServedPreset
+from ccrouter.server.guard import Access
+from ccrouter.server.routes import Found
 
 PREFIX = "/preset/"
 
-
-@dataclass(frozen=True, slots=True)
-class ServedPreset:
-    """One preset in force. `gateway` is None for one that cannot be used: `problems` tell why."""
-
-    config: Config
-    gateway: Gateway | None
-    problems: tuple[Problem, ...] = ()
+_NO_CODE = "is code of the preset's own, which is not run"
+_INSTEAD = "put it into config.json, if you know what it does"
 
 
 def serve_presets(
@@ -29,7 +26,8 @@ def serve_presets(
 ) -> dict[str, ServedPreset]:
     """The installed presets by the names that they are asked for: their folders' and, where that is free, their own.
 
-    None under a policy that does not allow presets. One that is broken is there with its problems and hides no other.
+    None under a policy that does not allow presets. One that cannot be used is there with its problems, and hides no
+    other; code of a preset's own is not run.
     """
     if judge(policy, Extension("presets", "presets")) is not None:
         return {}
@@ -38,13 +36,21 @@ def serve_presets(
     for folder in installed(environ):
         try:
             preset = read_preset(folder)
-            config = usable_configuration(preset, environ)
-            found = ServedPreset(config, make_gateway(config))
+            found = _serve(preset, environ, make_gateway)
             titles.setdefault(preset.title, found)
         except ConfigError as error:
             found = ServedPreset(Config(), None, tuple(error.problems))
         served[folder.name] = found
     return {**titles, **served}
+
+
+def _serve(preset: Preset, environ: Mapping[str, str], make_gateway: Callable[[Config], Gateway]) -> ServedPreset:
+    config = usable_configuration(preset, environ)
+    code = ("CUSTOM_ROUTER_PATH", config.custom_router), ("transformers", config.custom_transformers)
+    brought = [name for name, value in (*code, ("REWRITE_SYSTEM_PROMPT", config.rewrite_system_prompt)) if value]
+    if brought:
+        raise ConfigError([Problem(str(preset.file), name, _NO_CODE, _INSTEAD) for name in brought])
+    return ServedPreset(config, make_gateway(config))
 
 
 def split_preset(path: str) -> tuple[str, str]:
@@ -55,18 +61,19 @@ def split_preset(path: str) -> tuple[str, str]:
     return (name, slash + rest) if is_name(name) and rest else ("", path)
 
 
-def usable(name: str, presets: Mapping[str, ServedPreset]) -> ServedPreset:
-    """The preset called `name`. Raises RouterError if there is none or it cannot be used, with what to do."""
-    found = presets.get(name)
-    if found is None:
-        known = ", ".join(sorted(presets)) or "none is installed"
+def below(edition: Edition, name: str, found: Found) -> Edition:
+    """The edition that serves requests below `/preset/NAME`: the same guard, the preset's configuration and gateway.
+
+    Raises ClientError for what is not served there, for an unknown preset and for one that cannot be used.
+    """
+    if found.row is None or found.row.access is not Access.CLIENT:
+        raise ClientError("a preset serves models only", status=404, type="not_found_error")
+    preset = edition.presets.get(name)
+    if preset is None:
+        known = ", ".join(sorted(edition.presets)) or "none is installed"
         raise ClientError(f"there is no preset {name} (known: {known})", status=404, type="not_found_error")
-    if found.gateway is None:
-        raise _unusable(name, found.problems)
-    return found
-
-
-def _unusable(name: str, problems: tuple[Problem, ...]) -> RouterError:
-    first = problems[0]
-    what = f"{first.path}: {first.message}" if first.path else first.message
-    return ClientError(f"the preset {name} cannot be used: {what}", status=500, type="api_error")
+    if preset.gateway is None:
+        first = preset.problems[0]
+        what = f"{first.path}: {first.message}" if first.path else first.message
+        raise ClientError(f"the preset {name} cannot be used: {what}", status=500, type="api_error")
+    return replace(edition, config=preset.config, gateway=preset.gateway)

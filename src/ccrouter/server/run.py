@@ -118,11 +118,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     )
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            try:
-                runner.run(app.prepare())
-            except ConfigError:
-                _close(sockets)
-                raise
+            _prepare(runner, app, sockets)
             runner.run(server.serve(sockets=sockets))
     finally:
         app.account.report("stop", _facts(*app.in_force, port))
@@ -179,6 +175,15 @@ def _record_start(auditor: Auditor, facts: dict[str, object], sockets: list[sock
     try:
         auditor.record("start", facts)
     except BaseException:
+        _close(sockets)
+        raise
+
+
+def _prepare(runner: asyncio.Runner, app: App, sockets: list[socket.socket]) -> None:
+    """Raises ConfigError, with the sockets closed, if the user's own code cannot be loaded."""
+    try:
+        runner.run(app.prepare())
+    except ConfigError:
         _close(sockets)
         raise
 

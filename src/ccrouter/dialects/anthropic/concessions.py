@@ -37,8 +37,8 @@ _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def refused_member(error: UpstreamStatus, sent: UpstreamRequest) -> str:
-    """The member of `sent` that the error is about, if the request can do without it, with ONCE behind it where that says
-    nothing of the next request; else "".
+    """The member of `sent` that the error is about, if the request can do without it, with ONCE behind it where that
+    says nothing of the next request; else "".
     """
     text = str(error)
     if error.status not in {400, 422} or not _REFUSAL.search(text):

@@ -266,10 +266,9 @@ class Items:
     def _more_tools(self, raw: msgspec.Raw, path: str) -> None:
         """Tools that come with the conversation; those that a search of the client's found are its result too."""
         more = _decode(raw, MoreTools, path)
-        self._tools.add(more.tools, f"{path}.tools")
+        names = self._tools.add(more.tools, f"{path}.tools")
         if more.call_id is not None:
-            names = ", ".join(filter(None, (tool.name for tool in more.tools))) or "none"
-            self._draft.result(more.call_id, f"Tools loaded: {names}.", path)
+            self._draft.result(more.call_id, f"Tools loaded: {', '.join(names) or 'none'}.", path)
 
 
 def _decode(raw: msgspec.Raw, kind: type[T], path: str) -> T:

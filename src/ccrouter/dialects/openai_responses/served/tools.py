@@ -57,10 +57,12 @@ class Toolset:
         """The member `tools`."""
         self.add(take(asked, "tools", _tools) or [], "tools")
 
-    def add(self, tools: list[Tool], path: str) -> None:
-        """The tools at `path`."""
+    def add(self, tools: list[Tool], path: str) -> list[str]:
+        """The tools at `path`; the names that they have from now on."""
+        known = set(self._tools)
         for place, tool in enumerate(tools):
             self._add(tool, f"{path}[{place}]", "")
+        return [name for name in self._tools if name not in known]
 
     def choose(self, asked: Mapping[str, msgspec.Raw]) -> None:
         """`tool_choice` and `parallel_tool_calls`; to be called after all tools are known."""
