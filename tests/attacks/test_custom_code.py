@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from ccrouter.compliance.examine import examine
 from ccrouter.config.load import load
+from ccrouter.config.projects import ProjectRouters
 from ccrouter.errors import ConfigError
 from ccrouter.server.app import App
 from tests.attacks.test_management import Household, house, to
@@ -91,7 +93,7 @@ async def test_an_installed_one_is_refused_too(desk: Desk, world, monkeypatch):
     verdict = desk.examine(to({"use": ["anthropic", "mine"]}, "Providers", 0, "transformer"))
     assert any('transformer "mine"' in one.message for one in verdict.errors)
     app = App(load(desk.path, desk.environ({})), policy=ANTHROPIC_ONLY, environ=desk.environ({}))
-    with pytest.raises(ConfigError, match="extension point|custom transformer|transformer"):
+    with pytest.raises(ConfigError, match=r"extension point|custom transformer|transformer"):
         await app.prepare()
     assert not has_run(desk.home)
 
@@ -118,7 +120,6 @@ async def test_no_reload_and_no_save_brings_it_in(entry, house: Household):
 @pytest.mark.parametrize("name", ["config.json", "0b3c1f9e-1111-4222-8333-444455556666.json"])
 async def test_no_project_or_session_brings_it_in(name, approved: Upstream, stranger: Upstream, tmp_path, monkeypatch):
     """The files of projects and sessions hold routers and nothing else: what else is in them is not read."""
-    from ccrouter.config.projects import ProjectRouters
 
     home = tmp_path / "home"
     session = "0b3c1f9e-1111-4222-8333-444455556666"
@@ -152,7 +153,9 @@ async def test_no_request_brings_it_in(approved: Upstream, stranger: Upstream, t
     lay_out(tmp_path)
     path = str(tmp_path / "own.py")
     async with running(config_with(approved, stranger), tmp_path, ENVIRON, policy=preset_at(approved)) as router:
-        named = dict.fromkeys(("CUSTOM_ROUTER_PATH", "transformer", "transformers", "plugins", "extensions", "use"), path)
+        named = dict.fromkeys(
+            ("CUSTOM_ROUTER_PATH", "transformer", "transformers", "plugins", "extensions", "use"), path
+        )
         headers = {"x-api-key": KEY, "x-ccr-router": path, "x-ccr-transformer": path, "custom-router-path": path}
         for body in (
             named,
@@ -330,7 +333,6 @@ async def test_headers_of_a_transform(language, approved: Upstream, stranger: Up
 
 async def test_an_examination_runs_nothing(desk: Desk):
     """Even where custom code is allowed, verifying a configuration only reads it."""
-    from dataclasses import replace
 
     lay_out(desk.folder)
     desk.write(

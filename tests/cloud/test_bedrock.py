@@ -205,7 +205,7 @@ async def test_credentials_that_run_out(amazon: Amazon, upstream: Upstream, tmp_
         assert len(served) == fetched
         assert await pauses.get() == pytest.approx(150, abs=1)  # of 420 seconds at least 300 are left: half of them
         go_on.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await pauses.get()
         assert len(served) == fetched + 1
         assert await ask(client, provider) == 200

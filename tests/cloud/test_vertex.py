@@ -244,7 +244,7 @@ class Clock:
 
     async def paused(self) -> float:
         """For how long whoever renews the token pauses next."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.pauses.get()
 
     def pass_by(self, seconds: float) -> None:
@@ -366,7 +366,7 @@ async def test_a_token_that_is_not_used_is_not_renewed(google: Google, tmp_path:
         assert google.tokens == 2
         [account] = client._clouds._accounts.values()
         clock.pass_by(3300)
-        done, _ = await asyncio.wait({account.keeper._renewal}, timeout=10)
+        done, _ = await asyncio.wait({account.keeper._renewal}, timeout=30)
         assert done
         clock.time += 1000
         assert google.tokens == 2
@@ -405,7 +405,7 @@ async def test_closing_while_a_token_is_fetched(google: Google, tmp_path: Path) 
         client._clouds.close()  # before the connections are, so that it does not rest on their end
         with pytest.raises((asyncio.CancelledError, UpstreamUnreachable)):
             await waiting
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await asyncio.get_running_loop().shutdown_default_executor()
     finally:
         await client.close()

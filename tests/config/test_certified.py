@@ -135,6 +135,7 @@ def test_an_unreadable_file_is_a_warning(home):
         ("OpenAI", "openai.json"),
         ("a/b", "a%2Fb.json"),
         ("..", "...json"),
+        ("\ud800", "%ED%A0%80.json"),
         (" my provider ", "my%20provider.json"),
         ("x" * 400, "x" * 150 + "~"),
     ],

@@ -37,7 +37,7 @@ async def test_our_own_part_has_no_limit_and_the_users_has():
         with at_work("the hook", 0.05):
             event.wait()
 
-    with pytest.raises(TookTooLong, match="^the hook took longer than 0.05 s"):
+    with pytest.raises(TookTooLong, match=r"^the hook took longer than 0.05 s"):
         await aside.carry_out(hang)
     event.set()
     aside.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 
 import pytest
 
+from ccrouter.config.load import load
 from ccrouter.errors import ConfigError
 from tests.extensions.conftest import EXAMPLES, error_of
 from tests.gateway.conftest import text_of
@@ -179,7 +182,6 @@ async def test_options(bench):
     config = bench.config([["mine", {"b": "${WORD}2"}]], transformers=[entry])
     config["Providers"][1]["transformer"] = {"use": ["MINE"]}
     (bench.folder / "config.json").write_text(json.dumps(config))
-    from ccrouter.config.load import load
 
     loaded = load(bench.folder / "config.json", {"WORD": "filled"})
     assert loaded.custom_transformers[0].options == {"a": "filled", "b": 1}
@@ -291,7 +293,6 @@ async def test_where_a_file_is_looked_for(bench, tmp_path):
     for path in ("code/mine.py", str(tmp_path / "code" / "mine.py"), "~/code/mine.py"):
         config = json.dumps(bench.config(["mine"], transformers=[{"path": path}]))
         (tmp_path / "config.json").write_text(config)
-        from ccrouter.config.load import load
 
         assert (
             load(tmp_path / "config.json", {"HOME": str(tmp_path)}).custom_transformers[0].path
@@ -355,7 +356,7 @@ async def test_refused_at_the_start(bench, case):
 
 async def test_an_unknown_name_without_custom_files_is_refused_by_the_configuration(bench):
     """What neither the router nor a package has is refused when the file is read, with the nearest name."""
-    with pytest.raises(ConfigError, match='no transformer is called "maxtokn"\n.*did you mean "maxtoken"'):
+    with pytest.raises(ConfigError, match=r'no transformer is called "maxtokn"\n.*did you mean "maxtoken"'):
         async with bench.running(bench.config(["maxtokn"])):
             pass
 
@@ -465,15 +466,12 @@ async def test_a_hook_that_hangs(bench, hook):
     bench.answer("fine")
     entry = {"path": "mine.py", "timeoutMs": 100}
     async with bench.running(bench.config(["mine"], transformers=[entry])) as router:
-        import asyncio
-
         hanging = asyncio.create_task(router.ask())
         status, _, _ = await router.ask(model="anthropic,m1")
         assert status == 200
         status, _, raw = await hanging
         assert status == 500
         assert "of transform 'mine' took longer than 0.1 s" in error_of(raw)["message"]
-        import sys
 
         next(
             module
@@ -493,9 +491,6 @@ async def test_a_client_that_leaves_ends_a_coroutine(bench):
                 LEFT.set()
         """.replace("\n        ", "\n")).replace(HEAD, HEAD + "import asyncio, threading\nENTERED, LEFT = threading.Event(), threading.Event()\n"))  # fmt: skip
     async with bench.running(bench.config(["mine"], transformers=[{"path": "mine.py"}])) as router:
-        import asyncio
-        import sys
-
         module = next(
             m
             for n, m in sys.modules.items()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 
 import pytest
 
+from ccrouter.config.load import load
+from ccrouter.config.projects import ProjectRouters
 from ccrouter.errors import ConfigError
 from tests.extensions.conftest import EXAMPLES, error_of, needs_node
+from tests.upstream import json_reply
+from tests.upstream.anthropic_wire import error_json
 
 JS = pytest.param("router.js", marks=needs_node)
 BOTH = pytest.mark.parametrize("file", ["router.py", JS])
@@ -74,8 +79,6 @@ async def test_its_answer_wins_over_everything(bench, file, asked):
 async def test_fallbacks(bench, file):
     """Its choice has the fallbacks of `default`, as in the classic router, unless there are some of its own."""
     bench.write(file, returning(file, "anthropic,m1"))
-    from tests.upstream import json_reply
-    from tests.upstream.anthropic_wire import error_json
 
     bench.answer()
     config = bench.config([], CUSTOM_ROUTER_PATH=file, fallback={"default": ["openai,m2"], "think": ["openai,m1"]})
@@ -97,8 +100,6 @@ async def route(request, config, context):
     (bench.folder / ".claude" / "projects" / "-repo").mkdir(parents=True)
     (bench.folder / ".claude" / "projects" / "-repo" / "s-1.jsonl").write_text("")
     config = bench.config([], CUSTOM_ROUTER_PATH="router.py", APIKEY="router-key-0123456789", OwnRules={"a": 1})
-    from ccrouter.config.load import load
-    from ccrouter.config.projects import ProjectRouters
 
     (bench.folder / "config.json").write_text(json.dumps(config))
     projects = ProjectRouters(load(bench.folder / "config.json", {}), {"HOME": str(bench.folder)})
@@ -106,7 +107,6 @@ async def route(request, config, context):
         headers = {"x-api-key": "router-key-0123456789", "x-claude-code-session-id": "s-1", "x-own": "yes"}
         status, _, raw = await router.ask(headers, model="claude-x", tools=[{"name": "t", "input_schema": {}}])
         assert status == 200, raw
-    import sys
 
     module = next(
         m
@@ -190,7 +190,6 @@ async def test_counts_are_routed_like_requests(bench):
         await router.ask()
         async with router.client.get(f"{router.url}/v1/models") as response:  # asks nobody
             assert response.status == 200
-    import sys
 
     module = next(
         m
@@ -307,8 +306,6 @@ async def test_a_function_that_hangs_holds_up_nobody(bench):
     )
     bench.answer()
     async with bench.running(bench.config([], CUSTOM_ROUTER_PATH="router.py")) as router:
-        import sys
-
         module = next(
             m
             for n, m in sys.modules.items()

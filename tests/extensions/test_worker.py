@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from ccrouter.extensions.faults import Faults
+from ccrouter.extensions.node.module import _line_in
 from ccrouter.extensions.node.worker import JavaScriptError, Launch, Worker, WorkerEnded
 from tests.extensions.conftest import NODE, needs_node
 
@@ -22,7 +23,7 @@ pytestmark = needs_node
 def loops() -> list[Callable[[], asyncio.AbstractEventLoop]]:
     found = [asyncio.new_event_loop]
     if sys.platform != "win32":
-        import uvloop
+        import uvloop  # noqa: PLC0415 - there is none for Windows
 
         found.append(uvloop.new_event_loop)
     return found
@@ -32,9 +33,9 @@ class Pieces:
     """An answer of a provider, in these pieces."""
 
     status = 200
-    headers: dict[str, str] = {}
 
     def __init__(self, *pieces: bytes) -> None:
+        self.headers: dict[str, str] = {}
         self._pieces = list(pieces)
 
     async def read(self) -> bytes:
@@ -129,7 +130,7 @@ def test_an_error(run, start):
             "module.exports = async (req) => { if (req.body) throw new RangeError('bad'); throw { code: 5 }; };"
         )
         await worker.ask("x", 10, "load")
-        with pytest.raises(JavaScriptError, match="^RangeError: bad$") as thrown:
+        with pytest.raises(JavaScriptError, match=r"^RangeError: bad$") as thrown:
             await worker.ask("x", 10, "route", request={"body": 1}, config={})
         assert "module.js:1" in thrown.value.stack
         with pytest.raises(JavaScriptError, match="code: 5"):
@@ -191,7 +192,6 @@ def test_half_a_character_in_the_log(run, start):
 
 def test_lines(tmp_path):
     """The line of the user's own file is found in a stack, not that of node's."""
-    from ccrouter.extensions.node.module import _line_in
 
     stack = f"Error: x\n    at node:internal/y:3:4\n    at f ({tmp_path}/m.js:12:5)\n    at g ({tmp_path}/m.js:99:5)"
     assert _line_in(stack, tmp_path / "m.js") == 12

@@ -120,7 +120,7 @@ class Certified:
 
 def profile_path(folder: Path, provider: str) -> Path:
     """Where the profile of the provider of that name (in any case) is, or would be, in the router's `folder`."""
-    name = quote(provider.strip().casefold(), safe="")
+    name = quote(provider.strip().casefold(), safe="", errors="surrogatepass")
     if len(name) > _LONGEST_NAME:
         name = f"{name[:_LONGEST_NAME]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     return folder / FOLDER / f"{name}.json"

@@ -6,6 +6,7 @@ and decides what opens and closes is the writer.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,8 +23,10 @@ Told = tuple[str, JsonObject]
 _object = msgspec.json.Decoder(dict[str, Any])
 
 
-class Item:
-    """One output item. `added` and `done` give it as it begins and as it is."""
+class Item(ABC):
+    """One output item, in the state that `status` says."""
+
+    status = "in_progress"
 
     def __init__(self, id: str) -> None:  # noqa: A002 - the protocol's own word
         self.id = id
@@ -37,13 +40,12 @@ class Item:
         yield from self._closing()
         yield "response.output_item.done", {"item": self.shown(is_done=True)}
 
+    @abstractmethod
     def shown(self, *, is_done: bool) -> JsonObject:
-        raise NotImplementedError
+        """The item as events tell it: with its content once it `is_done`."""
 
     def _closing(self) -> Iterator[Told]:
         return iter(())
-
-    status = "in_progress"
 
 
 class MessageItem(Item):
