@@ -5,7 +5,7 @@ ARGS   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test e2e lint types format bench wheel sbom lock clean
+.PHONY: help install run test e2e fuzz lint types format bench wheel sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -35,6 +35,14 @@ test: .venv/dev.stamp ## install if needed and run every test (ARGS='tests/confi
 e2e: .venv/dev.stamp ## real Claude Code and SDKs against the router (needs node and npm; about 400 MB)
 	@$(BIN)/python -m pytest tests/e2e -o addopts="--strict-markers -p no:cacheprovider" $(ARGS)
 
+.venv/fuzz.stamp: requirements/fuzz.lock .venv/dev.stamp
+	@echo "installing the fuzzer ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/fuzz.lock
+	@touch $@
+
+fuzz: .venv/fuzz.stamp ## fuzz every reader for ten minutes in all (Linux; ARGS='--minutes 60 stream-gemini')
+	@$(BIN)/python -m fuzz $(ARGS)
+
 lint: .venv/dev.stamp ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
@@ -56,6 +64,7 @@ sbom: .venv/run.stamp ## list what the router is made of, with hashes and licenc
 lock: .venv/dev.stamp ## resolve the lock files anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group build pyproject.toml -o requirements/run.lock
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements/dev.lock
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group pyproject.toml:fuzz -o requirements/fuzz.lock
 
 clean: ## remove everything that was made
 	rm -rf .venv .bench .e2e dist build .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The scripted model: it looks at the conversation and decides, the same way in both dialects.
+"""The scripted model: it looks at the conversation and decides, the same way in every dialect.
 
 A prompt names the scenario in double brackets, `[[EDIT-FILE /tmp/x]]`. What the model expected of the request
 and did not find is kept in `failures` and said out loud, so that the client ends at once instead of retrying.
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.conversation import MAX_TOKENS_MISSING, Conversation, Turn, read
-from tests.upstream import Received, Reply, anthropic_wire, chat_wire, json_reply, sse_reply
+from tests.e2e.conversation import MAX_TOKENS_MISSING, Conversation, Turn
+from tests.e2e.wires import SEALS, SIGNATURE, WIRES, Wire
+from tests.upstream import Received, Reply, chat_wire, json_reply
 
 MARK = re.compile(r"\[\[([A-Z-]+)(?: ([^\]]*))?\]\]")
 GREETING = "Hello from the scripted model.\n\n\tIndented, 你好, 🦜, a\u2028line separator."
 THOUGHT = "The user wants me to think ⚡ about it."
-SIGNATURE = "EqQBCkYIARgCIkAscripted+signature/of=the==model"
-
+__all__ = ["GREETING", "SIGNATURE", "THOUGHT", "Brain", "Say", "Scene"]
 
 THREADS_UNSUPPORTED = {
     "type": "error",
@@ -33,12 +33,12 @@ THREADS_UNSUPPORTED = {
 
 @dataclass(frozen=True)
 class Say:
-    """What the model answers."""
+    """What the model answers; `refuse` is an error instead, of its dialect."""
 
     text: str | None = None
     thinking: str | None = None
     tools: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
-    refuse: Reply | None = None
+    refuse: Callable[[Wire], Reply] | None = None
 
 
 class UnexpectedError(AssertionError):
@@ -142,14 +142,19 @@ def remember(scene: Scene) -> Say:
 
 
 def check_thoughts(turns: list[Turn], conversation: Conversation, *, whole: bool = True) -> None:
-    """Thinking is never visible text; on the Messages API it comes back exactly, signature and all."""
+    """Thinking is never visible text. What sealed it comes back exactly: with a thought on the Messages API and Responses,
+    on the call that it led to on Gemini. Chat has no seals.
+    """
     leaked = [turn for turn in turns if turn.kind in ("assistant", "user", "result") and THOUGHT in turn.text]
     expect(not leaked, f"thinking became visible text: {leaked}")
     thoughts = [turn for turn in turns if turn.kind == "thinking"]
-    if conversation.dialect == "anthropic":
-        expect(thoughts or not whole, "no thinking came back")
-        wrong = [turn for turn in thoughts if turn.signature != SIGNATURE]
-        expect(not wrong, f"thinking came back with another signature: {wrong}")
+    seal = SEALS.get(conversation.dialect)
+    if seal is not None:
+        sealed = [turn for turn in turns if turn.kind == "call"] if conversation.dialect == "gemini" else thoughts
+        first = sealed[:1] if conversation.dialect == "gemini" else sealed  # of parallel calls the first one is sealed
+        expect(first or not whole, "nothing sealed came back")
+        wrong = [turn for turn in first if turn.signature != seal]
+        expect(not wrong, f"came back with another seal: {wrong}")
     if thoughts:
         expect(thoughts[0].text == THOUGHT, f"thinking came back changed: {thoughts[0]}")
 
@@ -201,25 +206,19 @@ def weather_thinking(scene: Scene) -> Say:
     return weather(scene)
 
 
-def refuse_busy(scene: Scene) -> Say:
+def refuse_busy(_scene: Scene) -> Say:
     words = "Rate limit reached: 40000 tokens per minute"
-    headers = {"retry-after": "7"}
-    if scene.conversation.dialect == "anthropic":
-        return Say(refuse=json_reply(anthropic_wire.error_json("rate_limit_error", words), 429, headers))
-    return Say(refuse=json_reply(chat_wire.error_json(words, "tokens", "rate_limit_exceeded"), 429, headers))
+    return Say(refuse=lambda wire: wire.refuse(429, "rate_limit_error", words))
 
 
-def refuse_credit(scene: Scene) -> Say:
+def refuse_credit(_scene: Scene) -> Say:
     words = "This request requires more credits. To increase, add credits to your account"
-    if scene.conversation.dialect == "anthropic":
-        return Say(refuse=json_reply(anthropic_wire.error_json("billing_error", words), 402))
-    return Say(refuse=json_reply(chat_wire.error_json(words, None, 402), 402))
+    return Say(refuse=lambda wire: wire.refuse(402, "billing_error", words))
 
 
-def break_off(scene: Scene) -> Say:
+def break_off(_scene: Scene) -> Say:
     """Half an answer, then the connection ends."""
-    wire = anthropic_wire.message_stream if scene.conversation.dialect == "anthropic" else chat_wire.chat_stream
-    return Say(refuse=sse_reply(wire("Half of an answer that"), cut_at=b"nswer"))
+    return Say(refuse=Wire.broken_off)
 
 
 def claudable_build(scene: Scene) -> Say:
@@ -269,19 +268,27 @@ SCENARIOS: dict[str, Callable[[Scene], Say]] = {
 
 @dataclass
 class Brain:
-    """The reply function of one upstream.
+    """The reply function of one upstream; `name` is its wire (wires.py).
 
-    It answers 404 to the other dialect's path, as a provider without it would, and 400 to what a strict provider of
+    It answers 404 to another dialect's path, as a provider without it would, and 400 to what a strict provider of
     its own dialect refuses. OpenRouter takes Messages requests without max_tokens; the API itself does not.
     """
 
-    dialect: str
+    name: str
     max_tokens_required: bool = True
     reasoning_field: chat_wire.ReasoningField = "reasoning_content"
     seen: list[Conversation] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     scenarios: dict[str, Callable[[Scene], Say]] = field(default_factory=lambda: dict(SCENARIOS))
     unmarked: Callable[[Scene], Say] = nod  # warm-ups, titles, summaries and the like
+
+    @property
+    def wire(self) -> Wire:
+        return WIRES[self.name]
+
+    @property
+    def dialect(self) -> str:
+        return self.wire.dialect
 
     def begin(self) -> None:
         """Forget what was seen: a new test starts."""
@@ -295,24 +302,24 @@ class Brain:
         return [conversation for conversation in self.seen if Scene(conversation).name == name]
 
     def __call__(self, received: Received) -> Reply:
-        ending = "/messages" if self.dialect == "anthropic" else "/chat/completions"
         if received.method == "POST" and "/messages" in received.path and self.dialect == "chat":
             return json_reply({"error": {"message": f"no route {received.path}", "code": 404}}, 404)
         if received.method != "POST":
             return json_reply({"object": "list", "data": []})
         if received.path.endswith("/count_tokens"):
             return json_reply({"input_tokens": 1234})
-        if not received.path.endswith(ending):
+        conversation = self.wire.read(received)
+        if conversation is None:
             self.failures.append(f"unexpected {received!r}")
             return json_reply({"error": {"message": "not found"}}, 404)
-        conversation = read(self.dialect, received.json())
         self.seen.append(conversation)
         if self.dialect == "anthropic" and "thread" in conversation.body:
             return json_reply(THREADS_UNSUPPORTED, 400)
         excused = () if self.max_tokens_required else (MAX_TOKENS_MISSING,)
-        if wrong := [each for each in conversation.objections() if each not in excused]:
+        wrong = [*self.wire.demands(received, conversation.body), *conversation.objections()]
+        if wrong := [each for each in wrong if each not in excused]:
             self.failures.append(f"a strict provider refuses this: {wrong}")
-            return self.refusal(400, f"invalid request: {wrong}")
+            return self.wire.refuse(400, "invalid_request_error", f"invalid request: {wrong}")
         return self.render(self.decide(conversation), conversation)
 
     def decide(self, conversation: Conversation) -> Say:
@@ -324,22 +331,9 @@ class Brain:
             self.failures.append(f"{scene.name}: {wrong!r}")
             return Say(f"BRAIN-FAILED {scene.name}: {wrong!r}")
 
-    def refusal(self, status: int, message: str) -> Reply:
-        if self.dialect == "anthropic":
-            return json_reply(anthropic_wire.error_json("invalid_request_error", message), status)
-        return json_reply(chat_wire.error_json(message), status)
-
     def render(self, say: Say, conversation: Conversation) -> Reply:
         """The answer on the wire, streamed if that was asked for."""
         if say.refuse is not None:
-            return say.refuse
-        model = conversation.model
-        parts = (say.text, say.thinking, say.tools)
-        if self.dialect == "anthropic":
-            named: dict[str, Any] = {"signature": SIGNATURE, "model": model}
-            if conversation.streamed:
-                return sse_reply(anthropic_wire.message_stream(*parts, **named))
-            return json_reply(anthropic_wire.message_json(*parts, **named))
-        if conversation.streamed:
-            return sse_reply(chat_wire.chat_stream(*parts, model=model, reasoning_field=self.reasoning_field))
-        return json_reply(chat_wire.chat_json(*parts, model=model, reasoning_field=self.reasoning_field))
+            return say.refuse(self.wire)
+        named: dict[str, Any] = {"reasoning_field": self.reasoning_field} if self.dialect == "chat" else {}
+        return self.wire.answer((say.text, say.thinking, say.tools), conversation, **named)

@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.responses import Response
 from starlette.routing import Router
 
 from ccrouter.compliance.policy import NO_POLICY, Policy
@@ -29,7 +28,7 @@ from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.gateway.record import CLIENT_GONE, Auditor, Exchange, outcome_facts
 from ccrouter.jsontypes import JsonObject
-from ccrouter.messages.fault import Fault, type_of_status
+from ccrouter.messages.fault import Fault
 from ccrouter.secret import redact
 from ccrouter.server.account import Account
 from ccrouter.server.call import Call
@@ -37,7 +36,7 @@ from ccrouter.server.custom import CustomCode
 from ccrouter.server.departure import until_client_leaves
 from ccrouter.server.edition import Edition, Lease, Reloaded
 from ccrouter.server.exchanges import Exchanges
-from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response
+from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response, no_route
 from ccrouter.server.guard import Guard, NotSignedIn, read_caller
 from ccrouter.server.intake import ClientGone, Receive
 from ccrouter.server.log import ExchangeLog
@@ -186,7 +185,9 @@ class App:
         try:
             try:
                 if found.row is None or found.row.endpoint is None:
-                    response = _no_route(found, call, scope)
+                    path = redact(scope["path"], call.edition.config.secrets)[:200]
+                    form = form_of(split_preset(served_path(scope["path"]))[1])
+                    response = no_route(scope["method"], path, found.methods, call.id, form)
                 else:
                     response = await found.row.endpoint(call)
             except RouterError as error:
@@ -368,20 +369,6 @@ class App:
 
 def _print(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201 - there is no log
-
-
-def _no_route(found: Found, call: Call, scope: Scope) -> Response:
-    method, path = scope["method"], redact(scope["path"], call.edition.config.secrets)[:200]
-    form = form_of(served_path(scope["path"]))
-    headers = {} if form is None else form.headers(call.id)
-    if found.methods:
-        fault = Fault(405, type_of_status(405), f"{method} is not allowed for {path}")
-        return fault_response(fault, call.id, {**headers, "allow": ", ".join(found.methods)}, form)
-    there = "the Messages API is at POST /v1/messages"
-    if form is not None:
-        there = "of OpenAI's API POST /v1/chat/completions and POST /v1/responses are served, and GET /v1/models"
-    text = f"there is no {method} {path} here; {there}"
-    return fault_response(Fault(404, type_of_status(404), text), call.id, headers, form)
 
 
 def _with_request_id(send: Send, request_id: str) -> Send:

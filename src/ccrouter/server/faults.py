@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.responses import Response
 
 from ccrouter.dialects.served import Served
 from ccrouter.errors import LocalProtocolError, RouterError
-from ccrouter.messages.fault import Fault, fault_of
+from ccrouter.messages.fault import Fault, fault_of, type_of_status
 from ccrouter.secret import Secret, redact
 
 
@@ -49,6 +49,19 @@ def fault_response(
     status, body = fault_answer(fault, request_id, form)
     lines = {**fault_headers(fault), **(headers or {})}
     return Response(body, status, lines, media_type="application/json")
+
+
+def no_route(method: str, path: str, methods: Sequence[str], request_id: str, form: Served | None) -> Response:
+    """The answer where nothing is served: 405 on a path that has other `methods`, else 404. `path` holds no secret."""
+    headers = {} if form is None else dict(form.headers(request_id))
+    if methods:
+        fault = Fault(405, type_of_status(405), f"{method} is not allowed for {path}")
+        return fault_response(fault, request_id, {**headers, "allow": ", ".join(methods)}, form)
+    there = "the Messages API is at POST /v1/messages"
+    if form is not None:
+        there = "of OpenAI's API POST /v1/chat/completions and POST /v1/responses are served, and GET /v1/models"
+    fault = Fault(404, type_of_status(404), f"there is no {method} {path} here; {there}")
+    return fault_response(fault, request_id, headers, form)
 
 
 def defect(request_id: str) -> LocalProtocolError:
