@@ -265,7 +265,7 @@ REFUSED = {
         36,
     ),
     "wire format with options": (
-        change(*P, "transformer", to={"use": [["anthropic", {"x": 1}]]}),
+        change(*P, "transformer", to={"use": [["anthropic", {"UseBearer": True}]]}),
         'transformer "anthropic" of provider "anthropic" is not allowed: transforms is an extension point',
         23,
     ),

@@ -159,9 +159,9 @@ def test_answers_are_read_by_their_kind(tmp_path: Path):
     assert inputs["s"].read("b") == "b"
     assert inputs["m"].read("a, c") == ["a", "c"]
     assert inputs["v"].read("abc") == "abc"
-    for id, text in (("n", "10"), ("n", "x"), ("c", "maybe"), ("s", "z"), ("m", "a,z"), ("v", "ABC")):  # noqa: A001
+    for asked, text in (("n", "10"), ("n", "x"), ("c", "maybe"), ("s", "z"), ("m", "a,z"), ("v", "ABC")):
         with pytest.raises(ValueError, match=r"must|answer"):
-            inputs[id].read(text)
+            inputs[asked].read(text)
 
 
 SOURCE = """{

@@ -88,12 +88,16 @@ def _chat(status: int, kind: str, words: str) -> Reply:
     if status == 429:
         body = chat_wire.error_json(words, "tokens", "rate_limit_exceeded")
         return json_reply(body, 429, {"retry-after": "7"})
-    return json_reply(chat_wire.error_json(words, None, status) if status == 402 else chat_wire.error_json(words), status)
+    return json_reply(
+        chat_wire.error_json(words, None, status) if status == 402 else chat_wire.error_json(words), status
+    )
 
 
 def _responses(status: int, kind: str, words: str) -> Reply:
     code = {429: "rate_limit_exceeded", 402: "insufficient_quota"}.get(status)
-    return json_reply(responses_wire.error_json(words, kind, code), status, {"retry-after": "7"} if status == 429 else None)
+    return json_reply(
+        responses_wire.error_json(words, kind, code), status, {"retry-after": "7"} if status == 429 else None
+    )
 
 
 def _gemini(status: int, _kind: str, words: str) -> Reply:
@@ -173,9 +177,7 @@ WIRES: dict[str, Wire] = {
         responses_wire.response_stream,
         responses_wire.response_json,
         _responses,
-        json_reply(
-            responses_wire.error_json(_RESPONSES_TOO_LONG, code="context_length_exceeded", param="input"), 400
-        ),
+        json_reply(responses_wire.error_json(_RESPONSES_TOO_LONG, code="context_length_exceeded", param="input"), 400),
     ),
     "gemini": _generate_content("/v1beta"),
     "vertex": _messages(

@@ -112,6 +112,36 @@ async def test_order(bench):
     assert json.loads(raw)["content"][0]["text"] == "ok021"
 
 
+async def test_thinking_in_the_classic_form(bench):
+    """Transformers that were written for the classic router give reasoning as `thinking`, and say all of it again with
+    a signature of their own making: it is shown once.
+    """
+    bench.write(
+        "t.js",
+        transformer(r"""
+        async transformResponseOut(response) {
+          if (!response.headers.get("content-type").includes("stream")) {
+            const answer = await response.json();
+            answer.choices[0].message.thinking = { content: "so it is", signature: "1" };
+            return Response.json(answer);
+          }
+          const deltas = [{ thinking: { content: "so " } }, { thinking: { content: "it is" } }, { thinking: { content: "so it is", signature: "1" } }, { content: "Yes" }];
+          const chunks = deltas.map((delta) => `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: null }] })}\n\n`);
+          return new Response(chunks.join("") + 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n');
+        }"""),
+    )
+    bench.answer("Yes")
+    async with bench.running(bench.config(["mine"], transformers=[{"path": "t.js"}])) as router:
+        events = await router.stream()
+        _, _, raw = await router.ask()
+    thought = "".join(e["delta"].get("thinking", "") for e in events if e["type"] == "content_block_delta")
+    assert (thought, text_of(events)) == ("so it is", "Yes")
+    assert [(one["type"], one.get("thinking")) for one in json.loads(raw)["content"]] == [
+        ("thinking", "so it is"),
+        ("text", None),
+    ]
+
+
 async def test_with_transforms_of_the_router(bench):
     """The router's own and the user's work on one provider: options of the one, bytes of the other."""
     bench.write("t.js", transformer("transformRequestIn(request) { return { ...request, seen: request.top_k }; }"))

@@ -54,11 +54,11 @@ async def post(router, path, headers=None, **body):
 
 async def test_a_preset_serves_by_its_own_configuration(upstream: Upstream, tmp_path, environ):
     """Its providers, routes, key and fallbacks; the router's own requests are served as before."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "acme", manifest(upstream))
     busy = json_reply(anthropic_wire.error_json("overloaded_error", "busy"), 529)
     async with running(outer(upstream), tmp_path, environ) as router:
         upstream.reply(busy, sse_reply(anthropic_wire.message_stream("from the preset")))
-        status, headers, raw = await post(router, "/preset/work/v1/messages?beta=true", stream=True)
+        status, headers, raw = await post(router, "/preset/acme/v1/messages?beta=true", stream=True)
         assert status == 200, raw
         assert text_of(events_of(raw)) == "from the preset"
         assert headers["x-ccr-model"] == "inner,p1"
@@ -69,10 +69,10 @@ async def test_a_preset_serves_by_its_own_configuration(upstream: Upstream, tmp_
         assert headers["x-ccr-model"] == "outer,o1"
 
 
-@pytest.mark.parametrize("path", ["/preset/work/v1/models", "/preset/work/v1/messages/count_tokens"])
+@pytest.mark.parametrize("path", ["/preset/acme/v1/models", "/preset/acme/v1/messages/count_tokens"])
 async def test_other_endpoints_of_clients(path, upstream: Upstream, tmp_path, environ):
     """What clients ask besides is answered by the preset too."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "acme", manifest(upstream))
     async with running(outer(upstream), tmp_path, environ) as router:
         if path.endswith("models"):
             async with router.client.get(router.url + path, headers={"x-api-key": KEY}) as response:
@@ -94,24 +94,24 @@ async def test_found_by_its_title(upstream: Upstream, tmp_path, environ):
             assert (await post(router, f"/preset/{name}/v1/messages"))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/preset/work/v1/messages", "/preset/work/api/config", "/preset/none/v1/messages"])
+@pytest.mark.parametrize("path", ["/preset/acme/v1/messages", "/preset/acme/api/config", "/preset/none/v1/messages"])
 async def test_behind_the_same_guard(path, upstream: Upstream, tmp_path, environ):
     """Without the router's key nothing is served, and nothing is told of which presets there are."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "acme", manifest(upstream))
     async with running(outer(upstream), tmp_path, environ) as router:
         status, _, raw = await post(router, path, headers={})
         assert status == 401
-        assert b"work" not in raw
+        assert b"acme" not in raw
     assert not upstream.requests
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/preset/work/api/config", "/preset/work/providers", "/preset/work/ui/", "/preset/work/health", "/preset/work"],
+    ["/preset/acme/api/config", "/preset/acme/providers", "/preset/acme/ui/", "/preset/acme/health", "/preset/acme"],
 )
 async def test_nothing_but_models_below_a_preset(path, upstream: Upstream, tmp_path, environ):
     """Management and pages are the router's alone."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "acme", manifest(upstream))
     async with (
         running(outer(upstream), tmp_path, environ) as router,
         router.client.get(router.url + path, headers={"x-api-key": KEY}) as response,
@@ -121,11 +121,11 @@ async def test_nothing_but_models_below_a_preset(path, upstream: Upstream, tmp_p
 
 async def test_an_unknown_preset(upstream: Upstream, tmp_path, environ):
     """Is a 404 that names those there are."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "acme", manifest(upstream))
     async with running(outer(upstream), tmp_path, environ) as router:
         status, _, raw = await post(router, "/preset/none/v1/messages")
     assert status == 404
-    assert b"work" in raw
+    assert b"acme" in raw
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ async def test_a_preset_that_cannot_be_used(broken, told, upstream: Upstream, tm
         assert (await post(router, "/v1/messages"))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/preset/.work/v1/messages", "/preset/a..b/v1/messages", "/preset/a%2fb/v1/messages"])
+@pytest.mark.parametrize("path", ["/preset/.acme/v1/messages", "/preset/a..b/v1/messages", "/preset/a%2fb/v1/messages"])
 async def test_names_that_lead_elsewhere(path, upstream: Upstream, tmp_path, environ):
     """Are no presets."""
     async with running(outer(upstream), tmp_path, environ) as router:
@@ -163,21 +163,21 @@ async def test_names_that_lead_elsewhere(path, upstream: Upstream, tmp_path, env
 
 async def test_a_policy_without_presets(upstream: Upstream, tmp_path, environ):
     """None is served, whatever lies on the disk."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "acme", manifest(upstream))
     policy = Policy(name="t", source="a test", digest="d" * 64, allowed_extensions=())
     async with running(outer(upstream), tmp_path, environ, policy=policy) as router:
-        status, _, _ = await post(router, "/preset/work/v1/messages")
+        status, _, _ = await post(router, "/preset/acme/v1/messages")
     assert status == 404
     assert not upstream.requests
 
 
 async def test_a_policy_over_presets(upstream: Upstream, tmp_path, environ):
     """Where presets may be, the policy judges their targets as all others."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "acme", manifest(upstream))
     policy = Policy(
         name="t", source="a test", digest="d" * 64, allowed_extensions=("presets",), allowed_providers=("outer",)
     )
     async with running(outer(upstream), tmp_path, environ, policy=policy) as router:
-        status, _, raw = await post(router, "/preset/work/v1/messages")
+        status, _, raw = await post(router, "/preset/acme/v1/messages")
     assert status == 403, raw
     assert not upstream.requests

@@ -13,14 +13,14 @@ from tests.upstream import Upstream, anthropic_wire, json_reply
 
 async def test_a_preset_serves_clients_of_openai(upstream: Upstream, tmp_path, environ):  # noqa: F811 - as above
     """Its provider answers; what it does not serve is refused in OpenAI's form."""
-    put(tmp_path / "home", "work", manifest(upstream))
+    put(tmp_path / "home", "mine", manifest(upstream))
     upstream.reply(json_reply(anthropic_wire.message_json("from the preset")))
     asked = {"model": "any", "messages": [{"role": "user", "content": "x"}]}
     headers = {"authorization": f"Bearer {KEY}"}
     async with running(outer(upstream), tmp_path, environ) as router:
-        status, told, raw = await post(router, "/preset/work/v1/chat/completions", asked, headers)
-        lost = await post(router, "/preset/work/v1/embeddings", asked, headers)
-        denied = await post(router, "/preset/work/v1/responses", asked)
+        status, told, raw = await post(router, "/preset/mine/v1/chat/completions", asked, headers)
+        lost = await post(router, "/preset/mine/v1/embeddings", asked, headers)
+        denied = await post(router, "/preset/mine/v1/responses", asked)
     assert (status, told["x-ccr-model"]) == (200, "inner,p1")
     assert whole_chat_of(raw)["content"] == "from the preset"
     for (status, _, body), expected in ((lost, 404), (denied, 401)):

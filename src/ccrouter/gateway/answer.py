@@ -114,8 +114,9 @@ class BegunAnswer:
     ) -> None:
         """Read and write until the end. What comes before the first content is held back: it may yet be an error."""
         held = b""
+        has_hooks = bool(self.filters)  # for every piece of the network, also what costs little counts
         while chunk:
-            frames = await self.chain.carry_out(partial(pipe.feed, chunk))
+            frames = await self.chain.carry_out(partial(pipe.feed, chunk)) if has_hooks else pipe.feed(chunk)
             if reply.is_committed:
                 if frames:
                     await reply.write(frames)

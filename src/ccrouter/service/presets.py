@@ -154,7 +154,7 @@ def _extract(data: bytes, target: Path, source: str) -> None:
                 if len(content) > member.file_size:
                     raise ConfigError([Problem(source, member.filename, "is larger than the archive says")])
                 place.write_bytes(content)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, RuntimeError) as error:
         raise ConfigError([Problem(source, "", f"is no archive that can be read: {error}")]) from error
 
 

@@ -246,8 +246,12 @@ class Conversation:
         name = function_name(asked, self._profile)
         if name != asked:
             self.names[name] = asked
-        arguments = block.input if bytes(block.input).startswith(b"{") else msgspec.Raw(b"{}")
-        call: JsonObject = {"name": name, "args": arguments}
+        arguments = bytes(block.input)
+        if not arguments.startswith(b"{"):
+            if arguments not in {b"", b"null"}:
+                self._content.losses.append(Loss(f"{path}.input", "not sent: arguments are an object"))
+            arguments = b"{}"
+        call: JsonObject = {"name": name, "args": msgspec.Raw(arguments)}
         if self._profile.has_call_ids:
             call["id"] = _unused(wire_id(id, self._profile), sent)
         else:

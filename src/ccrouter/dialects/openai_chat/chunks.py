@@ -86,6 +86,7 @@ class ChatDelta(msgspec.Struct):
     reasoning_content: str | None = None
     reasoning: str | JsonObject | None = None
     reasoning_details: list[JsonObject] | None = None
+    thinking: Any = None  # what the classic router's transformers make of reasoning: its text, or an object with it
     tool_calls: list[CallDelta] | None = None
     function_call: FunctionDelta | None = None
     refusal: str | None = None

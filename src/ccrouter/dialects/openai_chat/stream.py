@@ -168,7 +168,7 @@ class ChatReader:
             self._stop_sequence = self._stops[0]
 
     def _read_delta(self, delta: ChatDelta) -> None:
-        if delta.reasoning_content or delta.reasoning or delta.reasoning_details:
+        if delta.reasoning_content or delta.reasoning or delta.reasoning_details or delta.thinking:
             self._leave_text()
             self._thoughts.read(delta)
         content = delta.content

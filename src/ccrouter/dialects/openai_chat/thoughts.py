@@ -6,6 +6,8 @@ is shown, for the whole answer; structured details are kept besides, merged piec
 
 from __future__ import annotations
 
+from typing import Any
+
 from ccrouter.dialects.openai_chat.chunks import ChatDelta
 from ccrouter.dialects.openai_chat.reasoning import pack
 from ccrouter.jsontypes import JsonObject
@@ -38,6 +40,8 @@ class Thoughts:
         source = "reasoning_content"
         if not plain and isinstance(delta.reasoning, str) and delta.reasoning:
             plain, source = delta.reasoning, "reasoning"
+        if not plain and delta.thinking:
+            plain, source = self._classic(delta.thinking), "thinking"
         told = ""
         for detail in delta.reasoning_details or ():
             told += self._keep(detail)
@@ -47,6 +51,12 @@ class Thoughts:
             self._source = self._source or source
             if source == self._source:
                 self.think(self._news(plain))
+
+    def _classic(self, thinking: Any) -> str:
+        """What is new in the classic router's own member: with a signature it says all of the thought again."""
+        if isinstance(thinking, dict):
+            thinking = "" if thinking.get("signature") and self.seen else thinking.get("content")
+        return thinking if isinstance(thinking, str) else ""
 
     def think(self, piece: str) -> None:
         """A piece of thinking to show."""
