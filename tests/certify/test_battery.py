@@ -10,6 +10,7 @@ from ccrouter.certify.battery import FIRST, PROBES, chosen, most
 from ccrouter.certify.bench import Unanswerable
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.certified import MEMBERS
+from ccrouter.config.schema import Endpoint
 from ccrouter.dialects.profile import Profile
 from ccrouter.errors import Denied
 from ccrouter.secret import Secret
@@ -251,6 +252,26 @@ async def test_a_provider_that_stays_busy(certify):
     assert "overloaded" in run.evidence("images")
     assert run.changes == {}
     assert run.pauses == [2.0, 4.0, 6.0]
+
+
+async def test_a_url_that_can_mean_two_endpoints(certify, upstream):
+    """Where the first is not there the second is asked, from then on alone; a model that is not there is at neither."""
+    both = (
+        Endpoint("openai_chat", f"{upstream.url}/none"),
+        Endpoint("openai_chat", f"{upstream.url}/v1/chat/completions"),
+    )
+    server = ChatServer()
+
+    def reply(received):
+        return server(received) if received.path == "/v1/chat/completions" else json_reply({"detail": "Not Found"}, 404)
+
+    run = await certify(reply, only=("images",), provider=provider_at(upstream, endpoints=both))
+    assert run.asker.endpoint == both[1]
+    assert [one.path for one in upstream.requests] == ["/none", *["/v1/chat/completions"] * 2]
+    with pytest.raises(Unanswerable, match="Not Found"):
+        await certify(
+            lambda _: json_reply({"detail": "Not Found"}, 404), provider=provider_at(upstream, endpoints=both)
+        )
 
 
 async def test_a_broken_stream(certify):

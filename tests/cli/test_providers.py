@@ -413,3 +413,19 @@ def test_interrupting_a_test(ccr: Ccr, server: ThreadedUpstream):
         assert "nothing was written" in screen.shown
         assert "Traceback" not in screen.shown
     assert not (ccr.folder / "profiles").exists()
+
+
+def test_a_test_with_the_users_own_transform(ccr: Ccr, server: ThreadedUpstream):
+    """What a provider's own Python adds to every request is added to the questions too."""
+    (ccr.home / "stamp.py").write_text(
+        "from ccrouter.extend import Transform\n"
+        "class Stamp(Transform):\n"
+        "    name = 'stamp'\n"
+        "    def members(self, members, context):\n"
+        "        return {**members, 'user': 'stamped'}\n"
+    )
+    config = at(server, transformer={"use": ["stamp"]})
+    ccr.configure(**config, transformers=[{"path": str(ccr.home / "stamp.py")}])
+    done = ccr.run("providers", "test", "mine", "--only", "images", MY_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    assert [one.json()["user"] for one in server.requests] == ["stamped", "stamped"]

@@ -76,7 +76,7 @@ def test_thinking_over_two_prompts(claude: ClaudeCode, road: Road, tmp_path: Pat
         for event in run.events
         if event["type"] == "assistant"
         for block in event["message"]["content"]
-        if block["type"] == "thinking"
+        if block["type"] == "thinking" and block["thinking"]  # one without words carries what Gemini wants back
     ]
     assert thoughts == ["The user wants me to think ⚡ about it.", "And a second thought."]
     again = claude.run("[[REMEMBER]]", url=road.url, home=tmp_path, more=("--continue",), variables=thinking)
@@ -100,7 +100,9 @@ def test_image(claude: ClaudeCode, road: Road, tmp_path: Path):
     assert ended_well(run, road) == "SEEN"
 
 
-@pytest.mark.parametrize(("claude", "road"), [trip for trip in TRIPS if trip[1] != "vertex-gemini"], indirect=True)
+@pytest.mark.parametrize(
+    ("claude", "road"), [trip for trip in TRIPS if not trip[1].startswith("vertex")], indirect=True
+)
 def test_model_by_provider_and_name(claude: ClaudeCode, road: Road, tmp_path: Path):
     """`--model provider,model` goes to that provider, with its key, under that model's name."""
     model = "other,vendor/model-b:free"

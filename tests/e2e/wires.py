@@ -144,7 +144,7 @@ _CHAT_TOO_LONG = (
 )
 _RESPONSES_TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
 _GEMINI_TOO_LONG = "The input token count (1248310) exceeds the maximum number of tokens allowed (1048576)."
-_GEMINI_PATH = r"/models/(?P<model>[^/:]+):(?P<method>(?:stream)?[gG]enerateContent)$"
+_GEMINI_PATH = r"/models/(?P<model>[^/]+):(?P<method>(?:stream)?[gG]enerateContent)$"
 _SIGNED = {"signature": SIGNATURE}
 
 
@@ -181,7 +181,7 @@ WIRES: dict[str, Wire] = {
     ),
     "gemini": _generate_content("/v1beta"),
     "vertex": _messages(
-        r"/projects/my-project/locations/global/publishers/anthropic/models/(?P<model>[^/:]+):(?P<method>\w+)$",
+        r"/projects/my-project/locations/global/publishers/anthropic/models/(?P<model>[^/]+):(?P<method>\w+)$",
         streaming="streamRawPredict",
         demands=_of_vertex,
     ),

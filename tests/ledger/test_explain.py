@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from ccrouter.cli.explain import plain, sections
+from ccrouter.cli.explain import draw, plain, sections
 from tests.upstream import ThreadedUpstream, chat_wire, json_reply, sse_reply
 
 BODY = {
@@ -121,16 +121,31 @@ def test_one_of_the_two(ccr, words):
     assert "name a REQUEST-ID, or --last" in told.stderr
 
 
+FACTS = {
+    "id": "req_1", "path": "/v1/messages", "began": "2026-11-01T08:00:00.000Z", "status": 400, "asked": "",
+    "error": "messages: required\nand more", "sent": None, "provider": None, "answered": None, "session": None,
+    "route": {"name": "", "reason": ""}, "client": None, "streamed": False, "bytes": 2, "stopReason": None,
+    "upstreamId": None, "attempts": [], "transforms": [], "losses": {"approximated": 0, "dropped": 0},
+    "ledger": {"kept": [], "mapped": [], "losses": []}, "ttftMs": None, "totalMs": 1.0,
+    "tokens": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
+}  # fmt: skip
+
+
 def test_an_exchange_that_came_to_nothing():
     """A request that was refused before anything was encoded has no losses to tell of, and the page says so."""
-    facts = {
-        "id": "req_1", "path": "/v1/messages", "began": "2026-11-01T08:00:00.000Z", "status": 400, "asked": "",
-        "error": "messages: required\nand more", "sent": None, "provider": None, "answered": None, "session": None,
-        "route": {"name": "", "reason": ""}, "client": None, "streamed": False, "bytes": 2, "stopReason": None,
-        "upstreamId": None, "attempts": [], "transforms": [], "losses": {"approximated": 0, "dropped": 0},
-        "ledger": {"kept": [], "mapped": [], "losses": []}, "ttftMs": None, "totalMs": 1.0,
-        "tokens": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
-    }  # fmt: skip
-    told = plain(sections(facts))
+    told = plain(sections(FACTS))
     assert "  status  400: messages: required\n          and more\n" in told
     assert told.endswith("Nothing was made ready to be sent: no losses to tell of")
+
+
+def test_on_a_terminal(monkeypatch, capsys):
+    """On a terminal the same is drawn: long texts are wrapped beside their names, and every word is there."""
+    monkeypatch.setenv("COLUMNS", "60")
+    what = "the schema is asked for in words: the provider cannot enforce it, and the model may well do otherwise"
+    loss = {"path": "output_config.format", "what": what, "fate": "approximated", "count": 1}
+    ledger = {"kept": ["stream"], "mapped": ["model"], "losses": [{**loss, "places": ["output_config.format"]}]}
+    facts = {**FACTS, "sent": "m", "provider": "p", "losses": {"approximated": 1, "dropped": 0}, "ledger": ledger}
+    draw(sections(facts))
+    drawn = capsys.readouterr().out
+    assert max(map(len, drawn.splitlines())) <= 60
+    assert set(plain(sections(facts)).split()) <= set(drawn.split())

@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway.conftest import running
 from tests.served.conftest import post
-from tests.served.law import response_of, whole_chat_of
+from tests.served.law import chat_of, response_of, whole_chat_of
 from tests.served.wires import WIRES, config, unfinished
 from tests.upstream import Upstream, chat_wire, json_reply, responses_wire, sse_reply
 
@@ -237,3 +237,40 @@ async def test_passing_stream_is_lawful_for_responses(router, upstream: Upstream
     upstream.reply(sse_reply(responses_wire.response_stream("Hi", "hm", [("c", "T", {"a": 1})])))
     _, _, raw = await post(router, "/v1/responses", {"model": "responses,m1", "input": [], "stream": True})
     assert response_of(raw)["model"] == "responses,m1"
+
+
+@pytest.mark.parametrize("name", ["enhancetool", "tooluse"])
+async def test_transformers_that_look_at_answers_end_identity(upstream: Upstream, tmp_path, name):
+    """Where a transformer filters the events of an answer (or writes into the request), there are no bytes to pass: the
+    answer is read, filtered and written anew, as a lawful one.
+    """
+    tree = config(upstream, openai={"transformer": {"use": [name]}})
+    upstream.reply(sse_reply(chat_wire.chat_stream("Hi", tools=[("c", "Read", {"path": "x"})])))
+    asked = {
+        "model": "openai,m1",
+        "messages": [{"role": "user", "content": "x"}],
+        "tools": [{"type": "function", "function": {"name": "Read"}}],
+        "stream": True,
+        "novel": 1,
+    }
+    async with running(tree, tmp_path) as router:
+        _, headers, raw = await post(router, "/v1/chat/completions", asked)
+    assert "novel" not in upstream.requests[0].json()
+    assert int(headers["x-ccr-losses"]) >= 1
+    answer = chat_of(raw)
+    assert (answer["content"], answer["model"]) == ("Hi", "openai,m1")
+    assert json.loads(answer["calls"][0]["arguments"]) == {"path": "x"}
+
+
+async def test_strict_fidelity(upstream: Upstream, tmp_path):
+    """Where a provider demands strictness, what a translation would lose is refused by the client's path; passing bytes
+    lose nothing.
+    """
+    tree = config(upstream, anthropic={"fidelity": "strict"}, openai={"fidelity": "strict"})
+    upstream.reply(json_reply(chat_wire.chat_json("ok")))
+    asked = {"messages": [{"role": "user", "content": "x"}], "seed": 7}
+    async with running(tree, tmp_path) as router:
+        lost, _, raw = await post(router, "/v1/chat/completions", {**asked, "model": "anthropic,m1"})
+        kept, _, _ = await post(router, "/v1/chat/completions", {**asked, "model": "openai,m1"})
+    assert (lost, kept) == (400, 200)
+    assert "seed" in json.loads(raw)["error"]["message"]

@@ -5,24 +5,26 @@ Nothing is amended behind a probe's back: what a server refuses is what is to be
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from ccrouter.certify.observation import Answer, answer_of
 from ccrouter.config.schema import Endpoint, Provider, Target
-from ccrouter.dialects.base import Dialect, UpstreamRequest
+from ccrouter.dialects.base import Reader, UpstreamRequest
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.errors import RemoteProtocolError, RouterError, UnsupportedContent, UpstreamError, UpstreamStatus
+from ccrouter.messages.events import MessageEvent
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import SseReader
-from ccrouter.transforms.base import Context
+from ccrouter.transforms.base import Answer as Incoming
+from ccrouter.transforms.base import Context, EventFilter
 from ccrouter.transforms.chain import Chain
-from ccrouter.upstream.client import UpstreamClient, UpstreamResponse
+from ccrouter.upstream.client import UpstreamClient
 
 _LARGEST = 4 * 1024 * 1024
 _ASKED = "ccr-certify"
@@ -70,6 +72,7 @@ class Asker:
         self.model = target.model
         self.spending = spending
         self.endpoint: Endpoint = target.endpoint
+        self._others = target.provider.endpoints[1:]  # tried once, if the first is not there
 
     def profile(self, changes: Mapping[str, Any]) -> Profile:
         """The profile that a question goes out by, with `changes` to it and without any that a file holds."""
@@ -86,7 +89,24 @@ class Asker:
         """What comes of `request`, translated by a profile with `changes`. Another `model` or `provider` than the own
         is for questions about failures. Raises Denied for what the policy does not let leave, and BudgetSpent.
         """
-        target = self._target(provider or self.provider, model or self.model, changes)
+        answer = await self._patiently(request, self._target(provider or self.provider, model or self.model, changes))
+        for endpoint in self._others if self._is_missing(answer) else ():
+            first, self.endpoint = self.endpoint, endpoint
+            target = self._target(provider or self.provider, model or self.model, changes)
+            other = await self._patiently(request, target)
+            if not self._is_missing(other):
+                answer = other
+                break
+            self.endpoint = first
+        self._others = ()
+        self.spending.tokens += answer.usage.context + answer.usage.output_tokens
+        return answer
+
+    def _is_missing(self, answer: Answer) -> bool:
+        """True if the server may know no such path: a provider's URL can mean one of two."""
+        return isinstance(answer.error, UpstreamStatus) and answer.error.status in {404, 405}
+
+    async def _patiently(self, request: MessagesRequest, target: Target) -> Answer:
         for patience in range(_MOST_WAITS, -1, -1):
             self.spending.take()
             answer = await self._once(request, target)
@@ -94,7 +114,6 @@ class Asker:
             if not isinstance(error, UpstreamStatus) or error.status not in _PASSING or not patience:
                 break
             await self._pause(min(error.retry_after or 2.0 * (_MOST_WAITS + 1 - patience), _LONGEST_WAIT))
-        self.spending.tokens += answer.usage.context + answer.usage.output_tokens
         return answer
 
     def _target(self, provider: Provider, model: str, changes: Mapping[str, Any]) -> Target:
@@ -107,13 +126,22 @@ class Asker:
         context = Context(target, target.endpoint.dialect, _ASKED, request.stream)
         sent: UpstreamRequest | None = None
         try:
-            asked = chain.request(request, context)
-            encoded = dialect.encode(asked, target, {}, chain.amend(context))
+            encoded = await chain.carry_out(
+                lambda: dialect.encode(chain.request(request, context), target, {}, chain.amend(context))
+            )
             sent = await chain.wire(encoded, encoded.url or target.endpoint.url, context)
             where = replace(target.endpoint, url=sent.url) if sent.url else target.endpoint
             response = await self._client.send(target.provider, where, sent.headers, sent.body, sent.final_headers)
             try:
-                return await self._read(chain.stream(response, context), sent, target, dialect)
+                if response.status >= 300:
+                    raise dialect.explain(
+                        response.status, response.headers, await _read_all(response), target.provider.name
+                    )
+                transformed, filters = await chain.receive(response, context)
+                body = await _read_all(transformed)
+                reader = dialect.reader(sent, target, MessageWriter(id="msg_certify", model=_ASKED))
+                events = await chain.carry_out(lambda: _filtered(_events(reader, body, target), filters))
+                return answer_of(events, reader.usage, reader.answered_model)
             finally:
                 response.close()
         except UpstreamStatus as error:
@@ -121,22 +149,27 @@ class Asker:
         except (UpstreamError, UnsupportedContent) as error:
             return Answer(error=error)
 
-    async def _read(
-        self, response: UpstreamResponse, sent: UpstreamRequest, target: Target, dialect: Dialect
-    ) -> Answer:
-        body = b""
-        while len(body) < _LARGEST and (chunk := await response.read()):
-            body += chunk
-        if response.status >= 300:
-            raise dialect.explain(response.status, response.headers, body, target.provider.name)
-        if not body.strip():
-            raise RemoteProtocolError(f"{target.provider.name} answered {response.status} with an empty body")
-        writer = MessageWriter(id="msg_certify", model=_ASKED)
-        reader = dialect.reader(sent, target, writer)
-        if body.lstrip()[:1] in {b"{", b"["}:
-            events = reader.feed_body(body)
-        else:
-            sse = SseReader()
-            events = [event for frame in (*sse.feed(body), *sse.close()) for event in reader.feed(frame)]
-        events = [*events, *reader.close()]
-        return answer_of(events, reader.usage, reader.answered_model)
+
+def _events(reader: Reader, body: bytes, target: Target) -> list[MessageEvent]:
+    """The events of an answer, whatever form it has. Raises UpstreamError."""
+    if not body.strip():
+        raise RemoteProtocolError(f"{target.provider.name} answered with an empty body")
+    if body.lstrip()[:1] in {b"{", b"["}:
+        events = reader.feed_body(body)
+    else:
+        sse = SseReader()
+        events = [event for frame in (*sse.feed(body), *sse.close()) for event in reader.feed(frame)]
+    return [*events, *reader.close()]
+
+
+def _filtered(events: list[MessageEvent], filters: Sequence[EventFilter]) -> list[MessageEvent]:
+    for passes in filters:
+        events = passes(events)
+    return events
+
+
+async def _read_all(answer: Incoming) -> bytes:
+    body = b""
+    while len(body) < _LARGEST and (chunk := await answer.read()):
+        body += chunk
+    return body

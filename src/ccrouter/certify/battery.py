@@ -87,8 +87,6 @@ class Battery:
         self._tell = tell
         self._secrets = secrets
         self._findings: dict[str, Finding] = {}
-        # Where requests go out as they came nothing has to be known of the model.
-        self._is_identity = asker.endpoint.dialect == "anthropic"
 
     @property
     def outcome(self) -> Outcome:
@@ -114,7 +112,8 @@ class Battery:
                 except BudgetSpent:
                     is_spent, finding = True, unknown("not asked to its end: the budget is spent")
             finding = replace(finding, evidence=_short(redact(finding.evidence, self._secrets)))
-            if self._is_identity:
+            if self._bench.asker.endpoint.dialect == "anthropic":
+                # Requests go out there as they came: nothing has to be known of the model.
                 finding = replace(finding, changes={})
             self._findings[probe.name] = finding
             self._bench.found |= finding.changes

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +17,14 @@ import click
 
 from ccrouter.cli.terminal import fail, note, say
 from ccrouter.errors import RouterError
+from ccrouter.secret import redact
 
 if TYPE_CHECKING:
     from ccrouter.certify.asking import Spending
     from ccrouter.certify.battery import Outcome, Told
     from ccrouter.certify.bench import Finding, Probe
     from ccrouter.config.load import Reading
-    from ccrouter.config.schema import Provider, Target
-    from ccrouter.secret import Secret
+    from ccrouter.config.schema import Endpoint, Provider, Target
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "unknown": "?"}
 _INTERRUPTED = 130
@@ -79,34 +79,52 @@ def run(wanted: Wanted) -> int:
     progress = _Progress(wanted, len(probes))
     try:
         with progress.shown():
-            outcome = asyncio.run(_ask(target, spending, probes, progress.tell, reading.config.secrets))
+            outcome, endpoint = asyncio.run(_ask(reading, target, spending, probes, progress.tell))
     except KeyboardInterrupt:
         note(f"Interrupted after {spending.requests} requests: nothing was written.")
         return _INTERRUPTED
     except RouterError as error:
         fail(str(error), _advice(reading, target.provider))
         return 1
-    return _conclude(reading, target, wanted, spending, outcome)
+    return _conclude(reading, target.at(endpoint), wanted, spending, outcome)
 
 
 async def _ask(
-    target: Target, spending: Spending, probes: tuple[Probe, ...], tell: Told, secrets: Sequence[Secret]
-) -> Outcome:
+    reading: Reading, target: Target, spending: Spending, probes: tuple[Probe, ...], tell: Told
+) -> tuple[Outcome, Endpoint]:
+    """What there is to know, and the endpoint that answered, under the policy and with the user's own transforms."""
     from ccrouter.certify.asking import Asker
     from ccrouter.certify.battery import Battery
     from ccrouter.compliance.document import load_policy
     from ccrouter.compliance.judge import Passage, enforce
-    from ccrouter.transforms.registry import Chains
+    from ccrouter.extensions.extensions import Extensions
     from ccrouter.upstream.client import UpstreamClient
 
-    policy = load_policy(None, os.environ)
+    policy, secrets = load_policy(None, os.environ), reading.config.secrets
     enforce(policy, Passage(provider=target.provider.name, model=target.model))
+    uses_transforms = target.provider.transforms or target.provider.model_transforms
+    config = replace(
+        reading.config,
+        providers=(target.provider,),
+        custom_router=None,
+        rewrite_system_prompt=None,
+        custom_transformers=reading.config.custom_transformers if uses_transforms else (),
+    )
+
+    def journal(level: str, message: str, **facts: object) -> None:
+        told = " ".join(f"{name}={fact}" for name, fact in facts.items())
+        note(redact(f"{level}: {message} {told}".strip(), secrets))
+
+    extensions = await Extensions.open(config, policy, os.environ, journal)
     client = UpstreamClient(policy)
     try:
-        asker = Asker(client, target, Chains().of, spending, asyncio.sleep)
-        return await Battery(asker, probes, tell, secrets).run()
+        async with extensions.in_use():
+            await extensions.prepare([target])
+            asker = Asker(client, target, extensions.chains(), spending, asyncio.sleep)
+            return await Battery(asker, probes, tell, secrets).run(), asker.endpoint
     finally:
         await client.close()
+        await extensions.close()
 
 
 def _target(reading: Reading, provider: Provider, wanted: Wanted) -> Target:

@@ -43,7 +43,7 @@ def command(request_id: str | None, asks_last: bool, port: int | None, as_json: 
         say(json.dumps(facts, indent=2, ensure_ascii=False))
         return 0
     if sys.stdout.isatty():
-        _draw(sections(facts))
+        draw(sections(facts))
     else:
         say(plain(sections(facts)))
     return 0
@@ -107,7 +107,7 @@ def plain(page: Iterable[Section]) -> str:
     return "\n".join(lines)
 
 
-def _draw(page: Iterable[Section]) -> None:
+def draw(page: Iterable[Section]) -> None:
     """The page on a terminal: long texts are wrapped beside their names."""
     from rich.console import Console
     from rich.table import Table

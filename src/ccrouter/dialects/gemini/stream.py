@@ -54,6 +54,8 @@ _FAILURES = {
 }
 #: The one that is about the request: asked again, it would be the same.
 _UNSIGNED = "MISSING_THOUGHT_SIGNATURE"
+#: What imitations of the API say after calls; Google says STOP.
+_CALLED = "FUNCTION_CALL"
 _UNSET = frozenset({"FINISH_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
 
 
@@ -160,6 +162,8 @@ class GeminiReader:
         finish = (candidate.finish_reason or "").upper()
         if not finish or finish in _UNSET:
             return
+        if finish == _CALLED:
+            finish = "STOP"
         self._finish = finish
         if finish == "STOP":
             return
