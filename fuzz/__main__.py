@@ -13,10 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from fuzz.seeds import seeds_of
+
 HERE = Path(__file__).parent
-CASES = HERE.parent / "tests" / "cases"
-#: What the golden cases of the suite are seeds for: (target, folder below CASES, what their body is put after).
-LINE = "\n----\n"
 _LARGEST = 64 * 1024
 
 
@@ -56,22 +55,6 @@ def _start(name: str, seconds: int) -> subprocess.Popen[bytes]:
     limits = [f"-max_total_time={seconds}", f"-max_len={_LARGEST}", "-timeout=20", "-rss_limit_mb=4096"]
     command = [sys.executable, "-m", "fuzz.one", name, *limits, f"-artifact_prefix={found}/", str(corpus), str(seeds)]
     return subprocess.Popen(command, stdout=log, stderr=log, cwd=HERE.parent)
-
-
-def seeds_of(name: str) -> list[bytes]:
-    """Where to begin: the inputs of the suite's golden cases."""
-    kind, _, dialect = name.partition("-")
-    folders = {
-        "request": sorted({path.parent for path in CASES.glob("*/request/*.txt")}),
-        "stream": [CASES / dialect / "stream"],
-        "config": [CASES / "config"],
-    }.get(kind, [CASES / f"served_{dialect}"])
-    bodies = []
-    for folder in folders:
-        for path in sorted(folder.rglob("*.txt")):
-            upper = path.read_text(encoding="utf-8").partition(LINE)[0]
-            bodies.append((upper if kind == "config" else upper.partition("\n\n")[2]).encode())
-    return [body for body in bodies if body.strip()]
 
 
 def _told(name: str, code: int) -> str:

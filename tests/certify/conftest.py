@@ -95,7 +95,7 @@ def certify(upstream: Upstream) -> Callable[..., Any]:
                 spent[probe.name] = spending.requests - (begun if finding else 0)
 
             asker = Asker(client, target, lambda _: Chain(), spending, pause)
-            battery = Battery(asker, chosen(only, skip), tell, [Secret(KEY)])
+            battery = Battery(asker, chosen(only, skip), tell, [key for key in (target.provider.key,) if key])
             return Run(await battery.run(), asker, spent, pauses)
 
     return run

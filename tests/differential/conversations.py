@@ -57,12 +57,12 @@ THOUGHT = {"type": "thinking", "thinking": "Let me look.", "signature": "EqQBCkY
 
 HAND_MADE: dict[str, Body] = {
     "one word": body_of(user("hello")),
-    "whitespace": body_of(user("  \t leading\n\n", ), system=" \n rules \n"),
+    "whitespace": body_of(user("  \t leading\n\n" ), system=" \n rules \n"),
     "system in parts": body_of(user("hi"), system=[text("One."), {**text("Two."), "cache_control": {"type": "ephemeral"}}]),
     "parts": body_of(user(text("one"), text("two"), image(), text("three"))),
     "image alone": body_of(user(image())),
     "image by address": body_of(user({"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}, text("?"))),
-    "call": body_of(user("go"), assistant(text("I look."), call("toolu_1", path="ä 🦜 \"\\")), user(result("toolu_1"))),
+    "call": body_of(user("go"), assistant(text("I look."), call("toolu_1", path='ä 🦜 "\\')), user(result("toolu_1"))),
     "call without words": body_of(user("go"), assistant(call("toolu_1")), user(result("toolu_1", ""))),
     "thinking and call": body_of(user("go"), assistant(THOUGHT, call("toolu_1")), user(result("toolu_1"), text("on"))),
     "results in another order": body_of(
@@ -111,7 +111,9 @@ HAND_MADE: dict[str, Body] = {
 
 # -- any conversation ----------------------------------------------------------------------------------------------------
 
-words = st.text(max_size=8) | st.sampled_from(["  ", "\n", "🦜", "é\u0301", "\u2028", "tab\t", "<b>", "{}", "[x]", '"\\"'])
+words = st.text(max_size=8) | st.sampled_from(
+    ["  ", "\n", "🦜", "é\u0301", "\u2028", "tab\t", "<b>", "{}", "[x]", '"\\"']
+)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | words,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(words, inner, max_size=2),
@@ -122,7 +124,8 @@ texts = words.map(text)
 spoken = st.lists(texts, max_size=2)
 result_content = words | st.lists(texts | st.just(image()), max_size=3)
 user_content = st.lists(
-    texts | st.just(image()) | st.builds(document, words.filter(str.strip), title=st.sampled_from(["", "T"])), max_size=3
+    texts | st.just(image()) | st.builds(document, words.filter(str.strip), title=st.sampled_from(["", "T"])),
+    max_size=3,
 )
 
 

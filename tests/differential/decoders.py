@@ -15,6 +15,8 @@ _ORIGIN = re.compile(r"\[From the result of .*:\]", re.DOTALL)
 _TITLE = re.compile(r"Document: (.*)", re.DOTALL)
 #: Where a server takes no user message after a tool's, this stands between them.
 BRIDGE = "OK."
+#: These dialects tell an error in words alone.
+_TOLD = False
 _NOTHING = ("(no output)", "(see the following message)", "(see the files of this result)")
 
 
@@ -47,7 +49,7 @@ def _chat(body: dict[str, Any], names: Mapping[str, str]) -> list[Fact]:
         if role == "tool":
             previous = role
             text = "\n".join(part["text"] for part in blocks_of(message["content"]) if part["type"] == "text")
-            facts.add("result", facts.calls[message["tool_call_id"]], _result_text(text), False)
+            facts.add("result", facts.calls[message["tool_call_id"]], _result_text(text), _TOLD)
             for part in blocks_of(message["content"]):
                 _chat_part(facts, role, part)
             continue
@@ -100,7 +102,7 @@ def _responses(body: dict[str, Any], names: Mapping[str, str]) -> list[Fact]:
                 output = item["output"]
                 parts = [{"type": "input_text", "text": output}] if isinstance(output, str) else output
                 text = "\n".join(part["text"] for part in parts if part["type"] == "input_text")
-                facts.add("result", facts.calls[item["call_id"]], _result_text(text), False)
+                facts.add("result", facts.calls[item["call_id"]], _result_text(text), _TOLD)
                 pictures += [part for part in parts if part["type"] != "input_text"]
             case kind:
                 raise AssertionError(kind)

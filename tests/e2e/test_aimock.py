@@ -18,7 +18,6 @@ MODELS = [
     "chat,gpt-5-mini",
     "responses,gpt-5.2",
     "gemini,gemini-2.5-pro",
-    "bedrock,eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
 ]
 GREETING = "Hello 你好 🦜.\n\n\tIndented."
 THOUGHT = "I must look ⚡ twice."

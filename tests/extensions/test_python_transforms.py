@@ -251,6 +251,8 @@ async def test_names_of_several(bench, entry, use):
     bench.answer("ok")
     async with bench.running(bench.config([use], transformers=[{"path": "two.py", **entry}])) as router:
         await router.ask()
+        async with router.client.get(f"{router.url}/api/transformers") as response:
+            assert "b" in [one["name"] for one in (await response.json())["transformers"]]
     assert bench.asked()["b"] == 1
 
 
@@ -321,6 +323,23 @@ async def test_an_installed_package_offers_one(bench, monkeypatch, tmp_path):
     async with bench.running(bench.config([["Acme-Seed", {"seed": 9}]])) as router:
         await router.ask()
     assert bench.asked()["seed"] == 9
+
+
+async def test_a_provider_that_is_switched_on_later(bench):
+    """A transform of a provider that was off at the start is made when the provider is first asked."""
+    bench.write(
+        "mine.py",
+        transform("def members(self, members, context):\n    return {**members, 'seed': self.options['seed']}"),
+    )
+    bench.answer("ok")
+    config = bench.config([], transformers=[{"path": "mine.py"}])
+    config["Providers"][1] |= {"enabled": False, "transformer": {"use": [["mine", {"seed": 6}]]}}
+    async with bench.running(config) as router:
+        async with router.client.patch(f"{router.url}/providers/anthropic/toggle", json={"enabled": True}) as response:
+            assert response.status == 200, await response.text()
+        status, _, raw = await router.ask(model="anthropic,m1")
+    assert status == 200, raw
+    assert bench.asked()["seed"] == 6
 
 
 # -- refused at the start ----------------------------------------------------------------------------------------------

@@ -294,6 +294,8 @@ def _tell_missing(preset: Preset) -> int:
 
 def _reload() -> None:
     """A running router serves the presets that are there when it reads its configuration."""
-    from ccrouter.cli.reloading import reload_running
+    from ccrouter.cli.applying import apply
 
-    reload_running()
+    path = config_path(StartOptions())
+    if path is not None:
+        apply(path)

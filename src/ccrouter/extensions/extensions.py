@@ -181,6 +181,11 @@ class Extensions:
         return request if self._prompt is None else self._prompt.apply(request)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What `use` may call the transforms that were loaded, folded."""
+        return (*(name for file in self._files for name in file.names), *self._installed)
+
+    @property
     def router_name(self) -> str:
         """The file of the custom router, "" without one."""
         return self._router.name if self._router is not None else ""

@@ -109,8 +109,10 @@ async def read_exchange(call: Call) -> Response:
     return JSONResponse(facts)
 
 
-async def list_transformers(_call: Call) -> Response:
-    return JSONResponse({"transformers": [{"name": name, "endpoint": _ENDPOINTS.get(name)} for name in BUILT_IN]})
+async def list_transformers(call: Call) -> Response:
+    """The router's own, and those that the configuration brings."""
+    names = dict.fromkeys([*BUILT_IN, *call.edition.extensions.names])
+    return JSONResponse({"transformers": [{"name": name, "endpoint": _ENDPOINTS.get(name)} for name in names]})
 
 
 def _save(call: Call, new: JsonObject) -> Path | None:
