@@ -79,6 +79,16 @@ async def test_damage() -> None:
             await read([damaged])
 
 
+@pytest.mark.parametrize("broken", [chunk(b"[]"), chunk({"type": "ping"})[:-1] + b"x"])
+async def test_what_came_before_damage_comes_out(broken: bytes) -> None:
+    """Events that were whole are given out before the damage is told, however many came in one read; nothing after."""
+    response = EventStreamResponse(Pieces([b"".join([*chunks(STREAM[:3]), broken]), *chunks(STREAM[3:])]), "b")
+    assert await response.read() == b"".join(STREAM[:3])
+    for _ in range(2):
+        with pytest.raises(RemoteProtocolError, match="event stream is broken"):
+            await response.read()
+
+
 @pytest.mark.parametrize(
     "payload",
     [b"", b"{", b"[]", b'{"bytes":"%%%"}', b'{"bytes":"AAA"}', b'{"bytes":"e30"}', b'{"bytes":"W10="}', b'{"bytes":3}', b"\xff"],

@@ -211,3 +211,11 @@ def test_export_with_secrets():
     made = export(parse(SOURCE, "c").tree, [], {"name": "p"}, with_secrets=True)
     assert made.manifest["Providers"][1]["api_key"] == "plain word"
     assert not made.asked
+
+
+def test_half_a_character_breaks_nothing(tmp_path):
+    """Half a surrogate pair, as editors cut emojis, does not break the making of the configuration."""
+    manifest = {"Providers": [{**PROVIDER, "api_key": "k#{a}"}], "userValues": {"a": ["\ud83d"]}, "x": "\ud83d"}
+    preset = read_preset(put(tmp_path, "half", manifest))
+    reading = read_configuration(preset, {"HOME": str(tmp_path)})
+    assert reading.config.providers[0].name == "acme"

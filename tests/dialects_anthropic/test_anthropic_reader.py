@@ -445,3 +445,18 @@ def test_an_error_that_was_explained_does_not(status, error):
     assert str(explained)
     assert len(str(explained)) < 3000
     assert "0123456789" not in str(explained)
+
+
+@pytest.mark.parametrize("odd", [{"type": "x"}, ["end_turn"], 3, True])
+def test_a_reason_that_is_no_word_is_none(odd):
+    """A stop reason of another type than text, which relays have sent, says nothing: nobody who looks it up breaks."""
+    end = {**END, "delta": {"stop_reason": odd, "stop_sequence": odd}}
+    out, _ = read(*WHOLE[:4], end, DONE)
+    assert (out[-2].delta.stop_reason, out[-2].delta.stop_sequence) == (None, None)
+    assert tapped(*WHOLE[:4], end).stop_reason is None
+    body = json.dumps({"model": "m", "content": [], "stop_reason": odd, "stop_sequence": odd}).encode()
+    whole = MessagesReader("asked").feed_body(body)
+    assert (whole[-2].delta.stop_reason, whole[-2].delta.stop_sequence) == (None, None)
+    tap = Tap()
+    tap.note_body(body)
+    assert tap.stop_reason is None

@@ -8,14 +8,13 @@ writes nothing.
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-
-import msgspec
 
 from ccrouter.config.load import Reading, read, router_folder
 from ccrouter.config.preset_inputs import Input, holds, read_inputs
@@ -143,8 +142,7 @@ def read_configuration(preset: Preset, environ: Mapping[str, str]) -> Reading:
             )
             for one in missing
         ])  # fmt: skip
-    text = msgspec.json.encode(configuration(preset)).decode()
-    return read(preset.file, environ, text=text)
+    return read(preset.file, environ, text=json.dumps(configuration(preset)))
 
 
 def usable_configuration(preset: Preset, environ: Mapping[str, str]) -> Config:
@@ -205,7 +203,7 @@ def _fill(node: Json, answers: Mapping[str, Json]) -> Json:
 
 
 def _text(value: Json) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _put(tree: JsonObject, mapping: JsonObject, answers: Mapping[str, Json], at: Problem) -> None:

@@ -59,15 +59,18 @@ class EventStreamResponse:
         self._buffer: Any = library("botocore.eventstream", "bedrock").EventStreamBuffer()
         self._damage: type[Exception] = library("botocore.eventstream", "bedrock").ParserError
         self._waiting = 0  # bytes of a frame that is not whole yet
+        self._fault: RemoteProtocolError | None = None  # raised once all that came before it was given out
         self.status = inner.status
         self.headers: Mapping[str, str] = {**inner.headers, "content-type": "text/event-stream"}
 
     async def read(self) -> bytes:
         """The events that are whole by now; b"" at the end. Raises UpstreamError, also for a frame cut short."""
-        while chunk := await self._inner.read():
+        while self._fault is None and (chunk := await self._inner.read()):
             events = self._feed(chunk)
             if events:
                 return events
+        if self._fault is not None:
+            raise self._fault
         if self._waiting:
             raise self._broken("it ends within a frame")
         return b""
@@ -84,7 +87,9 @@ class EventStreamResponse:
                 self._waiting -= message.prelude.total_length
                 events.append(self._event(message.headers, message.payload))
         except self._damage as error:
-            raise self._broken(str(error)) from error
+            self._fault = self._broken(str(error))
+        except RemoteProtocolError as error:
+            self._fault = error
         return b"".join(events)
 
     def _event(self, headers: Mapping[str, Any], payload: bytes) -> bytes:

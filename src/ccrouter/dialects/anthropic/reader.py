@@ -125,7 +125,7 @@ class Tap:
         elif self.name == "content_block_start":
             self.has_content = True
         elif self.name == "message_delta":
-            self.stop_reason = (decoded.delta or {}).get("stop_reason") or self.stop_reason
+            self.stop_reason = _word((decoded.delta or {}).get("stop_reason")) or self.stop_reason
             self._count(decoded.usage)
         return decoded
 
@@ -136,7 +136,7 @@ class Tap:
         """
         answer = _read_body(body)
         self.answered_model = str(answer.get("model") or "")
-        self.stop_reason = answer.get("stop_reason")
+        self.stop_reason = _word(answer.get("stop_reason"))
         self.has_content = self._is_body = True
         self._count(answer.get("usage"))
         return answer
@@ -183,8 +183,7 @@ class MessagesReader:
         events: list[MessageEvent] = [_message_start(answer.get("id"), self._asked, self.usage)]
         for index, block in enumerate(answer["content"]):
             events += _block_events(index, block)
-        ending = Ending(answer.get("stop_reason"), answer.get("stop_sequence"))
-        return [*events, MessageDelta(ending, self.usage), MessageStop()]
+        return [*events, MessageDelta(_ending(answer), self.usage), MessageStop()]
 
     def close(self) -> list[MessageEvent]:
         if not self._tap.is_finished:
@@ -207,14 +206,22 @@ def _typed(name: str, event: _Event, asked: str, usage: WireUsage) -> list[Messa
         case "content_block_stop":
             return [BlockStop(event.index or 0)]
         case "message_delta":
-            delta = event.delta or {}
-            return [MessageDelta(Ending(delta.get("stop_reason"), delta.get("stop_sequence")), usage)]
+            return [MessageDelta(_ending(event.delta or {}), usage)]
         case "message_stop":
             return [MessageStop()]
         case "ping":
             return [Ping()]
         case _:
             return []
+
+
+def _ending(members: JsonObject) -> Ending:
+    return Ending(_word(members.get("stop_reason")), _word(members.get("stop_sequence")))
+
+
+def _word(value: Json) -> str | None:
+    """`value` if it is text; what is of another type says nothing."""
+    return value if isinstance(value, str) else None
 
 
 def _start(block: JsonObject) -> JsonObject:
