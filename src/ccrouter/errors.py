@@ -175,7 +175,7 @@ class RemoteProtocolError(UpstreamError):
 
 
 class ExtensionError(RouterError):
-    """Code that the user brought raised, hung or gave nonsense. The text names it, its file and line; never its trace."""
+    """Code that the user brought raised, hung or gave nonsense. The text names it, its file and line, not its trace."""
 
 
 class LocalProtocolError(RouterError):

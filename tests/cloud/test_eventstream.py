@@ -91,7 +91,7 @@ async def test_what_came_before_damage_comes_out(broken: bytes) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"{", b"[]", b'{"bytes":"%%%"}', b'{"bytes":"AAA"}', b'{"bytes":"e30"}', b'{"bytes":"W10="}', b'{"bytes":3}', b"\xff"],
+    [b"", b"{", b"[]", b'{"bytes":"%%%"}', b'{"bytes":"\\u2028"}', b'{"bytes":"AAA"}', b'{"bytes":"e30"}', b'{"bytes":"W10="}', b'{"bytes":3}', b"\xff"],
 )  # fmt: skip
 async def test_chunks_that_cannot_be_read(payload: bytes) -> None:
     """A chunk without a Messages event in it is an error, whatever its checksum says."""

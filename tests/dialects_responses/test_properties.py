@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -272,3 +273,27 @@ def test_any_bytes_are_read_or_refused(data):
             reader.close()
         except (RemoteProtocolError, UpstreamStatus):
             continue
+
+
+ITEMS = ("reasoning", "web_search_call", "mcp_call", "image")
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+@pytest.mark.parametrize("broken", [b'"\xed\xa0\xbd"', b'"\\ud83d"', b"[" * 2000 + b"]" * 2000])
+def test_members_that_nobody_knows_are_read_or_refused(kind, broken):
+    """Broken text in a member that only a provider's own items have raises the provider's error, or is read as far as
+    it can be: in an event of its own and in the finished response.
+    """
+    item = b'{"type": "%b", "x": %b}' % (kind.encode(), broken)
+    frame = b'{"type": "response.output_item.done", "output_index": 0, "item": %b}' % item
+    for is_event in (True, False):
+        reader = make_reader()
+        try:
+            if is_event:
+                reader.feed(ServerSentEvent(b"", frame))
+            else:
+                reader.feed_body(b'{"status": "completed", "output": [%b]}' % item)
+        except RemoteProtocolError:
+            continue
+        if kind in {"mcp_call", "image"}:
+            assert broken == b'"\\ud83d"'

@@ -7,7 +7,6 @@ is; frames that report an exception become `error` events in Messages' words.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -110,7 +109,7 @@ class EventStreamResponse:
             if not data:
                 return b""
             return frame(_event.decode(data).type.encode(), data)
-        except (*_UNREADABLE, binascii.Error) as error:
+        except (*_UNREADABLE, ValueError) as error:  # binascii.Error is one; characters beyond ASCII raise it bare
             raise self._broken(f"a chunk cannot be read: {error}") from error
 
     def _broken(self, why: str) -> RemoteProtocolError:

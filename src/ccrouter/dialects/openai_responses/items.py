@@ -119,6 +119,7 @@ _strict: dict[type, msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kin
 _lax: dict[type, msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(kind, strict=False) for kind in (Event, Body, Item)
 }
+_strict[dict] = _lax[dict] = msgspec.json.Decoder(dict[str, Any])
 _LOST = "\ufffd"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
@@ -142,6 +143,14 @@ def read_item(raw: msgspec.Raw) -> Item:
     """The item in `raw`; one of no type where it is absent. Raises as `read_event`."""
     item: Item = _read(Item, bytes(raw)) if bytes(raw) not in {b"", b"null"} else Item()
     return item
+
+
+def read_members(raw: msgspec.Raw) -> JsonObject:
+    """All members of the item in `raw`, those unknown to `Item` too, which nobody has looked into before. Raises as
+    `read_event`.
+    """
+    members: JsonObject = _read(dict, bytes(raw))
+    return members
 
 
 def _read(kind: type, data: bytes) -> Any:

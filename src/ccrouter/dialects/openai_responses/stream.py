@@ -27,6 +27,7 @@ from ccrouter.dialects.openai_responses.items import (
     read_body,
     read_event,
     read_item,
+    read_members,
 )
 from ccrouter.dialects.openai_responses.output import query_of, words_of
 from ccrouter.dialects.openai_responses.request import ResponsesRequest
@@ -181,15 +182,15 @@ class ResponsesReader:
             case "function_call":
                 self._calls.complete(key, item)
             case "reasoning":
-                self._thoughts.complete(key, msgspec.json.decode(raw))
+                self._thoughts.complete(key, read_members(raw))
             case kind if kind.endswith(_SEARCHES):
-                query, pages = query_of(msgspec.json.decode(raw))
+                query, pages = query_of(read_members(raw))
                 if query or not pages:
                     self._citations.search(query)
                 for page in pages:
                     self._citations.add(page)
             case kind if kind:
-                self._texts.tell(words_of(msgspec.json.decode(raw)))
+                self._texts.tell(words_of(read_members(raw)))
 
     # -- text ------------------------------------------------------------------------------------------------------
 
