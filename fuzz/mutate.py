@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from typing import Any
@@ -14,6 +15,9 @@ _ODD: tuple[Any, ...] = (
     {"type": "tool_use", "id": "t", "name": "Read", "input": {}}, {"type": "tool_result", "tool_use_id": "t"},
     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}, {"type": "thinking"},
 )  # fmt: skip
+
+#: What the router itself packs state into begins so, and ends in base64.
+_CARRIERS = ("ccr1:", "ccrouter:")
 
 
 def mutate(data: bytes, size: int, seed: int) -> bytes:
@@ -81,10 +85,23 @@ def _tree(node: Any, chance: random.Random) -> Any:
                 return node[::-1]
             case _:
                 return [*node[:place], _tree(node[place], chance), *node[place + 1 :]]
+    if isinstance(node, str) and node.startswith(_CARRIERS) and chance.random() < 0.8:
+        return _carrier(node, chance)
     if isinstance(node, str) and node and chance.random() < 0.5:
         place = chance.randrange(len(node))
         return node[:place] + chance.choice(["", "\\", '"', "é", "\n", "0", "}", "</think>", "<think>"]) + node[place:]
     return chance.choice(_ODD)
+
+
+def _carrier(text: str, chance: random.Random) -> str:
+    """Opaque state, mostly with something changed in what is inside."""
+    head, _, coded = text.rpartition(":")
+    try:
+        inner = base64.b64decode(coded, altchars=b"-_", validate=True)
+    except ValueError:
+        return text[: chance.randrange(len(text))]
+    changed = _document(inner, chance) if chance.random() < 0.8 else _bytes(inner, chance)
+    return f"{head}:{base64.urlsafe_b64encode(changed).decode()}"
 
 
 def _bytes(data: bytes, chance: random.Random) -> bytes:

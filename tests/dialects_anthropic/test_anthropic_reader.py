@@ -460,3 +460,26 @@ def test_a_reason_that_is_no_word_is_none(odd):
     tap = Tap()
     tap.note_body(body)
     assert tap.stop_reason is None
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text", "text": [[]]},
+        {"type": "text", "text": "x", "citations": 5},
+        {"type": "thinking", "thinking": 1},
+        {"type": "thinking", "thinking": "x", "signature": {}},
+        {"type": "redacted_thinking", "data": []},
+        {"type": "tool_use", "id": {}, "name": "Read", "input": {}},
+        {"type": "tool_use", "id": "t", "name": ["Read"], "input": {}},
+        {"type": ["text"]},
+    ],
+)
+def test_blocks_of_wrong_types_are_the_providers_fault(block):
+    """A block whose text is no text is refused where it is read, streamed or not: nobody who folds it breaks."""
+    reader = MessagesReader("asked")
+    reader.feed(event(start()))
+    with pytest.raises(RemoteProtocolError, match="of a wrong type"):
+        reader.feed(event({"type": "content_block_start", "index": 0, "content_block": block}))
+    with pytest.raises(RemoteProtocolError, match="of a wrong type"):
+        MessagesReader("asked").feed_body(json.dumps({"model": "m", "content": [block]}).encode())

@@ -137,7 +137,7 @@ def test_reasoning_that_its_maker_cannot_read(message, status):
     """It is left out with a loss: better than a session that ends there."""
     sent = sent_to()
     name = refused(sent, message, status)
-    assert name == "input[].reasoning"
+    assert name == "input[].reasoning!"
     body, losses = amended(sent, name)
     assert [item["type"] for item in body["input"]] == ["message", "message", "message"]
     assert [loss.path for loss in losses] == ["messages[].content[].signature"]

@@ -275,6 +275,22 @@ def test_seals_come_back(block):
     assert unseal(block["thinking"]) is None
 
 
+kinds = st.sampled_from(["thinking", "redacted_thinking", ["thinking"], {}, None, "x"])
+
+
+@given(block=st.fixed_dictionaries({}, optional={"type": kinds, "thinking": values, "signature": values, "data": values, "x": values}) | values)  # fmt: skip
+def test_forged_seals_are_refused(block):
+    """A seal that somebody else made holds a thinking block or nothing, and a request with it is read or refused."""
+    sealed = seal(block)
+    opened = unseal(sealed)
+    assert opened is None or opened["type"] in {"thinking", "redacted_thinking"}
+    details = [{"type": "reasoning.encrypted", "data": sealed}]
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "reasoning_details": details}]
+    items = [{"type": "reasoning", "summary": [], "encrypted_content": sealed}, {"role": "user", "content": "x"}]
+    for form, body in (("openai_chat", {"messages": messages}), ("openai_responses", {"input": items})):
+        _check_conversation(form, {"model": "m", **body})
+
+
 @given(
     members=st.dictionaries(st.sampled_from(["model", "id", "x", "response"]), values, max_size=4),
     inner=st.booleans(),

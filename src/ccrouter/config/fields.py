@@ -122,8 +122,8 @@ TOP = Table(
         Field(
             "forceUseImageAgent",
             Flag(),
-            "Images select no route; they are [looked at](../routing.md#images-for-models-that-cannot-see) by the model "
-            "of `image` for whichever model is asked.",
+            "Images select no route: the `image` model [looks at them](../routing.md#images-for-models-that-cannot-see) "
+            "for whichever model is asked.",
             default="false",
         ),
         Field(

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+#: Ends a name that is not to be remembered: what refused it is this conversation, not the model.
+ONCE = "!"
+
 _REFUSAL = re.compile(
     r"unsupported|unrecogni[sz]ed|unknown|unexpected|not (?:supported|permitted|allowed|recognized|valid)"
     r"|extra (?:inputs|fields|forbidden)|does(?: not|n't) support",

@@ -19,7 +19,8 @@ _PREFIX = "ccrouter:"
 #: If these bytes are nowhere in a request, nothing sealed is either.
 MARK = f'"{_PREFIX}'.encode()
 
-_KINDS = frozenset({"thinking", "redacted_thinking"})
+_KINDS = ("thinking", "redacted_thinking")
+_TEXTS = ("thinking", "signature", "data")
 
 
 def seal(block: JsonObject) -> str:
@@ -40,4 +41,6 @@ def unseal(text: object) -> JsonObject | None:
         block = msgspec.json.decode(base64.b64decode(text[len(_PREFIX) :], altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return None
-    return block if isinstance(block, dict) and block.get("type") in _KINDS else None
+    if not isinstance(block, dict) or block.get("type") not in _KINDS:
+        return None
+    return block if all(isinstance(block.get(name, ""), str) for name in _TEXTS) else None

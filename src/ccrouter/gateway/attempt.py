@@ -15,11 +15,12 @@ import msgspec
 from ccrouter.config.schema import Endpoint, Provider, Target
 from ccrouter.dialects.base import UpstreamRequest
 from ccrouter.dialects.profiles import profile_of
+from ccrouter.dialects.refusals import ONCE
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.upstream_error import KEY_HINT
 from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
 from ccrouter.gateway.answer import BegunAnswer
-from ccrouter.gateway.concession import ONCE, concession_of
+from ccrouter.gateway.concession import concession_of
 from ccrouter.gateway.eyes import SightedAttempt
 from ccrouter.gateway.fidelity import check
 from ccrouter.gateway.image_agent import ImageAgent
@@ -150,9 +151,9 @@ class Attempter:
                 raise _redirected(response, provider)
             body = await _read_short(response)
             error = dialect.explain(response.status, response.headers, body, provider.name)
-            if response.status in {404, 405} and not _is_messages_error(body):
-                raise _EndpointMissing(error)
             name = concession.refused_member(error, encoded)
+            if response.status in {404, 405} and not name and not _is_messages_error(body):
+                raise _EndpointMissing(error)
             if not name or name in refused or len(refused) >= _MOST_AMENDMENTS:
                 raise error
             refused = (*refused, name)

@@ -14,9 +14,6 @@ from ccrouter.dialects.base import Dialect, UpstreamRequest
 from ccrouter.errors import UpstreamStatus
 from ccrouter.gateway.question import Question
 
-#: Ends the name of a member that is not to be remembered: what refused it is the conversation, not the model.
-ONCE = to_anthropic.ONCE
-
 
 class Concession(Protocol):
     """Both as `dialects.base.Dialect` has them."""

@@ -79,13 +79,17 @@ class SightedAttempt:
         """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
         splice, sink = Splice(), _Sink(question, reply)
         while True:
-            await self._round(
-                dataclasses.replace(question, request=agent.request, make_filter=None), target, splice, sink, exchange
+            asked = dataclasses.replace(
+                question, request=agent.request, make_filter=None, losses=agent.losses, own_tools=1
             )
+            await self._round(asked, target, splice, sink, exchange)
             if exchange.ttft is None:
                 exchange.ttft = self._clock() - exchange.began
+            exchange.usage = msgspec.structs.replace(exchange.usage, output_tokens=splice.output)
             if not splice.looks:
                 break
+            if agent.is_last_round:
+                raise RemoteProtocolError(f"{target}: looks at images again and again, and does not answer")
             results = {id: await self._look(agent, look, question, exchange) for id, look in splice.looks.items()}  # noqa: A001 - the protocol's own word
             if not splice.goes_on:
                 await sink.write(splice.answers(results))

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from ccrouter.dialects.base import Loss
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.events import (
     BlockDelta,
@@ -30,6 +31,7 @@ from ccrouter.messages.events import (
 )
 from ccrouter.messages.fold import Fold
 from ccrouter.messages.request import MessagesRequest
+from ccrouter.transforms.turns import items_of, kind_of, members_of
 
 TOOL_NAME = "analyzeImage"
 #: A model that asks again and again is answered once more, without the tool.
@@ -84,15 +86,8 @@ _VIEWER = (
 )
 _MARK = b'"image"'
 
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class _Kind(msgspec.Struct):
-    type: str = ""
-
-
-_kind = msgspec.json.Decoder(_Kind)
+_CACHE = "cache_control"
+_NOT_SHOWN = "told as a mark: the model cannot see it, and may have another look at it"
 
 
 class Look(msgspec.Struct, rename={"image_ids": "imageId"}):
@@ -107,26 +102,35 @@ class Look(msgspec.Struct, rename={"image_ids": "imageId"}):
         """The numbers asked for, as in the marks: of "[Image #2]", "#2" and 2 each time "2"."""
         given = self.image_ids if isinstance(self.image_ids, list) else [self.image_ids]
         digits = ("".join(char for char in str(one) if char.isdigit()) for one in given)
-        return [number.lstrip("0") or "0" for number in digits if number]
+        return list(dict.fromkeys(number.lstrip("0") or "0" for number in digits if number))
 
 
 @dataclass(slots=True)
 class ImageAgent:
-    """The agent for one request. `request` is what the model without eyes is asked; `images` are blocks by number."""
+    """The agent for one request. `request` is what the model without eyes is asked; `images` are blocks by number, and
+    `losses` say where they stood.
+    """
 
     request: MessagesRequest
     images: Mapping[str, msgspec.Raw]
+    losses: tuple[Loss, ...] = ()
     rounds: int = 0
+
+    @property
+    def is_last_round(self) -> bool:
+        """True once the model is not offered to look any more."""
+        return self.rounds >= MOST_ROUNDS
 
     @classmethod
     def of(cls, request: MessagesRequest) -> ImageAgent | None:
         """The agent for `request`, None if there is no image in it."""
-        images: dict[str, msgspec.Raw] = {}
-        turns = [_without_images(raw, images) for raw in request.raw_turns]
-        if not images:
+        found: list[_Found] = []
+        turns = [_without_images(raw, f"messages[{place}]", found) for place, raw in enumerate(request.raw_turns)]
+        if not found:
             return None
-        told = request.replace(messages=turns, tools=_tools(request), system=_system(request))
-        return cls(told, images)
+        told = request.replace(messages=turns, system=_system(request), **_offered(request))
+        images = {str(number): one.block for number, one in enumerate(found, 1)}
+        return cls(told, images, tuple(Loss(one.path, _NOT_SHOWN, "approximated") for one in found))
 
     def question(self, look: Look) -> MessagesRequest | str:
         """The request to the model that sees, unstreamed; for numbers that there are not, what to answer instead."""
@@ -136,7 +140,8 @@ class ImageAgent:
             return f"There is no image {', '.join(unknown) or 'named'}. The images here are: {known}."
         content: list[Any] = []
         for number in look.numbers:
-            content += [{"type": "text", "text": f"[Image #{number}]"}, self.images[number]]
+            image = {name: value for name, value in members_of(self.images[number]).items() if name != _CACHE}
+            content += [{"type": "text", "text": f"[Image #{number}]"}, image]
         task = look.task or "Describe everything that can be seen."
         if look.regions:
             regions = msgspec.json.encode(look.regions).decode()
@@ -158,9 +163,10 @@ class ImageAgent:
         ]
         turns = [*self.request.raw_turns, {"role": "assistant", "content": said}, {"role": "user", "content": answered}]
         self.request = self.request.replace(messages=turns)
-        if self.rounds >= MOST_ROUNDS:
-            tools = [tool for tool in _raws.decode(self.request.members["tools"]) if not _is_ours(tool)]
-            self.request = self.request.replace(tools=tools or msgspec.UNSET, tool_choice=msgspec.UNSET)
+        if self.is_last_round:
+            tools = [tool for tool in items_of(self.request.members["tools"]) if not _is_ours(tool)]
+            # A conversation with calls in it needs some tool to be there.
+            self.request = self.request.replace(**({"tools": tools} if tools else {"tool_choice": {"type": "none"}}))
 
 
 @dataclass(slots=True)
@@ -193,6 +199,11 @@ class Splice:
     def stop_reason(self) -> str:
         """Why the whole message ended, "" before it has."""
         return self._stop_reason
+
+    @property
+    def output(self) -> int:
+        """The output tokens of all rounds that came to their end."""
+        return self._output
 
     @property
     def goes_on(self) -> bool:
@@ -292,49 +303,51 @@ def _is_ours(tool: msgspec.Raw) -> bool:
     return bytes(tool) == msgspec.json.encode(_TOOL)
 
 
-def _tools(request: MessagesRequest) -> list[Any]:
-    raw = request.members.get("tools")
-    return [_TOOL, *(_raws.decode(raw) if raw is not None and bytes(raw) != b"null" else ())]
+def _offered(request: MessagesRequest) -> dict[str, Any]:
+    """The members that offer the tool in front of the client's; alone where these may not be called."""
+    choice = request.tool_choice
+    if choice is not None and choice.type == "none":
+        return {"tools": [_TOOL], "tool_choice": msgspec.UNSET}
+    return {"tools": [_TOOL, *items_of(request.members.get("tools"))]}
 
 
 def _system(request: MessagesRequest) -> list[Any]:
     """The system prompt with ours behind it, where it spoils no prefix."""
-    raw = request.members.get("system")
     ours = {"type": "text", "text": _PROMPT}
     if isinstance(request.system, str):
         return [{"type": "text", "text": request.system}, ours] if request.system else [ours]
-    return [*(_raws.decode(raw) if raw is not None and bytes(raw) != b"null" else ()), ours]
+    return [*items_of(request.members.get("system")), ours]
 
 
-def _without_images(turn: msgspec.Raw, images: dict[str, msgspec.Raw]) -> msgspec.Raw:
-    """The turn with words for its images, which are added to `images`; the very same bytes if it has none."""
+class _Found(NamedTuple):
+    path: str
+    block: msgspec.Raw
+
+
+def _without_images(turn: msgspec.Raw, path: str, found: list[_Found]) -> msgspec.Raw:
+    """The turn with words for its images, which are added to `found`; the very same bytes if it has none."""
     if _MARK not in bytes(turn):
         return turn
-    members = _members.decode(turn)
-    content = members.get("content")
-    if content is None or not bytes(content).lstrip().startswith(b"["):
-        return turn
-    before = len(images)
-    told = _in_blocks(content, images)
-    if len(images) == before:
+    members = members_of(turn)
+    before = len(found)
+    told = _in_blocks(items_of(members.get("content")), f"{path}.content", found)
+    if len(found) == before:
         return turn
     return msgspec.Raw(msgspec.json.encode({**members, "content": told}))
 
 
-def _in_blocks(content: msgspec.Raw, images: dict[str, msgspec.Raw]) -> list[Any]:
+def _in_blocks(blocks: list[msgspec.Raw], path: str, found: list[_Found]) -> list[Any]:
     told: list[Any] = []
-    for block in _raws.decode(content):
-        kind = _kind.decode(block).type if _MARK in bytes(block) else ""
+    for place, block in enumerate(blocks):
+        kind = kind_of(block) if _MARK in bytes(block) else ""
+        members = members_of(block) if kind in {"image", "tool_result"} else {}
         if kind == "image":
-            number = str(len(images) + 1)
-            images[number] = block
-            told.append({"type": "text", "text": f"[Image #{number}] (an image; {TOOL_NAME} can look at it)"})
-        elif kind == "tool_result":
-            members = _members.decode(block)
-            inner = members.get("content")
-            if inner is not None and bytes(inner).lstrip().startswith(b"["):
-                block = msgspec.Raw(msgspec.json.encode({**members, "content": _in_blocks(inner, images)}))  # noqa: PLW2901 - the same block, told
-            told.append(block)
+            found.append(_Found(f"{path}[{place}]", block))
+            words = f"[Image #{len(found)}] (an image; {TOOL_NAME} can look at it)"
+            kept = {_CACHE: members[_CACHE]} if _CACHE in members else {}
+            told.append({"type": "text", "text": words, **kept})
+        elif inner := items_of(members.get("content")):
+            told.append({**members, "content": _in_blocks(inner, f"{path}[{place}].content", found)})
         else:
             told.append(block)
     return told

@@ -25,6 +25,13 @@ from ccrouter.server.management import given_key, note_denial
 
 #: What a provider may say here. Its dialect, headers and transforms are the config file's matter.
 _FIELDS = frozenset({"id", "name", "type", "baseUrl", "api_base_url", "apiKey", "api_key", "models", "enabled"})
+#: What the endpoint calls each wire format; the first two as the classic router does.
+_TYPES = {
+    "anthropic": "anthropic",
+    "openai_chat": "openai",
+    "openai_responses": "openai-responses",
+    "gemini": "gemini",
+}
 _Entries = list[JsonObject] | dict[str, JsonObject]
 
 
@@ -219,7 +226,7 @@ def _told(provider: Provider) -> JsonObject:
     return {
         "id": provider.name,
         "name": provider.name,
-        "type": "anthropic" if endpoint.dialect == "anthropic" else "openai",
+        "type": _TYPES[endpoint.dialect],
         "baseUrl": endpoint.public_url,
         "api_base_url": endpoint.public_url,
         "apiKey": MASK if provider.key else None,

@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 
 from ccrouter.dialects.base import Loss, UpstreamRequest
+from ccrouter.dialects.refusals import ONCE
 from ccrouter.errors import UpstreamStatus
 
 #: Effort → thinking budget in tokens, for models that know budgets only.
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 31_999}
-#: Ends the name of a member that is refused to this conversation, and not by the model.
-ONCE = "!"
 _ROOM = 1024  # of `max_tokens`, what a budget leaves for the answer
 _LEAST = 1024  # the API's own lower bound
 

@@ -59,6 +59,11 @@ class _Event(msgspec.Struct):
 
 _position = msgspec.json.Decoder(_Position)
 _event = msgspec.json.Decoder(_Event)
+#: Of blocks by type, the members that are text.
+_TEXTS = {
+    "text": ("text",), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
+    "tool_use": ("id", "name"), "server_tool_use": ("id", "name"),
+}  # fmt: skip
 _FREQUENT = frozenset({b"content_block_delta", b"content_block_stop"})
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -182,7 +187,7 @@ class MessagesReader:
         answer = self._tap.note_body(body)
         events: list[MessageEvent] = [_message_start(answer.get("id"), self._asked, self.usage)]
         for index, block in enumerate(answer["content"]):
-            events += _block_events(index, block)
+            events += _block_events(index, _sound(block))
         return [*events, MessageDelta(_ending(answer), self.usage), MessageStop()]
 
     def close(self) -> list[MessageEvent]:
@@ -200,7 +205,7 @@ def _typed(name: str, event: _Event, asked: str, usage: WireUsage) -> list[Messa
         case "message_start":
             return [_message_start(event.message and event.message.id, asked, usage)]
         case "content_block_start":
-            return [BlockStart(event.index or 0, _start(event.content_block or {}))]
+            return [BlockStart(event.index or 0, _start(_sound(event.content_block or {})))]
         case "content_block_delta":
             return [BlockDelta(event.index or 0, _delta(event.delta or {}))]
         case "content_block_stop":
@@ -222,6 +227,21 @@ def _ending(members: JsonObject) -> Ending:
 def _word(value: Json) -> str | None:
     """`value` if it is text; what is of another type says nothing."""
     return value if isinstance(value, str) else None
+
+
+def _sound(block: JsonObject) -> JsonObject:
+    """`block`, of which whoever folds or translates it can rely on the types. Raises RemoteProtocolError if not."""
+    kind = block.get("type", "text")
+    wrong = (
+        [name for name in _TEXTS.get(kind, ()) if not isinstance(block.get(name), str | None)]
+        if isinstance(kind, str)
+        else ["type"]
+    )
+    if not isinstance(block.get("citations"), list | None):
+        wrong.append("citations")
+    if wrong:
+        raise RemoteProtocolError(f"the answer holds a block of type {kind} whose {wrong[0]} is of a wrong type")
+    return block
 
 
 def _start(block: JsonObject) -> JsonObject:

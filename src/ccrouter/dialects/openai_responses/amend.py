@@ -14,7 +14,7 @@ import msgspec
 
 from ccrouter.dialects.base import Fate, Loss, UpstreamRequest
 from ccrouter.dialects.ledger import lessened
-from ccrouter.dialects.refusals import highest_limit, refused_name, whole_number
+from ccrouter.dialects.refusals import ONCE, highest_limit, refused_name, whole_number
 from ccrouter.errors import UpstreamStatus
 from ccrouter.jsontypes import JsonObject
 
@@ -37,7 +37,7 @@ _PATHS = {
 }
 _LIMIT = "max_output_tokens<="
 _EFFORT = "reasoning.effort="
-_REPLAY = "input[].reasoning"
+_REPLAY = f"input[].reasoning{ONCE}"  # another conversation brings reasoning that can be read
 # "Your organization must be verified to generate reasoning summaries."
 _SUMMARIES = re.compile(r"verified to (?:generate|use|access) reasoning summar", re.IGNORECASE)
 # "Encrypted content is not supported with this model."
@@ -58,7 +58,7 @@ _Members = dict[str, msgspec.Raw]
 def refused_member(error: UpstreamStatus, sent: UpstreamRequest) -> str:
     """What the error says the server does not take, if the request can do without; else "". That is the name of a
     member ("reasoning.summary" for one within another), "max_output_tokens<=N", "reasoning.effort=WORD" for that word
-    alone, or "input[].reasoning" for all earlier reasoning.
+    alone, or "input[].reasoning!" for all earlier reasoning, this once.
     """
     text = str(error)
     if error.status not in {400, 404, 422}:
