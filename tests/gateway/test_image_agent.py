@@ -51,11 +51,12 @@ def config(upstream: Upstream, **more) -> dict:
     }
 
 
-async def ask(upstream: Upstream, tmp_path, minds: Minds, *, streamed: bool, messages=HISTORY, **more):
+async def ask(upstream: Upstream, tmp_path, minds: Minds, *, streamed: bool, messages=HISTORY, choice=None, **more):
     """What the client gets: the text, the whole message or the events, and the headers."""
     upstream.always(minds)
     async with running(config(upstream, **more), tmp_path) as router:
-        status, _headers, raw = await router.ask(stream=streamed, messages=messages, tools=TOOLS)
+        chosen = {} if choice is None else {"tool_choice": choice}
+        status, _headers, raw = await router.ask(stream=streamed, messages=messages, tools=TOOLS, **chosen)
         assert status == 200, raw
         return events_of(raw) if streamed else json.loads(raw)
 
@@ -195,3 +196,117 @@ async def test_a_model_that_sees(upstream: Upstream, tmp_path):
     (request,) = upstream.requests
     assert PICTURE in request.body.decode()
     assert b"analyzeImage" not in request.body
+
+
+async def test_what_the_model_does_not_see_is_told(upstream: Upstream, tmp_path):
+    """Every image is in the ledger by its own place, in the header, and what concerns tools names the client's."""
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "x"}, IMAGE]}
+    call = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Read", "input": {}}]}
+    messages = [*HISTORY, call, {"role": "user", "content": [result]}, *HISTORY[1:]]
+    upstream.always(Minds((None, None, (LOOK,)), ("red", None, ())))
+    async with running(config(upstream), tmp_path) as router:
+        _, headers, _ = await router.ask(messages=messages, tools=[{**TOOLS[0], "strict": True}])
+        (kept,) = [router.app.exchanges.last()]
+    told = {(place, one["fate"]) for one in kept["ledger"]["losses"] for place in one["places"]}
+    assert ("messages[0].content[1]", "approximated") in told
+    assert ("messages[4].content[0].content[1]", "approximated") in told
+    assert ("tools[0].strict", "dropped") in told
+    assert headers["x-ccr-losses"] == "3"
+    assert kept["tokens"]["output"] == 24  # of both rounds, as the client is told
+
+
+async def test_told_in_the_clients_own_words(upstream: Upstream, tmp_path):
+    """A client of another dialect finds its own places in the ledger."""
+    upstream.always(Minds(("no need", None, ())))
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
+    messages = [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, picture]},
+        *HISTORY[1:],
+    ]
+    async with running(config(upstream), tmp_path) as router:
+        asked = {"model": "any", "messages": messages}
+        async with router.client.post(f"{router.url}/v1/chat/completions", json=asked) as response:
+            assert response.status == 200
+        kept = router.app.exchanges.last()
+    assert [one["places"] for one in kept["ledger"]["losses"]] == [["messages[1].content[1]"]]
+
+
+async def test_strict_fidelity_wants_the_image_itself(upstream: Upstream, tmp_path):
+    """A provider that takes no less than what was asked is not asked for marks."""
+    upstream.always(Minds())
+    made = config(upstream)
+    made["Providers"][0]["fidelity"] = "strict"
+    async with running(made, tmp_path) as router:
+        status, _, raw = await router.ask(messages=HISTORY)
+    assert status == 400
+    assert b"messages[0].content[1]" in raw
+    assert not upstream.requests
+
+
+async def test_cache_marks_stay_where_they_were(upstream: Upstream, tmp_path):
+    """The mark of an image keeps its `cache_control`; the viewer, asked once, gets none."""
+    marked = {**IMAGE, "cache_control": {"type": "ephemeral"}}
+    minds = Minds(
+        json_reply(anthropic_wire.message_json(None, None, (LOOK,))), json_reply(anthropic_wire.message_json("red"))
+    )
+    upstream.always(minds)
+    made = config(upstream, forceUseImageAgent=True)
+    made["Providers"][0] = provider(upstream, "anthropic", name="text", models=["t"])
+    made["Router"]["default"] = "text,t"
+    async with running(made, tmp_path) as router:
+        status, _, raw = await router.ask(messages=[{"role": "user", "content": [marked]}])
+    assert status == 200, raw
+    assert minds.blind[0]["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert IMAGE in minds.seeing[0]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize("block", [{"type": 5, "x": "image"}, "image", ["image"], {"type": "image"}])
+async def test_blocks_of_no_known_form(block, upstream: Upstream, tmp_path):
+    """Are the client's fault and no defect of the router."""
+    upstream.always(Minds(("ok", None, ())))
+    async with running(config(upstream), tmp_path) as router:
+        status, _, raw = await router.ask(messages=[{"role": "user", "content": [IMAGE, block]}, *HISTORY[1:]])
+    assert status in {200, 400}, raw
+
+
+async def test_never_ending_looking(upstream: Upstream, tmp_path):
+    """A model that looks although it is not offered to any more is given up, not asked for ever."""
+    minds = Minds(*[(None, None, (LOOK,)) for _ in range(20)])
+    upstream.always(minds)
+    async with running(config(upstream), tmp_path) as router:
+        status, _, raw = await router.ask(messages=HISTORY)
+    assert status == 502, raw
+    assert len(minds.blind) == 7
+    last = minds.blind[-1]
+    assert last["tool_choice"] == "none"  # without a tool a conversation with calls is refused by some
+    assert [tool["function"]["name"] for tool in last["tools"]] == ["analyzeImage"]
+
+
+@pytest.mark.parametrize(("choice", "names", "sent"), [
+    ({"type": "any"}, ["analyzeImage", "Read"], "required"),
+    ({"type": "none"}, ["analyzeImage"], None),
+])  # fmt: skip
+async def test_the_clients_choice_of_tools(choice, names, sent, upstream: Upstream, tmp_path):
+    """Stays, in the last round too; where no tool may be called, looking is all that may."""
+    minds = Minds(*[(None, None, (LOOK,)) for _ in range(6)], ("ok", None, ()))
+    await ask(upstream, tmp_path, minds, streamed=True, choice=choice)
+    assert [tool["function"]["name"] for tool in minds.blind[0]["tools"]] == names
+    assert minds.blind[0].get("tool_choice") == sent
+    assert minds.blind[-1]["tool_choice"] == (sent or "none")
+
+
+async def test_the_limit_cuts_a_look(upstream: Upstream, tmp_path):
+    """Half a call of the tool is no look: the client is told that the limit was reached."""
+    call = {"index": 0, "id": "l", "type": "function"}
+    call["function"] = {"name": "analyzeImage", "arguments": '{"imageId":["1"],"ta'}
+    frames = [
+        chat_wire.chunk({"content": "hm"}),
+        chat_wire.chunk({"tool_calls": [call]}),
+        chat_wire.chunk({}, "length"),
+    ]
+    minds = Minds(sse_reply([*frames, b"data: [DONE]\n\n"]))
+    events = await ask(upstream, tmp_path, minds, streamed=True)
+    assert text_of(events) == "hm"
+    assert events[-2]["delta"]["stop_reason"] == "max_tokens"
+    assert not minds.seeing

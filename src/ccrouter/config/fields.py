@@ -122,8 +122,7 @@ TOP = Table(
         Field(
             "forceUseImageAgent",
             Flag(),
-            "Images select no route: the `image` model [looks at them](../routing.md#images-for-models-that-cannot-see) "
-            "for whichever model is asked.",
+            "Images select no route; `image` [sees for others](../routing.md#images-for-models-that-cannot-see).",
             default="false",
         ),
         Field(

@@ -41,6 +41,6 @@ def unseal(text: object) -> JsonObject | None:
         block = msgspec.json.decode(base64.b64decode(text[len(_PREFIX) :], altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return None
-    if not isinstance(block, dict) or block.get("type") not in _KINDS:
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str) or block["type"] not in _KINDS:
         return None
     return block if all(isinstance(block.get(name, ""), str) for name in _TEXTS) else None

@@ -88,7 +88,7 @@ class SightedAttempt:
             exchange.usage = msgspec.structs.replace(exchange.usage, output_tokens=splice.output)
             if not splice.looks:
                 break
-            if agent.is_last_round:
+            if agent.is_last_round and splice.goes_on:
                 raise RemoteProtocolError(f"{target}: looks at images again and again, and does not answer")
             results = {id: await self._look(agent, look, question, exchange) for id, look in splice.looks.items()}  # noqa: A001 - the protocol's own word
             if not splice.goes_on:
