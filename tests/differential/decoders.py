@@ -11,26 +11,14 @@ from typing import Any
 
 from tests.differential.facts import Fact, Facts, blocks_of, data_of, facts_of
 
-_ORIGIN = re.compile(r"\[From the result of .*:\]", re.DOTALL)
 _TITLE = re.compile(r"Document: (.*)", re.DOTALL)
 #: Where a server takes no user message after a tool's, this stands between them.
 BRIDGE = "OK."
-#: These dialects tell an error in words alone.
-_TOLD = False
-_NOTHING = ("(no output)", "(see the following message)", "(see the files of this result)")
 
 
 def decode(dialect: str, body: dict[str, Any], names: Mapping[str, str]) -> list[Fact]:
     """The facts of a request body; `names` gives the asked name for a sent one that differs."""
     return _DECODERS[dialect](body, names)
-
-
-def _result_text(text: str) -> str:
-    """The text of a result, for which words stand where it has none."""
-    for words in _NOTHING:
-        if text in {words, f"Error: {words}"}:
-            return text[: -len(words)]
-    return text
 
 
 def _messages(body: dict[str, Any], names: Mapping[str, str]) -> list[Fact]:
@@ -49,7 +37,7 @@ def _chat(body: dict[str, Any], names: Mapping[str, str]) -> list[Fact]:
         if role == "tool":
             previous = role
             text = "\n".join(part["text"] for part in blocks_of(message["content"]) if part["type"] == "text")
-            facts.add("result", facts.calls[message["tool_call_id"]], _result_text(text), _TOLD)
+            facts.result(message["tool_call_id"], text)
             for part in blocks_of(message["content"]):
                 _chat_part(facts, role, part)
             continue
@@ -69,7 +57,7 @@ def _chat(body: dict[str, Any], names: Mapping[str, str]) -> list[Fact]:
 
 def _chat_part(facts: Facts, role: str, part: dict[str, Any]) -> None:
     match part:
-        case {"type": "text", "text": text} if role != "tool" and not _ORIGIN.fullmatch(text):
+        case {"type": "text", "text": text} if role != "tool":
             facts.say(role, text)
         case {"type": "image_url", "image_url": {"url": url}}:
             facts.add("image", data_of(url))
@@ -102,7 +90,7 @@ def _responses(body: dict[str, Any], names: Mapping[str, str]) -> list[Fact]:
                 output = item["output"]
                 parts = [{"type": "input_text", "text": output}] if isinstance(output, str) else output
                 text = "\n".join(part["text"] for part in parts if part["type"] == "input_text")
-                facts.add("result", facts.calls[item["call_id"]], _result_text(text), _TOLD)
+                facts.result(item["call_id"], text)
                 pictures += [part for part in parts if part["type"] != "input_text"]
             case kind:
                 raise AssertionError(kind)
@@ -114,8 +102,7 @@ def _responses_parts(facts: Facts, role: str, content: Any) -> None:
     for part in [{"type": "input_text", "text": content}] if isinstance(content, str) else content:
         match part:
             case {"type": "input_text" | "output_text", "text": text}:
-                if not _ORIGIN.fullmatch(text):
-                    facts.say(role, text)
+                facts.say(role, text)
             case {"type": "input_image", "image_url": url}:
                 facts.add("image", data_of(url))
             case {"type": "input_file", "filename": title, "file_data": data}:
@@ -158,7 +145,7 @@ def _gemini_result(facts: Facts, number: int, result: dict[str, Any]) -> None:
     assert ident is None or facts.calls[ident] == number
     (word, text), *more = result["response"].items()
     assert not more
-    facts.add("result", number, _result_text(text), word == "error")
+    facts.result(number, text, is_error=word == "error")
 
 
 def _gemini_others(facts: Facts, parts: list[dict[str, Any]], names: Mapping[str, str]) -> None:
@@ -176,8 +163,7 @@ def _gemini_part(facts: Facts, role: str, part: dict[str, Any], names: Mapping[s
         case {"thought": True, "text": text}:
             facts.add("thinking", text, part.get("thoughtSignature", ""))
         case {"text": text}:
-            if not _ORIGIN.fullmatch(text):
-                facts.say(role, text)
+            facts.say(role, text)
         case {"functionCall": call}:
             name = call["name"]
             number = len([fact for fact in facts.facts if fact[0] == "call"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from ccrouter.dialects.base import Loss
 Fact = tuple[Any, ...]
 NO_IMAGE = "[An image was here; this model cannot see images.]"
 _ERRORS = ("Error", "error", "<tool_use_error>")
+_ORIGIN = re.compile(r"\[From the result of .*:\]", re.DOTALL)
+#: Words that stand where a result has none.
+_NOTHING = ("(no output)", "(see the following message)", "(see the files of this result)")
 TEXTS = frozenset({"system", "user", "assistant"})
 
 
@@ -32,8 +36,8 @@ class Facts:
         self._count = 0
 
     def say(self, who: str, text: str) -> None:
-        """A text; one of nothing says nothing."""
-        if not text:
+        """A text; one of nothing says nothing, nor does one that tells where the pictures after it come from."""
+        if not text or _ORIGIN.fullmatch(text):
             return
         if self.facts and self.facts[-1][0] == who and who in TEXTS:
             self.facts[-1] = (who, f"{self.facts[-1][1]}\n{text}")
@@ -42,6 +46,14 @@ class Facts:
 
     def add(self, *fact: Any) -> None:
         self.facts.append(fact)
+
+    def result(self, ident: str | int, text: str, *, is_error: bool = False) -> None:
+        """The result of a call, by its id or number. Words that stand for a text that is not there are none."""
+        number = self.calls[ident] if isinstance(ident, str) else ident
+        for words in _NOTHING:
+            if text in {words, f"Error: {words}"}:
+                text = text[: -len(words)]
+        self.add("result", number, text, is_error)
 
     def call(self, ident: str, name: str, arguments: Any) -> None:
         """A call; `ident` may be used again in a later turn."""
@@ -121,7 +133,7 @@ class _Original:
             first = texts[0] if texts else ""
             if not first.startswith(_ERRORS):
                 texts[:1] = [f"Error: {first}"]
-        self._facts.add("result", self._facts.calls[block["tool_use_id"]], "\n".join(texts), is_error)
+        self._facts.result(block["tool_use_id"], "\n".join(texts), is_error=is_error)
         return pictures
 
     def _user(self, who: str, path: str, block: dict[str, Any], *, is_reminder: bool) -> None:

@@ -105,9 +105,7 @@ def history_of(maker, *, streamed):
 
 def encoded(receiver, messages):
     body = {"model": "asked", "max_tokens": 8000, "messages": messages}
-    return DIALECTS[dialect_of(receiver)].encode(
-        MessagesRequest.read(json.dumps(body).encode()), TARGETS[receiver], {}
-    )
+    return DIALECTS[dialect_of(receiver)].encode(MessagesRequest.read(json.dumps(body).encode()), TARGETS[receiver], {})
 
 
 @pytest.mark.parametrize("streamed", [True, False])
