@@ -244,7 +244,7 @@ def _frame(headers: dict[str, Any], payload: Any) -> bytes:
     body = (payload if isinstance(payload, str) else json.dumps(payload)).encode("utf-8", "surrogatepass")
     named = b""
     for name, value in headers.items():
-        key, text = name.encode("utf-8", "replace")[:99], str(value).encode("utf-8", "replace")[:999]
+        key, text = (str(one).encode("utf-8", "replace")[:99] for one in (name, value))
         named += struct.pack("!B", len(key)) + key + struct.pack("!BH", 7, len(text)) + text
     prelude = struct.pack("!II", 16 + len(named) + len(body), len(named))
     whole = prelude + struct.pack("!I", crc32(prelude)) + named + body

@@ -14,12 +14,15 @@ from ccrouter.errors import UnsupportedContent
 from ccrouter.messages.request import MessagesRequest
 from tests.differential.conversations import HAND_MADE, conversations
 from tests.differential.decoders import decode
-from tests.differential.facts import facts_of, told
+from tests.differential.facts import TEXTS, Facts, facts_of, told
 from tests.differential.targets import TARGETS
 
 SETTINGS = settings(max_examples=60, deadline=None, derandomize=True)
 #: The target that each form of client has its own dialect at.
 FORMS = {"openai_chat": "openai", "openai_responses": "responses"}
+
+#: DeepSeek's models see no pictures: words about them run into the words of the client that stand beside them.
+OTHERS = [word for word in TARGETS if word not in {*FORMS.values(), "deepseek"}]
 
 
 def asked_of(form, body):
@@ -28,17 +31,40 @@ def asked_of(form, body):
     return json.loads(sent.body)
 
 
+def in_words(facts):
+    """The facts with everything that the system says amid the conversation in the user's words, as one reminder where
+    several stand side by side.
+    """
+    written = Facts()
+    for place, fact in enumerate(facts):
+        if fact[0] == "system" and place:
+            written.say("user", f"<system-reminder>\n{fact[1]}\n</system-reminder>")
+        elif fact[0] in TEXTS:
+            written.say(*fact)
+        else:
+            written.add(*fact)
+    return [
+        (*fact[:1], fact[1].replace("\n</system-reminder>\n<system-reminder>\n", "\n")) if fact[0] == "user" else fact
+        for fact in written.facts
+    ]
+
+
 def check(form, body):
     asked = asked_of(form, body)
     reading = SERVED[form].read(json.dumps(asked).encode())
     reading.check()
     said = decode(form, asked, {})
-    assert facts_of(json.loads(reading.request.encode())) == said, told(said)
+    read = facts_of(json.loads(reading.request.encode()))
+    if any(fact[0] == "system" for fact in said[1:]):  # Messages takes a system turn in fewer places than these clients
+        assert any(loss.fate == "approximated" and "system" in loss.what for loss in reading.losses)
+        assert in_words(read) == in_words(said), told(said)
+    else:
+        assert read == said, told(said)
     target = TARGETS[FORMS[form]]
     passed = reading.pass_on(target, {}, None)
     assert decode(form, json.loads(passed.body), {}) == said
     translated = DIALECTS[form].encode(reading.request, target, {})
-    assert decode(form, json.loads(translated.body), translated.names) == said
+    assert decode(form, json.loads(translated.body), translated.names) == read
     return asked, json.loads(passed.body), json.loads(translated.body)
 
 
@@ -79,7 +105,7 @@ def test_settings_come_back_as_they_were(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("word", [word for word in TARGETS if word not in FORMS.values()])
+@pytest.mark.parametrize("word", OTHERS)
 @pytest.mark.parametrize("case", HAND_MADE)
 def test_a_clients_conversation_says_the_same_everywhere(form, word, case):
     """At every other target too, up to the ledger, or refused in words."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from fuzz.seeds import seeds_of
 from fuzz.targets import TARGETS
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ccrouter.dialects.profile import Profile
 from ccrouter.jsontypes import JsonObject
 
-#: Nothing real nests deeper; what does is a reference that leads back to itself.
+#: Nothing real nests deeper.
 _MAX_DEPTH = 24
+#: What references may bring in, in characters and members: put in place again and again, a few of them could make more
+#: of a schema than any machine holds.
+MOST_BY_REFERENCE = 1_000_000
 #: Keywords that bind nobody: where the schema is from, notes to its readers, and what `$ref` has been replaced by.
 _SILENT = frozenset({"$schema", "$id", "$comment", "$anchor", "$defs", "definitions"})
 _SCHEMA_MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
@@ -67,6 +72,19 @@ def is_closed(schema: Any) -> bool:
     return all(map(is_closed, [*inner, *defined]))
 
 
+def weight(schema: Mapping[str, Any]) -> int:
+    """About how many characters and members one schema has, those within it apart."""
+    weighed = 16
+    for word, value in schema.items():
+        if isinstance(value, str):
+            weighed += len(value)
+        elif word in _SCHEMA_MAPS or word in _SCHEMA_LISTS or word in _SCHEMAS:
+            weighed += len(value) * 8 if isinstance(value, (dict, list)) else 1
+        elif isinstance(value, (dict, list)):
+            weighed += len(msgspec.json.encode(value))
+    return weighed
+
+
 class _Cleaner:
     """Cleans one document; `root` is what `#/...` references are resolved against."""
 
@@ -75,14 +93,17 @@ class _Cleaner:
         self._inlines = profile.inlines_schema_refs
         self._root = root
         self._unsaid: set[str] = set() if unsaid is None else unsaid
+        self._within: list[str] = []  # the references that led here
+        self._left = MOST_BY_REFERENCE
 
     def clean(self, schema: JsonObject, depth: int) -> JsonObject:
-        if depth > _MAX_DEPTH:
-            self._unsaid.add("$ref")  # to itself
+        if self._within:
+            self._left -= weight(schema)
+        if depth > _MAX_DEPTH or self._left < 0:
+            self._unsaid.add("$ref")
             return {}
         if self._inlines and isinstance(schema.get("$ref"), str):
-            rest = {word: value for word, value in schema.items() if word != "$ref"}
-            return self.clean({**self._resolve(schema["$ref"]), **rest}, depth + 1)
+            return self._inlined(schema, schema["$ref"], depth)
         cleaned: JsonObject = {}
         for word, value in schema.items():
             if word in self._drops:
@@ -94,6 +115,17 @@ class _Cleaner:
             # The same strict server refuses required names that are no properties.
             cleaned["required"] = [name for name in required if isinstance(name, str) and name in properties]
         return cleaned
+
+    def _inlined(self, schema: JsonObject, reference: str, depth: int) -> JsonObject:
+        """`schema` with what it refers to in its place; without, where that leads back to itself."""
+        rest = {word: value for word, value in schema.items() if word != "$ref"}
+        if reference in self._within:
+            self._unsaid.add("$ref")
+            return self.clean(rest, depth + 1)
+        self._within.append(reference)
+        inlined = self.clean({**self._resolve(reference), **rest}, depth + 1)
+        self._within.pop()
+        return inlined
 
     def _keep(self, cleaned: JsonObject, word: str, value: Any, depth: int) -> None:
         if word in _SCHEMA_MAPS and isinstance(value, dict):
@@ -138,7 +170,8 @@ class _Cleaner:
                 cleaned.setdefault("properties", {}).update(value)
             elif word == "required" and isinstance(value, list):
                 known = cleaned.setdefault("required", [])
-                known.extend(name for name in value if name not in known)
+                if known is not value:
+                    known.extend(value)
             else:
                 cleaned.setdefault(word, value)
 

@@ -266,7 +266,7 @@ class ChatReader:
             self._thoughts.seal()
             self._writer.text(self._blank)
             is_empty = False
-        self._thoughts.seal()
+        self._thoughts.end(has_text=self._has_text and not self._calls.any)
         reason = self._reason()
         if is_empty and not self._writer.has_content and reason == "end_turn":
             raise self._nonsense("the provider's answer is empty: no text, no tool call")
