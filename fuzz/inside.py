@@ -21,7 +21,8 @@ from ccrouter.config import load
 from ccrouter.config.presets import Preset, launch_settings, read_configuration
 from ccrouter.config.schema import Endpoint, Provider, Target, TransformSpec
 from ccrouter.config.syntax import parse
-from ccrouter.errors import ConfigError, RemoteProtocolError
+from ccrouter.dialects.registry import DIALECTS
+from ccrouter.errors import ClientError, ConfigError, RemoteProtocolError, UnsupportedContent
 from ccrouter.messages.events import (
     BlockDelta,
     BlockStart,
@@ -42,7 +43,9 @@ from ccrouter.messages.events import (
     WireUsage,
 )
 from ccrouter.messages.grammar import Grammar
+from ccrouter.messages.request import MessagesRequest
 from ccrouter.transforms.base import Context, Transform
+from ccrouter.transforms.chain import Chain
 from ccrouter.transforms.jsonmend import mended
 from ccrouter.transforms.jsonprefix import JsonPrefix
 from ccrouter.transforms.registry import built_in
@@ -151,6 +154,46 @@ def _said(events: list[MessageEvent]) -> tuple[list[list[str]], str | None]:
             case MessageDelta(delta=ending):
                 reason = ending.stop_reason
     return list(said.values()), reason
+
+
+_ON_REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("deepseek", {}),
+    ("openrouter", {"provider": {"only": ["a"]}}),
+    ("groq", {}),
+    ("tooluse", {}),
+    ("enhancetool", {}),
+    ("reasoning", {}),
+    ("forcereasoning", {}),
+    ("maxtoken", {"max_tokens": 500}),
+    ("maxcompletiontokens", {}),
+    ("sampling", {}),
+    ("customparams", {"a": {"b": 1}, "messages": [], "thinking": {"x": 1}}),
+    ("streamoptions", {}),
+    ("cleancache", {}),
+    ("cerebras", {}),
+)
+_CHAIN = Chain(tuple(built_in(TransformSpec(name, options)) for name, options in _ON_REQUESTS))
+_BACK = Chain(tuple(built_in(TransformSpec(name, options)) for name, options in reversed(_ON_REQUESTS)))
+
+
+def chain(data: bytes) -> None:
+    """A client's request through every transform at once, in order and in the reverse order, for every dialect: refused
+    in words, or encoded as JSON.
+    """
+    try:
+        asked = MessagesRequest.read(data)
+        asked.validate()
+    except ClientError:
+        return
+    for name, dialect in DIALECTS.items():
+        target = Target(Provider("p", (Endpoint(name, "https://p.test/v1/x"),)), "m")
+        for one in (_CHAIN, _BACK):
+            context = Context(target, name, "asked", is_streamed=True)
+            try:
+                sent = dialect.encode(one.request(asked, context), target, {}, one.amend(context))
+            except (ClientError, UnsupportedContent):
+                continue
+            json.loads(sent.body)
 
 
 # -- careless JSON -----------------------------------------------------------------------------------------------------

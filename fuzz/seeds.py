@@ -16,7 +16,7 @@ def seeds_of(name: str) -> list[bytes]:
     """The seeds of the target `name`."""
     kind, _, dialect = name.partition("-")
     match kind:
-        case "request":
+        case "request" | "chain":
             seeds = [body for folder in sorted(CASES.glob("*/request")) for body in _bodies(folder)]
         case "stream" if dialect == "anthropic":
             seeds = _messages()
@@ -24,6 +24,8 @@ def seeds_of(name: str) -> list[bytes]:
             seeds = _bodies(CASES / dialect / "stream")
         case "served":
             seeds = _bodies(CASES / "served" / _SERVED[name] / "request")
+        case "errors":
+            seeds = [body for folder in sorted(CASES.glob("*/error")) for body in _bodies(folder)]
         case "config":
             paths = sorted(CASES.glob("config/**/*.txt"))
             uppers = [path.read_bytes().partition(_LINE.encode())[0] for path in paths]

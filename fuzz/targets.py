@@ -14,6 +14,8 @@ TARGETS: dict[str, Fuzzed] = {
     **{f"request-{name}": partial(wire.request, name) for name in DIALECTS},
     **{f"stream-{name}": partial(wire.stream, name) for name in DIALECTS},
     **{f"served-{name}": partial(wire.served, name) for name in SERVED},
+    "errors": wire.errors,
+    "chain": inside.chain,
     "filters": inside.filters,
     "json": inside.careless,
     "frames": inside.frames,

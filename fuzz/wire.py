@@ -118,6 +118,24 @@ def stream(dialect: DialectName, data: bytes) -> None:
     _look_on(dialect, data)
 
 
+def errors(data: bytes) -> None:
+    """The body of an error, at every dialect and status: a status and words for the client, whatever it says."""
+    words = data[:60].decode("latin-1")
+    headers = dict.fromkeys(("retry-after", "retry-after-ms", "x-ratelimit-reset", "date"), words)
+    headers |= {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": words}
+    for name, dialect in DIALECTS.items():
+        sent = _SENT[id(_TARGETS[name][0])]
+        for status in (200, 400, 403, 429, 503):
+            error = dialect.explain(status, headers, data, "p")
+            assert 400 <= error.status < 600
+            str(error).encode()
+            assert error.retry_after is None or error.retry_after >= 0
+            refused = dialect.refused_member(error, sent)
+            if refused:
+                less = dialect.without(sent, [refused])
+                msgspec.json.decode(less.body, type=dict[str, msgspec.Raw])
+
+
 def served(dialect: DialectName, data: bytes) -> None:
     """A client's request in another dialect: refused in words, or a Messages request that can be encoded; or passed on
     in its own words.

@@ -25,10 +25,12 @@ class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
 class SseReader:
     """Turns chunks of any cut into events. Line ends may be LF, CRLF or CR, also mixed, also split between chunks."""
 
-    __slots__ = ("_buffer", "_held_cr", "_started")
+    __slots__ = ("_buffer", "_further", "_held_cr", "_size", "_started")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = b""  # an event that is not whole yet: its first bytes,
+        self._further: list[bytes] = []  # and the others, joined once it is: it may come in many small pieces
+        self._size = 0
         self._held_cr = False
         self._started = False
 
@@ -39,7 +41,12 @@ class SseReader:
         """
         if self._held_cr or b"\r" in chunk:
             chunk = self._normalise(chunk)
-        buffer = self._buffer + chunk if self._buffer else chunk
+        if self._started and self._buffer:
+            if not self._ends_event(chunk):
+                return self._keep(chunk)
+            buffer = self._joined() + chunk
+        else:
+            buffer = self._buffer + chunk
         if not self._started and buffer:
             # A byte order mark may precede the stream; it can be cut like anything else.
             if len(buffer) < 3 and b"\xef\xbb\xbf".startswith(buffer):
@@ -48,8 +55,8 @@ class SseReader:
             self._started = True
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
         *frames, self._buffer = buffer.split(b"\n\n")
-        if len(self._buffer) > MAX_EVENT_BYTES:
-            raise RemoteProtocolError(f"one event of the stream is larger than {MAX_EVENT_BYTES} bytes")
+        self._size = 0
+        self._keep(b"")
         events: list[ServerSentEvent] = []
         for frame in frames:
             # Nearly every event has one of two shapes: a data line alone, or an event line and a data line.
@@ -64,9 +71,29 @@ class SseReader:
 
     def close(self) -> list[ServerSentEvent]:
         """The event that the end of the stream cut short of its blank line, if there is one."""
-        frame, self._buffer = self._buffer, b""
+        frame, self._buffer = self._joined(), b""
         event = _parse(frame)
         return [event] if event is not None else []
+
+    def _ends_event(self, chunk: bytes) -> bool:
+        last = self._further[-1] if self._further else self._buffer
+        return b"\n\n" in chunk or (chunk.startswith(b"\n") and last.endswith(b"\n"))
+
+    def _keep(self, chunk: bytes) -> list[ServerSentEvent]:
+        """No event: `chunk` belongs to the one that is not whole yet."""
+        if chunk:
+            self._further.append(chunk)
+            self._size += len(chunk)
+        if len(self._buffer) + self._size > MAX_EVENT_BYTES:
+            raise RemoteProtocolError(f"one event of the stream is larger than {MAX_EVENT_BYTES} bytes")
+        return []
+
+    def _joined(self) -> bytes:
+        if not self._further:
+            return self._buffer
+        whole = b"".join((self._buffer, *self._further))
+        self._further.clear()
+        return whole
 
     def _normalise(self, chunk: bytes) -> bytes:
         if self._held_cr:

@@ -130,3 +130,30 @@ def test_names_of_projects(tmp_path, project) -> None:
         path.write_text(json.dumps({"Providers": [provider], "Router": {"default": "p,claude-x"}}))
         with pytest.raises(ConfigError, match="Google Cloud project"):
             load(path, environ)
+
+
+async def test_google_credentials_from_a_program(approved: Upstream, tmp_path, monkeypatch) -> None:
+    """C400: where a policy says where keys may come from, no program gives them, whatever else allows it to be run."""
+    ran = tmp_path / "ran"
+    account = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "credential_source": {"executable": {"command": f"/usr/bin/touch {ran}", "timeout_millis": 5000}},
+    }
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1")
+    written = config(approved, "vertex")
+    del written["Providers"][0]["api_key"]
+    written["Providers"][0]["credentials"] = str(tmp_path / "account.json")
+    environ = {"CCR_APIKEY": KEY}
+    rules = preset_at(approved, allowed_models=None, banned_models=(), sent_as={})
+    async with running(written, tmp_path, environ, policy=rules) as router:
+        status, _, raw = await router.ask({"x-api-key": KEY})
+    assert (status, ran.exists()) == (403, False), raw
+    assert "from a program" in json.loads(raw)["error"]["message"]
+    assert approved.requests == []
+    async with running(written, tmp_path, environ) as router:
+        await router.ask({"x-api-key": KEY})
+    assert ran.exists(), "without a policy it is run: the test above can fail"

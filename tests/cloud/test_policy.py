@@ -127,7 +127,9 @@ async def test_metadata_of_containers_and_instances(amazon: Amazon, upstream: Up
 
 
 async def test_programs_that_give_credentials(amazon: Amazon, tmp_path: Path, bare_environment: Path) -> None:
-    """A program of the AWS profile is run, but not where a policy says where keys may come from."""
+    """A program of the AWS profile is run, but not where a policy says where keys may come from: nor that of a profile
+    by which it takes on a role.
+    """
     ran = tmp_path / "ran"
     program = tmp_path / "program.py"
     held = {"Version": 1, "AccessKeyId": ACCESS, "SecretAccessKey": SECRET}
@@ -135,12 +137,15 @@ async def test_programs_that_give_credentials(amazon: Amazon, tmp_path: Path, ba
     (bare_environment / ".aws").mkdir()
     (bare_environment / ".aws" / "config").write_text(
         f"[profile work]\ncredential_process = {sys.executable} {program}\n"
+        "[profile role]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = work\n"
+        "[profile further]\nrole_arn = arn:aws:iam::1:role/s\nsource_profile = role\n"
     )
     rules = policy(allowed_key_origins=frozenset({"environment"}))
-    async with running(on_bedrock(amazon, awsProfile="work"), tmp_path, policy=rules) as router:
-        status, _, raw = await router.ask()
-    assert (status, ran.exists()) == (403, False)
-    assert "from a program" in json.loads(raw)["error"]["message"]
+    for name in ("work", "role", "further"):
+        async with running(on_bedrock(amazon, awsProfile=name), tmp_path, policy=rules) as router:
+            status, _, raw = await router.ask()
+        assert (status, ran.exists()) == (403, False)
+        assert "from a program" in json.loads(raw)["error"]["message"]
     async with running(on_bedrock(amazon, awsProfile="work"), tmp_path) as router:
         assert (await router.ask())[0] == 200
     assert ran.exists()

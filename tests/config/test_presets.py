@@ -219,3 +219,30 @@ def test_half_a_character_breaks_nothing(tmp_path):
     preset = read_preset(put(tmp_path, "half", manifest))
     reading = read_configuration(preset, {"HOME": str(tmp_path)})
     assert reading.config.providers[0].name == "acme"
+
+
+def test_a_word_for_a_key_is_no_secret_elsewhere():
+    """What people write where a local server wants no key stays a name everywhere else."""
+    tree = {
+        "Providers": [
+            {"name": "ollama", "api_base_url": "http://ollama:11434/v1", "api_key": "ollama", "models": ["x"]}
+        ],
+        "Router": {"default": "ollama,x"},
+    }
+    made = export(tree, [Secret("ollama")], {"name": "p"})
+    assert made.manifest["Router"] == tree["Router"]
+    (provider,) = made.manifest["Providers"]
+    assert (provider["name"], provider["api_base_url"]) == ("ollama", "http://ollama:11434/v1")
+
+
+@pytest.mark.parametrize(("written", "more"), [
+    ("$#{a}", {"a": "{SECRET_OF_MINE}"}),
+    ("${#{a}}", {"a": "SECRET_OF_MINE"}),
+    ("#{a}#{b}", {"a": "$SECRET", "b": "_OF_MINE"}),
+])  # fmt: skip
+def test_no_variable_but_those_that_are_named(written: str, more: dict, tmp_path: Path):
+    """A variable's name that is only put together from pieces is refused: nobody was told of it."""
+    schema = [{"id": key, "defaultValue": value} for key, value in more.items()]
+    manifest = {"Providers": [{**PROVIDER, "api_key": written}], "schema": schema}
+    with pytest.raises(ConfigError, match="SECRET_OF_MINE"):
+        read_configuration(read_preset(put(tmp_path, "sly", manifest)), {"SECRET_OF_MINE": "s"})

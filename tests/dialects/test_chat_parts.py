@@ -114,6 +114,8 @@ def test_closed_schemas():
     assert is_closed(closed)
     assert not is_closed({**closed, "properties": {"a": {**inner, "additionalProperties": True}}})
     assert not is_closed({**closed, "required": []})
+    for wrong in (-1, "a", ["a"]):
+        assert not is_closed({**closed, "properties": wrong})
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

@@ -483,3 +483,49 @@ def test_blocks_of_wrong_types_are_the_providers_fault(block):
         reader.feed(event({"type": "content_block_start", "index": 0, "content_block": block}))
     with pytest.raises(RemoteProtocolError, match="of a wrong type"):
         MessagesReader("asked").feed_body(json.dumps({"model": "m", "content": [block]}).encode())
+
+
+odd = st.none() | st.integers(-3, 3) | st.text(max_size=5) | st.just([[]]) | st.just({"type": "text"})
+block = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "thinking", "tool_use", "redacted_thinking", "server_tool_use", "novelty", 5])},
+    optional=dict.fromkeys(["text", "thinking", "signature", "id", "name", "input", "citations", "data"], odd),
+)
+delta = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text_delta", "input_json_delta", "thinking_delta", "signature_delta", "citations_delta", "x"])},
+    optional=dict.fromkeys(["text", "partial_json", "thinking", "signature", "citation"], odd),
+)  # fmt: skip
+part = st.fixed_dictionaries(
+    {"type": st.sampled_from(["content_block_start", "content_block_delta", "content_block_stop", "ping", "novelty"])},
+    optional={"index": st.integers(0, 2), "content_block": block, "delta": delta},
+)
+ending = st.fixed_dictionaries({}, optional={"stop_reason": odd, "stop_sequence": odd})
+one_block = st.tuples(block, st.lists(delta, max_size=3)).map(
+    lambda made: [
+        {"type": "content_block_start", "index": 0, "content_block": made[0]},
+        *({"type": "content_block_delta", "index": 0, "delta": piece} for piece in made[1]),
+        STOP,
+    ]
+)
+
+
+@given(st.lists(part, max_size=6) | one_block, ending, odd)
+def test_any_answer_can_be_folded_or_is_nonsense(parts, last, usage):
+    """Events with members of any type are read into a lawful stream that can be folded, or are the provider's error;
+    so is the body that they would be.
+    """
+    blocks = [one["content_block"] for one in parts if "content_block" in one]
+    body = {"model": "m", "content": blocks, "usage": usage, **last}
+    for is_streamed in (True, False):
+        reader, fold = MessagesReader("asked"), Fold()
+        try:
+            if is_streamed:
+                feed = [start(usage=usage), *parts, {**END, "delta": last}, DONE]
+                out = [new for one in feed for new in reader.feed(event(one))] + reader.close()
+            else:
+                out = reader.feed_body(json.dumps(body).encode()) + reader.close()
+            for new in out:
+                render(new)
+                fold.feed(new)
+            fold.close()
+        except (RemoteProtocolError, UpstreamStatus):
+            continue

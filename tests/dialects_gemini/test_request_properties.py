@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from ccrouter.dialects.toolnames import sent_name
 from ccrouter.errors import ClientError, UnsupportedContent
 from ccrouter.messages.request import MessagesRequest
 from tests.dialects.test_request_properties import call, document, image, reference, result, system, text, texts
-from tests.dialects_gemini.casefile import make_target
+from tests.dialects_gemini.casefile import make_target, read_request
 from tests.dialects_gemini.law import check_request, check_schema
 from tests.dialects_gemini.test_round_trip import State, pack
 
@@ -188,3 +189,13 @@ def test_schemas_that_refer_to_each_other_end():
     assert len(json.dumps(lowered)) < 1_000_000
     loop = {"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#"}]}}}
     check_schema(parameters(loop, unsaid))
+
+
+@pytest.mark.parametrize("format_", [["uri"], {"a": 1}, 5, None, "date"])
+def test_formats_of_any_type(format_):
+    """A `format` that is no word is left out of a schema like one that Gemini does not know."""
+    schema = {"type": "object", "properties": {"u": {"type": "string", "format": format_}}}
+    request = read_request(tools=[{"name": "Read", "input_schema": schema}])
+    for target in ("google gemini-3-pro-preview", "google gemini-2.5-pro"):
+        sent = json.loads(DIALECT.encode(request, make_target(target), {}).body)
+        assert ("format" in json.dumps(sent["tools"])) is (format_ == "date")

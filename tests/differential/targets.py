@@ -19,6 +19,12 @@ _PLACES: dict[str, tuple[DialectName, str, str, str]] = {
     "gemini 2.5": (
         "gemini", "google", "https://generativelanguage.googleapis.com/v1beta/models", "gemini-2.5-flash",
     ),
+    # Beside those above: another model of the same provider, and the same providers by another dialect.
+    "gpt 5.1": ("openai_responses", "openai", "https://api.openai.com/v1/responses", "gpt-5.1"),
+    "openrouter responses": ("openai_responses", "openrouter", "https://openrouter.ai/api/v1/responses", "google/gemini-3-pro"),
+    "gemini chat": (
+        "openai_chat", "google", "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", "gemini-3-pro-preview",
+    ),
 }  # fmt: skip
 
 TARGETS: dict[str, Target] = {

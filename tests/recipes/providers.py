@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.e2e.conversation import Conversation, Turn, read
 from tests.e2e.wires import SIGNATURE, WIRES
-from tests.upstream import Received, Reply, anthropic_wire, chat_wire, json_reply, sse_reply
-from tests.upstream.anthropic_wire import Tool, dumps
+from tests.upstream import Received, Reply, chat_wire, json_reply, sse_reply
+from tests.upstream.anthropic_wire import Tool
 
 #: What the model does at each of its three turns: think, say, call.
 THOUGHTS = ("I must look ⚡ twice.", "One city is left.", "That is all.")
@@ -43,7 +43,7 @@ def chat(recipe: Recipe, parts: Parts, conversation: Conversation) -> Reply:
     named: dict[str, Any] = {"model": conversation.model, "reasoning_field": recipe.reasoning}
     if conversation.streamed:
         frames = chat_wire.chat_stream(text, thinking, tools, usage_in=recipe.usage_in, **named)
-        return sse_reply([*recipe.manner(frames, bool(tools))])
+        return sse_reply([*recipe.manner(frames)])
     return json_reply(recipe.whole(chat_wire.chat_json(text, thinking, tools, **named)))
 
 
@@ -55,7 +55,7 @@ def messages(_recipe: Recipe, parts: Parts, conversation: Conversation) -> Reply
     return WIRES["anthropic"].answer(parts, conversation)
 
 
-def plain(frames: Sequence[bytes], _has_calls: bool) -> Iterator[bytes]:  # noqa: FBT001  # a manner is called in one way
+def plain(frames: Sequence[bytes]) -> Iterator[bytes]:
     yield from frames
 
 
@@ -77,7 +77,7 @@ class Recipe:
     answer: Callable[[Recipe, Parts, Conversation], Reply] = chat
     reasoning: chat_wire.ReasoningField = "reasoning_content"
     usage_in: chat_wire.UsagePlace = "final"
-    manner: Callable[[Sequence[bytes], bool], Iterator[bytes]] = plain
+    manner: Callable[[Sequence[bytes]], Iterator[bytes]] = plain
     whole: Callable[[dict[str, Any]], dict[str, Any]] = same
     accepts: frozenset[str] = frozenset()
     demand: Demand = nothing
@@ -114,7 +114,9 @@ class Model:
 
     def _judge(self, received: Received, body: dict[str, Any], conversation: Conversation) -> Iterator[str]:
         recipe = self.recipe
-        path = recipe.path.replace("METHOD", "streamGenerateContent" if conversation.streamed else "generateContent")
+        path = recipe.path.replace(
+            "METHOD", "streamGenerateContent?alt=sse" if conversation.streamed else "generateContent"
+        )
         if received.target != path:
             yield f"asked at {received.target}"
         for name in ("authorization", "x-api-key", "x-goog-api-key", "api-key"):
@@ -175,7 +177,7 @@ def details(_recipe: Recipe, body: Mapping[str, Any], _conversation: Conversatio
         yield "reasoning: nobody asked for it"
 
 
-def seal(frames: Sequence[bytes], _has_calls: bool) -> Iterator[bytes]:  # noqa: FBT001
+def seal(frames: Sequence[bytes]) -> Iterator[bytes]:
     """OpenRouter waits aloud, and seals the reasoning with data that only its maker can read."""
     yield b": OPENROUTER PROCESSING\n\n"
     yield frames[0]
@@ -191,11 +193,11 @@ def sealed_whole(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def at_once(frames: Sequence[bytes], has_calls: bool) -> Iterator[bytes]:  # noqa: FBT001
+def at_once(frames: Sequence[bytes]) -> Iterator[bytes]:
     """Ollama of old: calls in one piece, as objects, without ids and indexes, and a turn that "stops"."""
     rest = [frame for frame in frames if b'"tool_calls"' not in frame]
     calls = [_opened(frame) for frame in frames if b'"tool_calls":[' in frame]
-    if not has_calls:
+    if not calls:
         yield from frames
         return
     given: dict[int, dict[str, str]] = {}
@@ -228,7 +230,7 @@ def objects(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def sloppy(frames: Sequence[bytes], _has_calls: bool) -> Iterator[bytes]:  # noqa: FBT001
+def sloppy(frames: Sequence[bytes]) -> Iterator[bytes]:
     """Arguments with a comma too many, as `enhancetool` is there for."""
     for frame in frames:
         yield frame.replace(rb'":3}', rb'":3,}').replace(rb"Lyon\"}", rb"Lyon\",}")
@@ -255,7 +257,7 @@ def texts_only(_recipe: Recipe, body: Mapping[str, Any], _conversation: Conversa
             yield f"Failed to deserialize: invalid type: sequence, expected a string: {message}"
 
 
-def enabled(value: object) -> Demand:
+def enabled(*, value: bool | None = True) -> Demand:
     """ModelScope and DashScope: thinking is switched on by `enable_thinking`."""
 
     def demand(_recipe: Recipe, body: Mapping[str, Any], conversation: Conversation) -> Iterator[str]:
@@ -266,7 +268,7 @@ def enabled(value: object) -> Demand:
 
 
 def silent_unless_streamed(_recipe: Recipe, body: Mapping[str, Any], conversation: Conversation) -> Iterator[str]:
-    """DashScope: "parameter.enable_thinking must be set to false for non-streaming calls"."""
+    """DashScope: "parameter.enable_thinking must be set to false for non-streaming calls"; ModelScope says the same."""
     if not conversation.streamed and body.get("enable_thinking") is not False:
         yield "parameter.enable_thinking must be set to false for non-streaming calls"
 
@@ -327,18 +329,31 @@ RECIPES: Sequence[Recipe] = (
     Recipe(
         "modelscope", "Qwen/Qwen3-Coder-480B-A35B-Instruct", "/v1/chat/completions",
         _bearer("modelscope-key-of-the-recipe"), usage_in="every", manner=sloppy, whole=sloppy_whole,
-        demand=at_most(65536, enabled(None)), thinks=lambda _body: False,
+        demand=at_most(65536, enabled(value=None)), thinks=lambda _body: False,
     ),
     Recipe(
         "modelscope", "Qwen/Qwen3-235B-A22B-Thinking-2507", "/v1/chat/completions",
         _bearer("modelscope-key-of-the-recipe"), manner=sloppy, whole=sloppy_whole, accepts=frozenset({"thinking_budget"}),
-        demand=at_most(65536, enabled(True)),
+        demand=at_most(65536, enabled(), silent_unless_streamed),
+        thinks=lambda body: body.get("enable_thinking") is True,
     ),
     Recipe(
         "dashscope", "qwen3-max-preview", "/compatible-mode/v1/chat/completions", _bearer("sk-dashscope-of-the-recipe"),
         manner=sloppy, whole=sloppy_whole, accepts=frozenset({"thinking_budget"}),
-        demand=at_most(65536, enabled(True), silent_unless_streamed),
+        demand=at_most(65536, enabled(), silent_unless_streamed),
         thinks=lambda body: body.get("enable_thinking") is True,
+    ),
+    Recipe(
+        "dashscope", "qwen3-coder-plus", "/compatible-mode/v1/chat/completions", _bearer("sk-dashscope-of-the-recipe"),
+        manner=sloppy, whole=sloppy_whole, demand=at_most(65536, enabled(value=None)), thinks=lambda _body: False,
+    ),
+    Recipe(
+        "volcengine", "deepseek-v3-250324", "/api/v3/chat/completions", _bearer("volcengine-key-of-the-recipe"),
+        thinks=lambda _body: False,
+    ),
+    Recipe(
+        "gemini", "gemini-2.5-flash", _GEMINI.format("gemini-2.5-flash"),
+        {"x-goog-api-key": "AIza-gemini-of-the-recipe"}, dialect="gemini", answer=gemini, demand=budgeted,
     ),
     *(
         Recipe("aihubmix", model, "/v1/chat/completions", _bearer("sk-aihubmix-of-the-recipe"))

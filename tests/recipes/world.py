@@ -49,6 +49,14 @@ def _certificate(host: str) -> tuple[bytes, bytes]:
     return pem, key.private_bytes(*form)
 
 
+class _Link(_Connection):
+    """With limits: asyncio's TLS never says that a buffer without room has room again."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(65536)
+
+
 class World(Upstream):
     """The provider at `scheme://host:port`; at every other name nobody answers."""
 
@@ -72,7 +80,7 @@ class World(Upstream):
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(self._serve, self._tasks), "127.0.0.1", 0, ssl=self._serving
+            lambda: _Link(self._serve, self._tasks), "127.0.0.1", 0, ssl=self._serving
         )
         self._port = self._server.sockets[0].getsockname()[1]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ccrouter.cli.terminal import fail, note, say
+from ccrouter.cli.terminal import fail, harmless, note, say
 from ccrouter.errors import RouterError
 from ccrouter.secret import redact
 
@@ -219,4 +219,4 @@ class _Progress:
             return
         self._done += 1
         if not self._is_quiet:
-            say(f"{_WORDS[finding.verdict]:<5} {probe.name:<14} {finding.evidence}")
+            say(harmless(f"{_WORDS[finding.verdict]:<5} {probe.name:<14} {finding.evidence}"))

@@ -5,6 +5,7 @@ made into one.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,17 @@ from typing import TYPE_CHECKING
 import click
 
 from ccrouter.cli.options import StartOptions, config_path
-from ccrouter.cli.terminal import fail, note, say
+from ccrouter.cli.terminal import fail, harmless, note, say
 
 if TYPE_CHECKING:
     from ccrouter.config.preset_inputs import Input
     from ccrouter.config.presets import Preset
     from ccrouter.jsontypes import Json, JsonObject
+
+# What says that a provider is reached by a cloud's own credentials.
+_CLOUD = re.compile(r"(?:vertex|bedrock)(?:-\w+)?\Z|https://[^/]*(?:aiplatform\.|bedrock-runtime)", re.IGNORECASE)
+#: Members of Claude Code's settings that are commands.
+_RUN = frozenset({"command", "apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "otelHeadersHelper"})
 
 _SET = click.option("--set", "given", multiple=True, metavar="ID=VALUE", help="An answer to one of its questions.")
 
@@ -49,9 +55,9 @@ def show_all() -> int:
             problems = read_configuration(preset, os.environ).problems
         except ConfigError as error:
             problems = tuple(error.problems)
-        say(f"{folder.name}  {told}".rstrip())
+        say(harmless(f"{folder.name}  {told}".rstrip()))
         for problem in problems:
-            say(f"  ! {problem}")
+            say(harmless(f"  ! {problem}"))
     return 0
 
 
@@ -93,7 +99,13 @@ def install(source: str, name: str | None, yes: bool, given: tuple[str, ...]) ->
             say(line)
         if not yes and not _confirm(f"Install it as {wanted}?", otherwise="--yes installs without asking"):
             return 1
+        shown = describe(preset)
         preset = answer(preset, _answers(preset, given))
+        more = [line for line in describe(preset) if line not in shown]
+        for line in more:
+            say(line)
+        if more and not yes and not _confirm("With your answers it is so. Install it?", otherwise="--yes"):
+            return 1
         installed = put_in_place(preset, wanted, os.environ)
     finally:
         discard(preset, into)
@@ -184,7 +196,7 @@ def export_one(  # noqa: PLR0913, PLR0917 - one parameter per option
 def describe(preset: Preset) -> list[str]:
     """What somebody should know before they use it, a line each."""
     from ccrouter.config.masking import mask
-    from ccrouter.config.presets import configuration, launch_settings
+    from ccrouter.config.presets import configuration, launch_settings, texts_in, variables
 
     lines = [f"{preset.title} {_word(preset, 'version')}".rstrip()]
     lines += [
@@ -193,25 +205,49 @@ def describe(preset: Preset) -> list[str]:
         if _word(preset, key)
     ]
     tree = mask(configuration(preset))
-    lines += [f"  requests go to: {url}" for url in dict.fromkeys(_urls(tree))]
+    everything = [*texts_in(tree), *texts_in(_made_of(preset))]
+    urls = dict.fromkeys(text for text in everything if text.startswith(("http://", "https://")))
+    lines += [f"  requests go to: {url}" for url in urls]
+    names = variables(preset)
+    lines += [f"  reads from your environment: {name}{_state(name)}" for name in names]
+    if any(_CLOUD.match(text) for text in everything):
+        lines.append("  uses the Google or AWS account that this machine is signed in to")
     for key in ("CUSTOM_ROUTER_PATH", "REWRITE_SYSTEM_PROMPT", "transformers", "StatusLine"):
         if tree.get(key):
             lines.append(f"  brings its own: {key}")
     settings = launch_settings(preset)
     if settings:
         lines.append(f"  sets for Claude Code: {', '.join(sorted(map(str, settings)))}")
+        lines += [f"  Claude Code would run: {line}" for line in _commands(settings)]
+        environment = settings.get("env")
+        if isinstance(environment, dict) and environment:
+            lines.append(f"  sets in Claude Code's environment: {', '.join(sorted(environment))}")
     lines += [
         f"  asks: {one.id} ({one.kind}) {one.label if one.label != one.id else ''}".rstrip() for one in preset.inputs
     ]
-    return lines
+    return [harmless(line).replace("\n", " ") for line in lines]
 
 
-def _urls(node: Json) -> list[str]:
-    if isinstance(node, dict):
-        return [url for value in node.values() for url in _urls(value)]
+def _made_of(preset: Preset) -> JsonObject:
+    """What the configuration may be made of besides, whatever the answers are."""
+    from ccrouter.config.masking import mask
+
+    parts = {key: preset.manifest.get(key) for key in ("template", "configMappings", "userValues")}
+    return mask({**parts, "offered": [[one.default, *one.options] for one in preset.inputs]})
+
+
+def _state(name: str) -> str:
+    return "" if os.environ.get(name) else " (not set)"
+
+
+def _commands(node: Json) -> list[str]:
+    """The commands in settings for Claude Code: of hooks, the status line, and what fetches keys."""
     if isinstance(node, list):
-        return [url for value in node for url in _urls(value)]
-    return [node] if isinstance(node, str) and node.startswith(("http://", "https://")) else []
+        return [line for value in node for line in _commands(value)]
+    if not isinstance(node, dict):
+        return []
+    found = [value for key, value in node.items() if key in _RUN and isinstance(value, str)]
+    return [*found, *(line for value in node.values() for line in _commands(value))]
 
 
 def _word(preset: Preset, key: str) -> str:
@@ -264,9 +300,9 @@ def _read(one: Input, text: str) -> Json:
 
 
 def _ask(one: Input) -> Json:
-    words = one.prompt or one.label
+    words = harmless(one.prompt or one.label)
     if one.options:
-        words = f"{words} ({', '.join(map(str, one.options))})"
+        words = harmless(f"{words} ({', '.join(map(str, one.options))})")
     while True:
         text = click.prompt(words, default="", show_default=False, hide_input=one.is_secret)
         if not text and not one.is_required:

@@ -6,8 +6,12 @@ Rich is imported only to draw a table for a terminal.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
+
+# Control characters, and those that turn the direction of what follows.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def survive_any_encoding() -> None:
@@ -40,6 +44,14 @@ def fail(text: str, hint: str = "") -> None:
     _tell("error", text, hint)
 
 
+def harmless(text: str) -> str:
+    """`text` without what could move the cursor, paint or hide: words of providers and presets are not ours to obey.
+
+    Line breaks and tabs stay; anything else of the kind is written as its number.
+    """
+    return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def table(title: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
     """Two columns: drawn if stdout is a terminal, aligned text if it is not."""
     if not sys.stdout.isatty():
@@ -60,6 +72,7 @@ def table(title: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
 
 
 def _tell(kind: str, text: str, hint: str) -> None:
+    text, hint = harmless(text), harmless(hint)
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.name != "nt"
     colour = "\033[31m" if kind == "error" else "\033[33m"
     note(f"{colour}{kind}:\033[0m {text}" if coloured else f"{kind}: {text}")

@@ -130,6 +130,7 @@ def _judge_preset_contents(environ: Mapping[str, str], found: Findings) -> None:
                 found.add_problem(problem, is_error=False)  # it is not served either
             continue
         found.secrets += reading.secrets
+        judge_keys(reading, _NO_OVERRIDES, found)
         judge_extensions(reading, found)
         walk_providers(reading, environ, found)
         walk_routers(reading, found)

@@ -74,6 +74,12 @@ def fill(tree: JsonObject, environ: Mapping[str, str]) -> JsonObject:
     return {key: visit(value) for key, value in tree.items()}
 
 
+def variables_in(text: str) -> tuple[str, ...]:
+    """The variables that `text`, as it is written, would be filled with, those with defaults too."""
+    names = (found[1] or found[3] for found in _VARIABLE.finditer(text))
+    return tuple(dict.fromkeys(name.strip() for name in names if name))
+
+
 def is_malformed(text: str) -> bool:
     """True if what the user wrote has a `${` that names no variable or never ends."""
     return bool(_MALFORMED.search(getattr(text, "written", text)))

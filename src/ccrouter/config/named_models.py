@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-#: Lists of fallbacks (OpenRouter): names that choose models beside those that end in "model" and "models".
-_LISTS = frozenset({"fallbacks", "fallback"})
+#: Names that choose models beside those that end so: models themselves, lists of fallbacks (OpenRouter; LiteLLM's have
+#: a word before), and what other servers call a model.
+_ENDS = ("model", "models", "fallback", "fallbacks")
+_NAMES = frozenset({"preset", "route", "model_name", "modelname", "model_id", "modelid"})
 _PRESET = re.compile(r"/presets/([^/]+)", re.IGNORECASE)
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)", re.IGNORECASE)
 #: Google's: the model, and after the last colon what is to be done with it.
@@ -18,7 +20,7 @@ _INVOKED = re.compile(r"/model/([^/]+)/(?:invoke|converse)", re.IGNORECASE)
 
 def chooses_models(folded: str) -> bool:
     """True if a member or a parameter of this name, in small letters, says which model serves a request."""
-    return folded.endswith(("model", "models")) or folded in _LISTS or folded in {"preset", "route"}
+    return folded.endswith(_ENDS) or folded in _NAMES
 
 
 def models_in_url(url: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ class _Walker:
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         self.asked: dict[str, str] = {}  # id → the path of the place
-        self._secrets = secrets
+        self._secrets = tuple(text for text in secrets if _is_unmistakable(text))
         self._ids: dict[str, str] = {}  # the same secret in two places is asked for once
 
     def visit(self, node: Json, masked: Json, path: tuple[str, ...]) -> Json:
@@ -96,6 +96,11 @@ def _name_of(item: Json, place: int) -> str:
     """How a member of a list is called: by its own name, which says more than its number."""
     name = item.get("name") if isinstance(item, dict) else None
     return name if isinstance(name, str) and name else str(place)
+
+
+def _is_unmistakable(text: str) -> bool:
+    """False for words that people write where a key is asked for ("ollama", "lm-studio"): elsewhere they are names."""
+    return len(text) >= (8 if any(map(str.isdigit, text)) else 12)
 
 
 def _is_variable(text: str) -> bool:

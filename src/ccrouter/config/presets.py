@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from ccrouter.config.interpolate import variables_in
 from ccrouter.config.load import Reading, read, router_folder
 from ccrouter.config.preset_inputs import Input, holds, read_inputs
 from ccrouter.config.schema import Config
@@ -156,7 +157,8 @@ def usable_configuration(preset: Preset, environ: Mapping[str, str]) -> Config:
 def configuration(preset: Preset) -> JsonObject:
     """The members of the preset's configuration, its answers in place.
 
-    Raises ConfigError for mappings that lead nowhere.
+    Raises ConfigError for mappings that lead nowhere, and for names of variables that are only put together here: what
+    a preset reads from the environment can be told before it is used.
     """
     answers = preset.answers
     skipped = {*METADATA, *MAKING, *LAUNCHING}
@@ -170,7 +172,26 @@ def configuration(preset: Preset) -> JsonObject:
     for place, mapping in enumerate(mappings if isinstance(mappings, list) else []):
         if isinstance(mapping, dict) and holds(mapping.get("when"), answers):
             _put(filled, mapping, answers, Problem(str(preset.file), f"configMappings[{place}]", ""))
+    told = set(variables(preset))
+    hidden = {name for text in texts_in(filled) for name in variables_in(text)} - told
+    if hidden:
+        message = f"puts the name of a variable together: {', '.join(sorted(hidden))}"
+        raise ConfigError([Problem(str(preset.file), "", message, "write ${NAME} in one piece")])
     return filled
+
+
+def variables(preset: Preset) -> tuple[str, ...]:
+    """Every variable of the environment that is named anywhere in the preset, its answers included."""
+    told = (value for key, value in preset.manifest.items() if key not in METADATA)
+    return tuple(dict.fromkeys(name for value in told for text in texts_in(value) for name in variables_in(text)))
+
+
+def texts_in(node: Json) -> Iterator[str]:
+    """Every text value in `node`."""
+    if isinstance(node, str):
+        yield node
+    for inner in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+        yield from texts_in(inner)
 
 
 def launch_settings(preset: Preset) -> JsonObject:

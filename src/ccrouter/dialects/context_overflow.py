@@ -137,5 +137,9 @@ def _sum(words: str) -> tuple[int, int, int] | None:
     return None
 
 
+#: No number of tokens has more; Python reads no more than some thousands.
+_MOST_DIGITS = 18
+
+
 def _number(text: str) -> int:
-    return int(re.sub(r"\D", "", text) or "0")
+    return int(re.sub(r"\D", "", text)[:_MOST_DIGITS] or "0")

@@ -57,14 +57,14 @@ def is_closed(schema: Any) -> bool:
         return all(map(is_closed, schema))
     if not isinstance(schema, dict):
         return True
-    properties = schema.get("properties")
-    if schema.get("type") == "object" or isinstance(properties, dict):
-        names, required = sorted(properties or {}), schema.get("required") or []
+    properties = schema.get("properties") or {}
+    if schema.get("type") == "object" or "properties" in schema:
+        required = schema.get("required") or []
         if schema.get("additionalProperties") is not False or not isinstance(required, list):
             return False
-        if sorted(map(str, required)) != names:
+        if not isinstance(properties, dict) or sorted(map(str, required)) != sorted(properties):
             return False
-        if not all(map(is_closed, (properties or {}).values())):
+        if not all(map(is_closed, properties.values())):
             return False
     inner = [schema[word] for word in ("items", "anyOf") if word in schema]
     definitions = schema.get("$defs")
@@ -83,6 +83,10 @@ def weight(schema: Mapping[str, Any]) -> int:
         elif isinstance(value, (dict, list)):
             weighed += len(msgspec.json.encode(value))
     return weighed
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str)
 
 
 class _Cleaner:
@@ -157,8 +161,12 @@ class _Cleaner:
         elif word == "oneOf" and isinstance(value, list):
             cleaned.setdefault("anyOf", []).extend(self._sub(inner, depth) for inner in value)
         elif word == "allOf" and isinstance(value, list):
+            if isinstance(cleaned.get("required"), list):
+                cleaned["required"] = [*cleaned["required"]]  # the input's own stays as it is
             for inner in value:
                 self._merge(cleaned, self._sub(inner, depth))
+            if isinstance(cleaned.get("required"), list):
+                cleaned["required"] = list(dict.fromkeys(filter(_is_name, cleaned["required"])))
         elif word not in _SILENT:
             self._unsaid.add(word)
 
@@ -170,7 +178,7 @@ class _Cleaner:
                 cleaned.setdefault("properties", {}).update(value)
             elif word == "required" and isinstance(value, list):
                 known = cleaned.setdefault("required", [])
-                if known is not value:
+                if isinstance(known, list):
                     known.extend(value)
             else:
                 cleaned.setdefault(word, value)

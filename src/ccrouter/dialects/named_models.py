@@ -90,6 +90,9 @@ def _in_member(folded: str, value: Any) -> Iterator[str]:
     elif folded == "route" and isinstance(value, str):
         if value.casefold() == "fallback":
             yield value
+    elif folded.endswith(("fallback", "fallbacks")):
+        yield from _texts(value)
+        yield from _by_model(value)
     elif chooses_models(folded):
         yield from _texts(value)
     else:
@@ -105,6 +108,17 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
+
+
+def _by_model(value: Any) -> Iterator[str]:
+    """The models in lists of fallbacks that are told apart by the model that they are for: `[{"a": ["b", "c"]}]`."""
+    if isinstance(value, _Pairs):
+        for _, inner in value:
+            if isinstance(inner, list) and not isinstance(inner, _Pairs):
+                yield from _texts(inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _by_model(item)
 
 
 def _deep(value: Any) -> Iterator[str]:

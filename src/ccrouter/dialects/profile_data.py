@@ -266,11 +266,15 @@ PROVIDERS = (
         _DASHSCOPE, hosts=("aliyuncs.com",), names=("qwen", "alibaba", "bailian", "modelstudio"),
         families=(
             family(r"deepseek|glm|kimi|minimax", accepts_parallel_flag=False),
+            family(r"qwen3-coder", reasoning_style="none"),  # these do not think
             family(r"^qwen3-coder-(plus|flash)", max_tokens_cap=65536),
         ),
     ),
     KnownProvider(
-        Profile(name="modelscope", docs="https://modelscope.cn/docs/model-service/API-Inference/intro"),
+        Profile(
+            name="modelscope", docs="https://modelscope.cn/docs/model-service/API-Inference/intro",
+            thinks_only_streamed=True,  # 400 "enable thinking can not be support when `stream=False`"
+        ),
         hosts=("modelscope.cn",), families=(family(r"qwen3(?!.*(coder|instruct))", **_QWEN_STYLE),),
     ),
     KnownProvider(

@@ -20,7 +20,7 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _TOKENS = r"[`'\"]?\b(?:max_(?:completion_|output_|new_)?tokens|maxOutputTokens)\b[`'\"]?"
-_NUMBER = r"[`'\"]?(?P<most>\d[\d,_]*)"
+_NUMBER = r"[`'\"]?(?P<most>\d[\d,_]{0,29})"
 _AT_MOST = r"(?:less than or equal to|smaller than or equal to|no (?:more|greater) than|at most|<=)"
 #: A limit that is too high, in words that name the highest one. `exclusive` says that this one is too high itself.
 _TOO_HIGH = tuple(

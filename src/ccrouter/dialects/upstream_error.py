@@ -310,17 +310,23 @@ def _read(parsed: Any) -> _Found:
     base = inner.get("base_resp")
     if isinstance(base, dict):  # MiniMax
         found.words = found.words or str(base.get("status_msg", ""))
-        _take_name(found, {1004: 401, 1008: 402, 1002: 429, 1039: 429}.get(base.get("status_code", 0)))
+        code = base.get("status_code")
+        _take_name(found, _OF_MINIMAX.get(code) if isinstance(code, int) else None)
     if not found.words:
         found.words = msgspec.json.encode(parsed).decode()
     return found
+
+
+#: Codes of MiniMax that mean a status.
+_OF_MINIMAX = {1004: 401, 1008: 402, 1002: 429, 1039: 429}
+_LONGEST_CODE = 20
 
 
 def _take_name(found: _Found, value: object) -> None:
     if isinstance(value, bool) or value is None:
         return
     text = str(value)
-    if text.isdigit():
+    if text.isdecimal() and len(text) < _LONGEST_CODE:
         if not found.status and 400 <= int(text) <= 599:
             found.status = int(text)
         found.names.append(text)

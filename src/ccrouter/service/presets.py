@@ -7,12 +7,15 @@ only, and not more than a preset could need.
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import re
 import shutil
+import struct
 import tempfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -28,6 +31,8 @@ _MOST_FILES = 500
 _TIMEOUT = 30.0  # seconds
 
 _REPOSITORY = re.compile(r"(?:https://github\.com/)?([A-Za-z0-9-]+)/([A-Za-z0-9._-]+?)(?:\.git)?/?")
+# What the readers of the formats within a zip file raise for nonsense.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, struct.error)
 _ARCHIVE = "https://codeload.github.com/{}/{}/zip/HEAD"
 
 
@@ -46,19 +51,23 @@ def unpack(source: str, into: Path) -> Preset:
         for link in [found for found in target.rglob("*") if found.is_symlink()]:
             link.unlink()
         return read_preset(_root(target, source))
-    except ConfigError:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         raise ConfigError([Problem(source, "", f"cannot be unpacked: {error.strerror or error}")]) from error
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _fetch(source: str, target: Path) -> None:
     path = Path(source).expanduser()
     if path.is_dir():
+        if target.is_relative_to(path.resolve()):
+            raise ConfigError([Problem(source, "", "holds the folder of presets itself")])
         shutil.copytree(path, target, dirs_exist_ok=True, symlinks=True, ignore=_ignored)
     elif path.is_file() and zipfile.is_zipfile(path):
+        if path.stat().st_size > _MOST_BYTES:
+            raise _too_large(source)
         _extract(path.read_bytes(), target, source)
     elif path.is_file():
         shutil.copyfile(path, target / MANIFEST)
@@ -142,7 +151,7 @@ def _extract(data: bytes, target: Path, source: str) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             if len(members) > _MOST_FILES or sum(member.file_size for member in members) > _MOST_BYTES:
-                raise ConfigError([Problem(source, "", "is too large for a preset")])
+                raise _too_large(source)
             for member in members:
                 parts = PurePosixPath(member.filename.replace("\\", "/")).parts
                 if not parts or ".." in parts or parts[0].endswith(":") or parts[0].startswith("/"):
@@ -154,7 +163,7 @@ def _extract(data: bytes, target: Path, source: str) -> None:
                 if len(content) > member.file_size:
                     raise ConfigError([Problem(source, member.filename, "is larger than the archive says")])
                 place.write_bytes(content)
-    except (zipfile.BadZipFile, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ConfigError([Problem(source, "", f"is no archive that can be read: {error}")]) from error
 
 
@@ -165,5 +174,9 @@ def _download(url: str, source: str) -> bytes:
     except OSError as error:
         raise ConfigError([Problem(source, "", f"cannot be downloaded: {error}")]) from error
     if len(data) > _MOST_BYTES:
-        raise ConfigError([Problem(source, "", "is too large for a preset")])
+        raise _too_large(source)
     return data
+
+
+def _too_large(source: str) -> ConfigError:
+    return ConfigError([Problem(source, "", "is too large for a preset")])

@@ -29,7 +29,7 @@ _BARE_KEY = re.compile(r"[^\s:=,{}\[\]\"']+")
 _BARE_VALUE = re.compile(r"[^,}\]\n\r]+")
 _WORD = re.compile(r'[^\s,:"\'{}\[\]]+')
 _COLON = re.compile(r":|=>?")
-_WRAPPING = re.compile(r"\s*(?:```\w*\s*|json\s*|[(\[]\s*)*(?=\{)")
+_WRAPPING = re.compile(r"\s*+(?:```\w*+\s*+|json\s*+|[(\[]\s*+)*+(?=\{)")
 _AFTER_ALL = re.compile(r"[\s`;)\]}]*$")
 _WORDS = {
     "true": "true", "false": "false", "null": "null", "none": "null", "undefined": "null", "nan": "null",

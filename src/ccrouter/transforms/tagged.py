@@ -17,6 +17,8 @@ from ccrouter.messages.events import (
 from ccrouter.transforms.blocks import BlockFilter
 
 _BREAKS = "\r\n"
+#: White space that is held back; a model that writes more of it means it, and looking through all of it takes time.
+_MOST_BLANK = 1000
 
 
 class Tag(NamedTuple):
@@ -99,7 +101,7 @@ class TagSplitter:
         begun = self._held.lstrip()
         found = [tag for tag in self._tags if begun.startswith(tag.open)]
         may_follow = any(len(tag.open) > len(begun) and tag.open.startswith(begun) for tag in self._tags)
-        if may_follow and not is_whole:
+        if may_follow and not is_whole and len(self._held) <= _MOST_BLANK:
             return
         if found:
             tag = max(found, key=lambda one: len(one.open))
@@ -112,7 +114,7 @@ class TagSplitter:
         begun = self._held.lstrip()
         if begun.startswith(self._tag.open):
             self._enter(self._tag, begun[len(self._tag.open) :])
-        elif is_whole or not self._tag.open.startswith(begun):
+        elif is_whole or not self._tag.open.startswith(begun) or len(self._held) > _MOST_BLANK:
             self._state = "before"
 
     def _look_for_open(self, pieces: list[Piece], *, is_whole: bool) -> None:
@@ -138,7 +140,9 @@ class TagSplitter:
             self._state, self._held = "after", rest
             thought = thought.rstrip(_BREAKS)
         else:
-            keep = len(thought[: _possible(thought, [self._tag.close])].rstrip(_BREAKS))
+            begins = _possible(thought, [self._tag.close])
+            before = thought[max(0, begins - _MOST_BLANK) : begins]
+            keep = begins - len(before) + len(before.rstrip(_BREAKS))
             thought, self._held = thought[:keep], thought[keep:]
         if thought:
             pieces.append(Piece(is_thinking=True, text=thought))
@@ -230,7 +234,7 @@ class TaggedThinking(BlockFilter):
             if kind != text.kind:
                 text.blank = text.blank + said if kind == text.held_kind else said
                 text.held_kind = kind
-                if text.blank.isspace():
+                if len(text.blank) <= _MOST_BLANK and text.blank.isspace():
                     continue
                 said, text.blank = text.blank, ""
                 self._switch(index, kind)

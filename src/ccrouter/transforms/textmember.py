@@ -18,6 +18,8 @@ _HEX = re.compile(r"[0-9a-fA-F]{4}")
 _HEX_BEGUN = re.compile(r"[0-9a-fA-F]{0,3}")
 _LOW = re.compile(r"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _LOW_BEGUN = re.compile(r"\\?|\\u[dD]?|\\u[dD][c-fC-F][0-9a-fA-F]?")
+#: How far behind a quotation mark is looked; white space that never ends would take ever more time.
+_FAR = 1000
 _SHORT = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _ALONE = "\ufffd"  # what becomes of half a surrogate pair
 
@@ -97,7 +99,7 @@ class TextMember:
             if plain := _PLAIN.match(held, at):
                 text, size = plain[0], plain.end() - at
             elif held[at] == '"':
-                is_end = self._state != "member" or _is_end(held[at + 1 :].lstrip(), is_whole=is_whole)
+                is_end = self._state != "member" or _is_end(held[at + 1 : at + 1 + _FAR], is_whole=is_whole)
                 if is_end is None:
                     break
                 if is_end:
@@ -117,9 +119,13 @@ class TextMember:
 
 
 def _is_end(rest: str, *, is_whole: bool) -> bool | None:
-    """True if a quotation mark with `rest` behind it ends the text, None if more is needed to tell."""
+    """True if a quotation mark with `rest` behind it, as far as that is looked at, ends the text; None if more is
+    needed to tell.
+    """
+    is_all = is_whole or len(rest) == _FAR
+    rest = rest.lstrip()
     if not rest or (rest[0] in ",}" and not rest[1:].strip()):
-        return True if is_whole else None
+        return True if is_all else None
     return rest[0] == "," and rest[1:].lstrip().startswith('"')
 
 

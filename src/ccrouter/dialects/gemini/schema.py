@@ -9,13 +9,16 @@ null. `openapi` makes the latter of it, for servers that know nothing else.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ccrouter.dialects.jsonschema import MOST_BY_REFERENCE, weight
 from ccrouter.jsontypes import JsonObject
 
-#: No real schema has more; references that lead to each other could go on for ever.
+#: No real schema has more, or goes deeper; references that lead to each other could go on for ever.
 _MOST_NODES = 5000
+_MOST_DEPTH = 50
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _FORMATS = frozenset({"date-time", "date", "time"})
 #: Words that bind nobody: where a schema is from, notes to its readers, what `$ref` was replaced by, and a value that
@@ -91,6 +94,8 @@ class _Lowering:
         self._root = root
         self._unsaid = unsaid
         self._left = _MOST_NODES
+        self._spare = MOST_BY_REFERENCE
+        self._depth = 0
 
     def lower(self, schema: Any, refs: _Refs = ()) -> JsonObject:
         """The schema that `schema` becomes; `refs` are the references that led here."""
@@ -98,17 +103,25 @@ class _Lowering:
             if schema is False:
                 self._unsaid.add("false")
             return {}
-        self._left -= 1
-        if self._left < 0:
+        if not self._can_take(schema, refs) or self._depth >= _MOST_DEPTH:
             self._unsaid.add("$ref")
             return {}
+        self._depth += 1
         flat, refs = self._flat(schema, refs)
         self._unsaid |= flat.keys() - _SAID
         lowered = self._typed(flat, refs)
         variants = flat.get("anyOf") or flat.get("oneOf")
         if isinstance(variants, list) and variants:
             lowered = self._united(lowered, [self.lower(variant, refs) for variant in variants])
+        self._depth -= 1
         return _described(lowered, flat)
+
+    def _can_take(self, schema: JsonObject, refs: _Refs) -> bool:
+        """True if one schema more is not too much."""
+        self._left -= 1
+        if refs:
+            self._spare -= weight(schema)
+        return self._left >= 0 and self._spare >= 0
 
     # -- references and allOf ----------------------------------------------------------------------------------------
 
@@ -116,7 +129,7 @@ class _Lowering:
         """`schema` without `$ref` and `allOf`, what they say in their place."""
         while isinstance(reference := schema.get("$ref"), str):
             rest = {word: value for word, value in schema.items() if word != "$ref"}
-            if reference in refs:  # leads back to itself: cut where it repeats
+            if reference in refs or len(refs) >= _MOST_DEPTH:  # leads back to itself: cut where it repeats
                 self._unsaid.add("$ref")
                 return rest, refs
             refs = (*refs, reference)
@@ -124,12 +137,11 @@ class _Lowering:
         pieces = schema.get("allOf")
         if not isinstance(pieces, list):
             return schema, refs
-        whole = {word: value for word, value in schema.items() if word != "allOf"}
+        whole = {word: _own(word, value) for word, value in schema.items() if word != "allOf"}
         for piece in pieces:
-            self._left -= 1
-            if isinstance(piece, dict) and self._left >= 0:
+            if isinstance(piece, dict) and self._can_take(piece, refs):
                 flat, refs = self._flat(piece, refs)
-                whole = _merged(whole, flat)
+                _merge(whole, flat)
         return whole, refs
 
     def _resolved(self, reference: str) -> Mapping[str, Any]:
@@ -140,7 +152,9 @@ class _Lowering:
             if name:
                 node = node.get(name) if isinstance(node, dict) else None
         if isinstance(node, dict):
-            return node
+            self._spare -= weight(node)
+            if self._spare >= 0:
+                return node
         self._unsaid.add("$ref")
         return {}
 
@@ -189,7 +203,7 @@ class _Lowering:
             case "number" | "integer":
                 return {"type": kind, **self._bounds(flat, is_whole=kind == "integer")}
             case "string" if "format" in flat:
-                if flat["format"] in _FORMATS:
+                if isinstance(flat["format"], str) and flat["format"] in _FORMATS:
                     return {"type": kind, "format": flat["format"]}
                 self._unsaid.add("format")
         return {"type": kind}
@@ -299,16 +313,21 @@ def _noted(lowered: JsonObject, notes: JsonObject) -> JsonObject:
     return {**notes, **lowered}
 
 
-def _merged(whole: JsonObject, piece: JsonObject) -> JsonObject:
-    """Two schemas that both hold, as one."""
-    merged = {**piece, **whole}
-    for word in ("properties", "required"):
-        ours, theirs = whole.get(word), piece.get(word)
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            merged[word] = {**ours, **theirs}
-        elif isinstance(ours, list) and isinstance(theirs, list):
-            merged[word] = [*ours, *(name for name in theirs if name not in ours)]
-    return merged
+def _merge(whole: JsonObject, piece: JsonObject) -> None:
+    """After the call `whole` says what `piece` says, too. Lists and objects that are merged are its own."""
+    for word, value in piece.items():
+        known = whole.get(word)
+        if word == "properties" and isinstance(known, dict) and isinstance(value, dict):
+            known.update(value)
+        elif word == "required" and isinstance(known, list) and isinstance(value, list):
+            known.extend(value)
+        elif word not in whole:
+            whole[word] = _own(word, value)
+
+
+def _own(word: str, value: Any) -> Any:
+    """The value of a word, copied if `_merge` may add to it."""
+    return copy.copy(value) if word in {"properties", "required"} else value
 
 
 def _choice(values: list[Any]) -> tuple[JsonObject, bool]:

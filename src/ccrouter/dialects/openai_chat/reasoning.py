@@ -220,7 +220,7 @@ def _unpack(state: bytes, text: str, replay: Replay) -> list[JsonObject]:
         return []
     try:
         value = msgspec.json.decode(state, type=JsonObject)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     calls = value.get("calls")
     if isinstance(calls, dict):

@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 
 _OPEN = "<think>"
 _CLOSE = "</think>"
+#: White space that is held back; a model that writes more of it means it, and looking through all of it takes time.
+_MOST_BLANK = 1000
 
 
 class Piece(NamedTuple):
@@ -60,7 +62,7 @@ class ThinkTags:
         if begun.startswith(_OPEN):
             self._state = "before"
             self._held = begun[len(_OPEN) :]
-        elif not _OPEN.startswith(begun):
+        elif not _OPEN.startswith(begun) or len(self._held) > _MOST_BLANK:
             self._state = "text"
 
     def _inside(self) -> list[Piece]:
@@ -84,4 +86,5 @@ def _tail(text: str) -> int:
 
 
 def _breaks(text: str) -> int:
-    return len(text) - len(text.rstrip("\r\n"))
+    end = text[-_MOST_BLANK:]
+    return len(end) - len(end.rstrip("\r\n"))

@@ -163,7 +163,7 @@ def _restored(item: JsonObject, text: str) -> JsonObject:
 def _decoded(state: bytes) -> JsonObject:
     try:
         return msgspec.json.decode(state, type=JsonObject) if state else {}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 
 

@@ -92,15 +92,17 @@ class AwsSource:
                 enforce(self._policy, destination(name, url))
             elif method == "container-role" and (url := _container_url()):
                 enforce(self._policy, destination(name, url))
-            elif method == "custom-process" and self._policy.allowed_key_origins is not None:
+            elif method in {"custom-process", "assume-role"} and self._policy.allowed_key_origins is not None:
                 self._refuse_program(session)
             return load()
 
         return load_if_allowed
 
     def _refuse_program(self, session: Any) -> None:
-        """Raises Denied if the profile's credentials come from a program: the policy says where keys may come from."""
-        if session.get_scoped_config().get("credential_process"):
+        """Raises Denied if the profile's credentials come from a program, or those by which it takes on a role: the
+        policy says where keys may come from.
+        """
+        if any(profile.get("credential_process") for profile in _profiles(session)):
             text = f"The AWS profile of provider '{self._provider.name}' has its credentials from a program"
             allowed = tuple(sorted(self._policy.allowed_key_origins or ()))
             raise denial(self._policy, Violation("keySources", text, allowed))
@@ -150,6 +152,17 @@ class _Body:
 
     def read(self, size: int = -1) -> bytes:
         return self._file.read(size)
+
+
+def _profiles(session: Any) -> Iterator[Mapping[str, str]]:
+    """The profile in use, and those that it has its credentials from."""
+    profiles = session.full_config.get("profiles", {})
+    seen: set[str] = set()
+    name = session.get_config_variable("profile") or "default"
+    while name in profiles and name not in seen:
+        seen.add(name)
+        yield profiles[name]
+        name = profiles[name].get("source_profile") if profiles[name].get("role_arn") else None
 
 
 def _container_url() -> str:

@@ -75,7 +75,7 @@ class Clouds:
         if identity not in self._accounts:
             seam = Seam(provider, self._fetch)
             source = (
-                GoogleSource(provider, seam)
+                GoogleSource(provider, seam, self._policy)
                 if endpoint.platform == "vertex"
                 else AwsSource(provider, seam, self._policy)
             )

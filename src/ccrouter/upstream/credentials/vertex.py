@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ccrouter.compliance.judge import Violation, denial
+from ccrouter.compliance.policy import Policy
 from ccrouter.config.schema import Provider
 from ccrouter.errors import RouterError, UpstreamError, UpstreamStatus, UpstreamUnreachable
 from ccrouter.secret import redact
@@ -26,9 +28,10 @@ ADVICE = (
 class GoogleSource:
     """The credentials of one provider. Its methods block, and are for one thread at a time."""
 
-    def __init__(self, provider: Provider, seam: Seam) -> None:
+    def __init__(self, provider: Provider, seam: Seam, policy: Policy) -> None:
         self._provider = provider
         self._seam = seam
+        self._policy = policy
         self._credentials: Any = None
 
     def load(self) -> Loaded[Mapping[str, str]]:
@@ -37,7 +40,7 @@ class GoogleSource:
         name = self._provider.name
         try:
             if self._credentials is None:
-                self._credentials = self._find()
+                self._credentials = self._allowed(self._find())
             self._credentials.refresh(self._request)
         except failures.TransportError as error:
             text = f"{name}: no token from Google: {redact(str(error))[:500]}"
@@ -64,6 +67,14 @@ class GoogleSource:
             warnings.simplefilter("ignore", DeprecationWarning)
             path = str(Path(file).expanduser())
             return auth.load_credentials_from_file(path, scopes=_SCOPES, request=self._request)[0]
+
+    def _allowed(self, credentials: Any) -> Any:
+        """`credentials`. Raises Denied if a program gives them, where the policy says where keys may come from."""
+        origins = self._policy.allowed_key_origins
+        if origins is not None and isinstance(credentials, library("google.auth.pluggable", "vertex").Credentials):
+            text = f"Provider '{self._provider.name}' has its Google credentials from a program"
+            raise denial(self._policy, Violation("keySources", text, tuple(sorted(origins))))
+        return credentials
 
     def _request(
         self,
