@@ -138,9 +138,7 @@ async def test_attack(attack: Attack, wire: str, approved: Upstream, stranger: U
     body = json.dumps({**begin, member: SAID, **(attack.body if isinstance(attack.body, Mapping) else {})})
     if isinstance(attack.body, str):
         body = f"{body[:-1]},{attack.body}}}"
-    rules = preset_at(
-        approved, allowed_providers=("approved",), allowed_models=(GOOD,), sent_as={}, banned_models=()
-    )
+    rules = preset_at(approved, allowed_providers=("approved",), allowed_models=(GOOD,), sent_as={}, banned_models=())
     headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}", **attack.headers}
     async with (
         running(config(approved, stranger, path), tmp_path, dict(ENVIRON), policy=rules) as router,
@@ -158,3 +156,21 @@ async def test_attack(attack: Attack, wire: str, approved: Upstream, stranger: U
         assert told["authorization"] == f"Bearer {ENVIRON['ANTHROPIC_API_KEY']}"
         assert not {"api-key", "x-goog-api-key", "x-api-key", "cookie", "openai-organization", "x-forwarded-host",
                     "x-base-url"} & told.keys()  # fmt: skip
+
+
+async def test_names_of_any_length(approved: Upstream, stranger: Upstream, tmp_path) -> None:
+    """V900: what is remembered of an exchange is small, however long the names are that a client makes up."""
+    approved.always(serve)
+    environ = dict(ENVIRON)
+    path, member = WIRES["chat"]
+    body = {"model": GOOD, member: SAID, **{f"{number}{'y' * 2_000}": number for number in range(300)}}
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with running(config(approved, stranger, path), tmp_path, environ) as router:
+        for asked in (body, {**body, "model": "approved," + "x" * 200_000}):
+            async with router.client.post(f"{router.url}{path}", json=asked, headers=headers) as answer:
+                assert answer.status == 200
+                await answer.read()
+            told = router.app.exchanges.last()
+            assert told is not None
+            assert told["status"] == 200
+            assert len(json.dumps(told)) < 150_000

@@ -246,3 +246,11 @@ def test_no_variable_but_those_that_are_named(written: str, more: dict, tmp_path
     manifest = {"Providers": [{**PROVIDER, "api_key": written}], "schema": schema}
     with pytest.raises(ConfigError, match="SECRET_OF_MINE"):
         read_configuration(read_preset(put(tmp_path, "sly", manifest)), {"SECRET_OF_MINE": "s"})
+
+
+def test_headers_in_one_text_are_secret():
+    """Headers that a client is given as one text go out with it, and are as secret as those of a provider."""
+    tree = {"claudeCodeSettings": {"env": {"ANTHROPIC_CUSTOM_HEADERS": "X-Team: tea-for-two", "EDITOR": "vi"}}}
+    made = export(tree, [], {"name": "p"})
+    assert "tea-for-two" not in json.dumps(made.manifest)
+    assert made.manifest["claudeCodeSettings"]["env"]["EDITOR"] == "vi"

@@ -65,6 +65,8 @@ def test_codes_that_are_no_numbers(code):
 
 def test_numbers_of_thousands_of_digits():
     """Numbers that Python would refuse to read are read as far as a number of tokens goes."""
-    assert overflow_message(400, f"maximum context length is {LONG} tokens. However, you requested {LONG} tokens", [], {})
+    assert overflow_message(
+        400, f"maximum context length is {LONG} tokens. However, you requested {LONG} tokens", [], {}
+    )
     assert highest_limit(f"max_tokens must be less than or equal to {LONG}") > 0
     assert refused_name(f"unsupported {LONG}", ["x"]) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -125,6 +126,20 @@ async def test_a_number_that_there_is_not(upstream: Upstream, tmp_path):
     assert text_of(events) == "sorry"
     assert not minds.seeing
     assert "images here are: 1" in minds.blind[1]["messages"][-1]["content"]
+
+
+async def test_own_tools_in_the_same_answer_unstreamed(upstream: Upstream, tmp_path):
+    """As streamed: the client's call, and what was seen, are in the one message; the next turn can be asked."""
+    read = ("call_read", "Read", {"path": "a"})
+    minds = Minds(("Both. ", None, (LOOK, read)), ("done", None, ()))
+    message = await ask(upstream, tmp_path, minds, streamed=False)
+    assert [block["type"] for block in message["content"]] == ["text", "tool_use", "text"]
+    assert message["content"][2]["text"] == "[Image #1] It is red."
+    assert message["stop_reason"] == "tool_use"
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_read", "content": "f"}]}
+    turns = [*HISTORY, {"role": "assistant", "content": message["content"]}, result]
+    await ask(upstream, tmp_path, minds, streamed=False, messages=turns)
+    assert "It is red." in json.dumps(minds.blind[-1]["messages"])
 
 
 async def test_own_tools_in_the_same_answer(upstream: Upstream, tmp_path):
@@ -270,6 +285,16 @@ async def test_blocks_of_no_known_form(block, upstream: Upstream, tmp_path):
     assert status in {200, 400}, raw
 
 
+async def test_many_looks_at_once(upstream: Upstream, tmp_path):
+    """Each look is a request to the model that sees: a model that asks for ever more of them is told that it is enough."""
+    looks = tuple((f"l{n}", "analyzeImage", {"imageId": ["1"], "task": "t"}) for n in range(20))
+    minds = Minds(*[(None, None, looks) for _ in range(3)], ("ok", None, ()))
+    events = await ask(upstream, tmp_path, minds, streamed=True)
+    assert text_of(events) == "ok"
+    assert len(minds.seeing) == 24
+    assert "already" in json.dumps(minds.blind[-1])
+
+
 async def test_never_ending_looking(upstream: Upstream, tmp_path):
     """A model that looks although it is not offered to any more is given up, not asked for ever."""
     minds = Minds(*[(None, None, (LOOK,)) for _ in range(20)])
@@ -310,3 +335,25 @@ async def test_the_limit_cuts_a_look(upstream: Upstream, tmp_path):
     assert text_of(events) == "hm"
     assert events[-2]["delta"]["stop_reason"] == "max_tokens"
     assert not minds.seeing
+
+
+async def test_the_client_leaves_while_somebody_looks(upstream: Upstream, tmp_path):
+    """The request to the viewer ends with the client's."""
+    looking, gone = asyncio.Event(), asyncio.Event()
+
+    async def answer(received: Received):
+        if received.json()["model"] == "eyes":
+            looking.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                gone.set()
+        return sse_reply(chat_wire.chat_stream("Let me see. ", None, (LOOK,)))
+
+    upstream.always(answer)
+    async with running(config(upstream), tmp_path) as router:
+        asked = {"model": "any", "stream": True, "max_tokens": 9, "messages": HISTORY}
+        response = await router.client.post(f"{router.url}/v1/messages", json=asked)
+        await looking.wait()
+        response.close()
+        await asyncio.wait_for(gone.wait(), 10)

@@ -227,3 +227,12 @@ def test_a_closed_reader_begins_anew():
     assert reader.close() == []
     assert reader.feed("\n") == []
     assert reader.close() == ["\n"]
+
+
+@pytest.mark.parametrize("before", ["", "<tool_call>", "<tool_call></tool_call> "])
+def test_white_space_has_a_limit(before):
+    """A model that writes nothing but white space is not waited for, and nothing of what it wrote is lost."""
+    reader = TextCallReader(SCHEMAS)
+    told = [piece for text in (before, *(" " * 5000)) for piece in reader.feed(text)]
+    assert len("".join(told)) > 3900
+    assert "".join([*told, *reader.close()]).strip() == before.strip()

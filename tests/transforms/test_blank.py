@@ -63,5 +63,5 @@ def test_a_text_that_seems_to_end():
     assert made.feed('{"response":"a"') == "a"
     for _ in range(BLANKS):
         assert not made.feed(" ")
-    assert len(made._held) < MOST_HELD  # noqa: SLF001 - what is held is what the test is about
+    assert len(made._held) < MOST_HELD
     assert not made.close()

@@ -70,11 +70,6 @@ class Entry:
         """`text` (the URL or an option) with `answers` in the place of its placeholders; without one it stays."""
         return _PLACEHOLDER.sub(lambda found: answers.get(found[1], found[0]), text)
 
-    def model_for(self, role: str) -> str:
-        """The id of the model that suits a route best, "" if none is known to."""
-        suiting = (model.id for model in self.models if role in model.roles)
-        return next(suiting, "")
-
 
 def entry(  # noqa: PLR0913, PLR0917 - the facts that every entry has, by position as in a table
     name: str,

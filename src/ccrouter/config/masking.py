@@ -125,6 +125,7 @@ class _Masker:
         if isinstance(node, list):
             return self._visit_list(name, node, is_secret=is_secret or _HEADERS.search(name) is not None)
         if isinstance(node, str):
+            is_secret = is_secret or _HEADERS.search(name) is not None  # "X-Key: ..." in one text
             return self._show_secret(node) if is_secret and node else self._show(name, node)
         is_number = isinstance(node, (int, float)) and not isinstance(node, bool)
         return MASK if is_secret and is_number else node

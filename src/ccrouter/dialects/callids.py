@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Collection
 
 from ccrouter.dialects.profile import Profile
 
@@ -35,6 +36,17 @@ def wire_id(id: str, profile: Profile) -> str:  # noqa: A002 - the protocol's ow
         return plain
     digest = hashlib.sha1(plain.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:12]
     return f"{plain[: profile.tool_id_limit - 13]}_{digest}"
+
+
+def unused_id(id: str, taken: Collection[str]) -> str:  # noqa: A002 - as above
+    """`id`, or one like it, no longer, that is not `taken`."""
+    number = 1
+    found = id
+    while found in taken:
+        number += 1
+        suffix = str(number)
+        found = id[: len(id) - len(suffix)] + suffix
+    return found
 
 
 def _unpacked(id: str) -> str:  # noqa: A002 - as above

@@ -14,11 +14,11 @@ import msgspec
 
 from ccrouter.dialects.base import Fate, Loss
 from ccrouter.dialects.callids import client_id
+from ccrouter.dialects.turns import MISSING_RESULT
 from ccrouter.errors import UnsupportedContent
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import MessagesRequest
 
-MISSING_RESULT = "[No result: the call was interrupted, or its result was lost.]"
 _BEGINNING = "[The beginning of the conversation is missing.]"
 _STEP = re.compile(r"(?:\.[^.\[]+|\[\d+\])$")
 

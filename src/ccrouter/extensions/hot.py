@@ -42,15 +42,16 @@ class Hot(Generic[T]):
             stamp = stamp_of(self.path)
             if stamp == self._stamp:  # somebody else has done it meanwhile
                 return None
-            self._stamp = stamp
             try:
                 new = await self._load()
             except RouterError as error:
+                self._stamp = stamp
                 self._journal(
                     "error", "custom code was changed and fails; what was there before goes on", file=str(self.path),
                     error=str(error),
                 )  # fmt: skip
                 return None
+            self._stamp = stamp  # not before: whoever is given up amid loading leaves it to the next
             before, self.current = self.current, new
             self._journal("info", "custom code was changed, and is loaded anew", file=str(self.path))
             return before

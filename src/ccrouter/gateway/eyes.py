@@ -13,7 +13,7 @@ import msgspec
 from ccrouter.config.schema import Target
 from ccrouter.errors import RemoteProtocolError, RouterError, UnsupportedContent, UpstreamError
 from ccrouter.gateway.answer import BegunAnswer
-from ccrouter.gateway.image_agent import ImageAgent, Look, Splice
+from ccrouter.gateway.image_agent import MOST_LOOKS, ImageAgent, Look, Splice
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Exchange
 from ccrouter.gateway.reply import Reply
@@ -72,6 +72,7 @@ class SightedAttempt:
         self._open = open_answer
         self._clock = clock
         self._viewer = viewer
+        self._looked = 0
 
     async def attempt(
         self, question: Question, agent: ImageAgent, target: Target, reply: Reply, exchange: Exchange
@@ -116,6 +117,9 @@ class SightedAttempt:
         asked = agent.question(look)
         if isinstance(asked, str):
             return asked, True
+        self._looked += 1
+        if self._looked > MOST_LOOKS:
+            return f"There were {MOST_LOOKS} looks at images already: answer by what is known.", True
         attempt = Attempt(f"{self._viewer} (image)", self._clock() - exchange.began)
         exchange.attempts.append(attempt)
         looking = Exchange(exchange.id, exchange.path, self._clock())

@@ -27,6 +27,8 @@ from ccrouter.messages.events import (
     MessageEvent,
     MessageStart,
     MessageStop,
+    TextBlock,
+    TextDelta,
     WireUsage,
 )
 from ccrouter.messages.fold import Fold
@@ -36,6 +38,8 @@ from ccrouter.transforms.turns import items_of, kind_of, members_of
 TOOL_NAME = "analyzeImage"
 #: A model that asks again and again is answered once more, without the tool.
 MOST_ROUNDS = 6
+#: Each look is a request of its own to the model that sees.
+MOST_LOOKS = 24
 
 _TOOL: JsonObject = {
     "name": TOOL_NAME,
@@ -283,8 +287,7 @@ class Splice:
 
     def _text(self, text: str) -> list[MessageEvent]:
         index, self._next = self._next, self._next + 1
-        delta = BlockDelta(index, {"type": "text_delta", "text": text})
-        return [BlockStart(index, {"type": "text", "text": ""}), delta, BlockStop(index)]
+        return [BlockStart(index, TextBlock()), BlockDelta(index, TextDelta(text)), BlockStop(index)]
 
 
 def replace_index(event: BlockStart | BlockDelta | BlockStop, index: int) -> BlockStart | BlockDelta | BlockStop:

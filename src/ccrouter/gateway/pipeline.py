@@ -55,6 +55,8 @@ _BASE64 = b'"base64"'
 #: Of a provider's words on a failure, characters that are kept; of a conversation, bytes that are searched for them.
 _MOST_WORDS = 400
 _SEARCHED = 512 * 1024
+#: Of a model's name, characters that are kept: a client may send any text for one.
+_LONGEST_NAME = 500
 #: The members of a request that hold what was said.
 _CONVERSATION = ("system", "messages", "metadata")
 
@@ -292,7 +294,8 @@ class Gateway:
         if self._extensions is not None:
             request = self._extensions.rewrite(request)
         facts = read_facts(request, headers, tag)
-        exchange.asked, exchange.streamed, exchange.size = request.model, request.stream, len(body)
+        exchange.asked = request.model[:_LONGEST_NAME]
+        exchange.streamed, exchange.size = request.stream, len(body)
         exchange.session = facts.session_id
         return request, facts, make_filter
 

@@ -27,6 +27,8 @@ _NAME = re.compile(r"[^<>\s]*")
 _SPACE = re.compile(r"\s*")
 #: In characters. A longer one is text: it would have to be held back, and looked at again with every piece.
 LONGEST_CALL = 256 * 1024
+#: So much white space together is text as well: it too would be looked at again with every piece.
+_MOST_SPACE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class TextCallReader:
     def _say(self, found: list[str | TextCall], text: str) -> None:
         if self._is_at_edge:
             text, self._blank = self._blank + text, ""
-            if text.isspace():
+            if len(text) <= _MOST_SPACE and text.isspace():
                 self._blank = text
                 return
             self._is_at_edge = False
@@ -136,6 +138,8 @@ class _Cursor:
     def skip_space(self) -> None:
         match = _SPACE.match(self.text, self.at)
         assert match is not None
+        if match.end() - self.at > _MOST_SPACE:
+            raise _NoCall
         self.at = match.end()
 
     def take(self, literal: str) -> bool:

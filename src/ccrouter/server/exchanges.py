@@ -14,6 +14,9 @@ from ccrouter.gateway.record import Exchange
 from ccrouter.jsontypes import JsonObject
 
 CAPACITY = 1000
+#: Of what a client or a provider names: characters that are kept, and names of members.
+_LONGEST = 500
+_MOST_NAMES = 200
 #: Clients count before many of their requests: such exchanges would drive the others out.
 _COUNTING = "/v1/messages/count_tokens"
 
@@ -43,7 +46,7 @@ class Exchanges:
             return
         losses = summed_up(exchange.losses) if exchange.losses else ()
         # The list itself may be as long as the conversation.
-        self._kept[exchange.id] = _Kept(replace(exchange, losses=()), losses, self._clock())
+        self._kept[exchange.id] = _Kept(_shortened(replace(exchange, losses=())), losses, self._clock())
         while len(self._kept) > self.capacity:
             del self._kept[next(iter(self._kept))]
 
@@ -55,6 +58,24 @@ class Exchanges:
     def last(self) -> JsonObject | None:
         """The facts of the exchange that ended last; None if there was none."""
         return _facts(next(reversed(self._kept.values()))) if self._kept else None
+
+
+def _shortened(exchange: Exchange) -> Exchange:
+    """`exchange` without what is too long to be a fact: names are the client's, and may be of any length."""
+    told = {
+        name: value[:_LONGEST]
+        for name in ("asked", "sent", "answered", "target", "reason", "session", "error", "stop_reason", "upstream_id")
+        if len(value := getattr(exchange, name)) > _LONGEST
+    }
+    attempts = [replace(one, target=one.target[:_LONGEST], failure=one.failure[:_LONGEST]) for one in exchange.attempts]
+    kept, mapped = _few(exchange.kept), _few(exchange.mapped)
+    return replace(exchange, attempts=attempts, kept=kept, mapped=mapped, told={}, **told)
+
+
+def _few(names: frozenset[str]) -> frozenset[str]:
+    if len(names) <= _MOST_NAMES and max(map(len, names), default=0) <= _LONGEST:
+        return names
+    return frozenset(name[:_LONGEST] for name in sorted(names)[:_MOST_NAMES])
 
 
 def _facts(kept: _Kept) -> JsonObject:

@@ -7,6 +7,8 @@ from typing import Literal
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*')
+#: No number is longer; one that goes on and on must not be read from its beginning with every piece.
+_LONGEST_WORD = 1000
 _ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _WORD = re.compile(r'[^\s,:"{}\[\]]+')
 _SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -139,7 +141,7 @@ class JsonPrefix:
 
     def _scalar(self) -> bool:
         match = _WORD.match(self._buffer, self._at)
-        if match is not None and match.end() == len(self._buffer):
+        if match is not None and match.end() == len(self._buffer) and len(match[0]) <= _LONGEST_WORD:
             return False  # it may go on
         if match is None or not _SCALAR.fullmatch(match[0]):
             self.is_broken = True

@@ -7,27 +7,26 @@ carries a signature.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from ccrouter.dialects.base import Loss
-from ccrouter.dialects.callids import wire_id
+from ccrouter.dialects.callids import unused_id, wire_id
 from ccrouter.dialects.gemini.content import SYSTEM, TURNS, Content, Parts, text_parts
 from ccrouter.dialects.gemini.replay import State, unpack
 from ccrouter.dialects.gemini.tools import function_name
 from ccrouter.dialects.ledger import ATTRIBUTION, CALLER, is_asked
+from ccrouter.dialects.turns import MISSING_RESULT, REMINDER, ROLES, Placed, blocks_of, end_of_run
 from ccrouter.dialects.words import BILLING_PREFIX
 from ccrouter.errors import ClientError, UnsupportedContent
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import Block, Turn
 
-MISSING_RESULT = "[No result: the call was interrupted, or its result was lost.]"
 #: Stands before a conversation that the model would begin.
 OPENING = "[The conversation so far:]"
 #: Asks for what a prefilled answer asks for, where the model's own turn may not be the last.
 CONTINUE = "[Go on with your last message exactly where it ends, without repeating any of it.]"
-_REMINDER = "<system-reminder>"
 _CALL = {f"{TURNS}.{name}" for name in ("id", "name", "input")}
 _THINKING = {f"{TURNS}.{name}" for name in ("thinking", "signature")}
 _CALL_WITHOUT_ID = _CALL - {f"{TURNS}.id"}
@@ -38,9 +37,6 @@ _NO_IDS = tuple(
 )
 
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
-
-_Placed = tuple[str, Block]
-_ROLES = frozenset({"user", "assistant", "system"})
 
 
 class Conversation:
@@ -72,8 +68,8 @@ class Conversation:
             self._content.kept.add("messages[].content")
         start = 0
         while start < len(turns):
-            middle = _run(turns, start, is_assistant=True)
-            end = _run(turns, middle, is_assistant=False)
+            middle = end_of_run(turns, start, is_assistant=True)
+            end = end_of_run(turns, middle, is_assistant=False)
             answered = self._write_assistant(turns, start, middle, end) if middle > start else {}
             self._write_others(turns, middle, end, answered)
             start = end
@@ -131,8 +127,8 @@ class Conversation:
             self.system += parts
             return
         for part in parts:
-            if _REMINDER not in part.get("text", _REMINDER):
-                part["text"] = f"{_REMINDER}\n{part['text']}\n</system-reminder>"
+            if REMINDER not in part.get("text", REMINDER):
+                part["text"] = f"{REMINDER}\n{part['text']}\n</system-reminder>"
         self._content.losses.append(Loss(f"messages[{place}].role", "system sent as the user's words", "approximated"))
         self._pending += parts
 
@@ -142,10 +138,10 @@ class Conversation:
         """User and system turns, without the results in `answered` (call id → path), which are written already."""
         for place in range(start, end):
             turn = turns[place]
-            if turn.role not in _ROLES:
+            if turn.role not in ROLES:
                 raise ClientError(f"messages[{place}].role: must be user, assistant or system, not {turn.role!r}")
             parts: Parts = []
-            for path, block in _blocks(turn, place):
+            for path, block in blocks_of(turn, place):
                 if block.type != "tool_result":
                     parts += self._content.parts(block, path)
                 elif answered.get(block.tool_use_id or "") != path:
@@ -173,7 +169,7 @@ class Conversation:
         """The assistant turns from `start` to `middle` as one content, and the results of its calls, which are looked
         for up to `end`. The results written: call id → path.
         """
-        blocks = [placed for place in range(start, middle) for placed in _blocks(turns[place], place)]
+        blocks = [placed for place in range(start, middle) for placed in blocks_of(turns[place], place)]
         parts, sent = self._model_parts(blocks)
         if not any(map(_says, parts)):
             thoughts = [placed for placed in blocks if placed[1].type in _THOUGHTS]
@@ -190,15 +186,15 @@ class Conversation:
             self.contents.append({"role": "model", "parts": parts})
         if not sent:
             return {}
-        results: dict[str, _Placed] = {}
+        results: dict[str, Placed] = {}
         for place in range(middle, end):
-            for path, block in _blocks(turns[place], place):
+            for path, block in blocks_of(turns[place], place):
                 if block.type == "tool_result":
                     results.setdefault(block.tool_use_id or "", (path, block))
         placed = [placed for placed in blocks if placed[1].type == "tool_use"]
         return self._write_results(placed, [part["functionCall"] for part in sent], results)
 
-    def _model_parts(self, blocks: list[_Placed]) -> tuple[Parts, Parts]:
+    def _model_parts(self, blocks: list[Placed]) -> tuple[Parts, Parts]:
         """All parts of a model's content, and those of them that are calls."""
         parts: Parts = []
         sent: Parts = []
@@ -253,14 +249,12 @@ class Conversation:
             arguments = b"{}"
         call: JsonObject = {"name": name, "args": msgspec.Raw(arguments)}
         if self._profile.has_call_ids:
-            call["id"] = _unused(wire_id(id, self._profile), sent)
+            call["id"] = unused_id(wire_id(id, self._profile), {part["functionCall"].get("id") for part in sent})
         else:
             self._content.losses += _NO_IDS
         return {"functionCall": call}
 
-    def _write_results(
-        self, calls: list[_Placed], sent: list[JsonObject], results: dict[str, _Placed]
-    ) -> dict[str, str]:
+    def _write_results(self, calls: list[Placed], sent: list[JsonObject], results: dict[str, Placed]) -> dict[str, str]:
         """The results of `calls`, as `sent`, at the head of the content that follows."""
         answered: dict[str, str] = {}
         pictures: Parts = []
@@ -303,32 +297,3 @@ def _sign_text(parts: Parts, signature: str) -> None:
     """Put `signature` on the text that was written last, if nothing came after it."""
     if signature and parts and "text" in parts[-1] and "thought" not in parts[-1]:
         parts[-1]["thoughtSignature"] = signature
-
-
-def _unused(id: str, sent: Parts) -> str:  # noqa: A002 - the protocol's own word
-    """`id`, or one like it that no other call of the content has."""
-    taken = {part["functionCall"].get("id") for part in sent}
-    number = 1
-    found = id
-    while found in taken:
-        number += 1
-        suffix = str(number)
-        found = id[: len(id) - len(suffix)] + suffix
-    return found
-
-
-def _run(turns: Sequence[Turn], start: int, *, is_assistant: bool) -> int:
-    """The end of the run of turns from `start` that are all the assistant's, or all not."""
-    end = start
-    while end < len(turns) and (turns[end].role == "assistant") is is_assistant:
-        end += 1
-    return end
-
-
-def _blocks(turn: Turn, place: int) -> Iterator[_Placed]:
-    """The blocks of a turn with their paths in the request; a string is one text block."""
-    if isinstance(turn.content, str):
-        yield f"messages[{place}].content", Block(type="text", text=turn.content)
-    else:
-        for number, block in enumerate(turn.content):
-            yield f"messages[{place}].content[{number}]", block

@@ -7,31 +7,27 @@ none is empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ccrouter.dialects.base import Loss
-from ccrouter.dialects.callids import wire_id
+from ccrouter.dialects.callids import unused_id, wire_id
 from ccrouter.dialects.ledger import ATTRIBUTION, CALLER, is_asked
 from ccrouter.dialects.openai_chat.content import SYSTEM, TURNS, Content, Parts
 from ccrouter.dialects.openai_chat.reasoning import Replay, replay_of
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.toolnames import sent_name
+from ccrouter.dialects.turns import MISSING_RESULT, REMINDER, ROLES, Placed, blocks_of, end_of_run
 from ccrouter.dialects.words import BILLING_PREFIX
 from ccrouter.errors import ClientError
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import Block, Turn
 
-MISSING_RESULT = "[No result: the call was interrupted, or its result was lost.]"
 #: Stands between a tool message and a user message for servers that refuse the one after the other.
 BRIDGE = "OK."
-_REMINDER = "<system-reminder>"
 _CALL = {f"{TURNS}.{name}" for name in ("id", "name", "input")}
 _THINKING = {f"{TURNS}.{name}" for name in ("thinking", "signature")}
 _RESULT = {f"{TURNS}.{name}" for name in ("tool_use_id", "content")}
-
-_Placed = tuple[str, Block]
-_ROLES = frozenset({"user", "assistant", "system"})
 
 
 class Conversation:
@@ -64,12 +60,12 @@ class Conversation:
         start = 0
         while start < len(turns):
             if turns[start].role != "assistant":
-                end = _run(turns, start, is_assistant=False)
+                end = end_of_run(turns, start, is_assistant=False)
                 self._write_others(turns, start, end, {})
                 start = end
                 continue
-            middle = _run(turns, start, is_assistant=True)
-            end = _run(turns, middle, is_assistant=False)
+            middle = end_of_run(turns, start, is_assistant=True)
+            end = end_of_run(turns, middle, is_assistant=False)
             answered = self._write_assistant(turns, start, middle, end)
             self._write_others(turns, middle, end, answered)
             start = end
@@ -117,8 +113,8 @@ class Conversation:
         else:
             for part in parts:
                 text = part.get("text", "")
-                if part["type"] == "text" and _REMINDER not in text:
-                    part["text"] = f"{_REMINDER}\n{text}\n</system-reminder>"
+                if part["type"] == "text" and REMINDER not in text:
+                    part["text"] = f"{REMINDER}\n{text}\n</system-reminder>"
             self._content.losses.append(
                 Loss(f"messages[{place}].role", "system sent as the user's words", "approximated")
             )
@@ -130,10 +126,10 @@ class Conversation:
         """User and system turns, without the results in `answered` (call id → path), which are written already."""
         for place in range(start, end):
             turn = turns[place]
-            if turn.role not in _ROLES:
+            if turn.role not in ROLES:
                 raise ClientError(f"messages[{place}].role: must be user, assistant or system, not {turn.role!r}")
             parts: Parts = []
-            for path, block in _blocks(turn, place):
+            for path, block in blocks_of(turn, place):
                 if block.type != "tool_result":
                     parts += self._content.parts(block, path)
                 elif answered.get(block.tool_use_id or "") != path:
@@ -163,18 +159,18 @@ class Conversation:
         """The assistant turns from `start` to `middle` as one message, and the results of its calls, which are looked
         for up to `end`. The results written: call id → path.
         """
-        blocks = [placed for place in range(start, middle) for placed in _blocks(turns[place], place)]
-        results: dict[str, _Placed] = {}
+        blocks = [placed for place in range(start, middle) for placed in blocks_of(turns[place], place)]
+        results: dict[str, Placed] = {}
         calls = [placed for placed in blocks if placed[1].type == "tool_use"]
         if calls:
             for place in range(middle, end):
-                for path, block in _blocks(turns[place], place):
+                for path, block in blocks_of(turns[place], place):
                     if block.type == "tool_result":
                         results.setdefault(block.tool_use_id or "", (path, block))
         self._write_assistant_message(blocks, calls)
         return self._write_results(calls, results) if calls else {}
 
-    def _write_assistant_message(self, blocks: list[_Placed], calls: list[_Placed]) -> None:
+    def _write_assistant_message(self, blocks: list[Placed], calls: list[Placed]) -> None:
         """One message of all `blocks`; none if there is nothing to say."""
         thoughts = [placed for placed in blocks if placed[1].type in {"thinking", "redacted_thinking"}]
         replay = Replay()
@@ -212,7 +208,7 @@ class Conversation:
         last.update(message)
         last["content"] = content
 
-    def _calls(self, calls: list[_Placed], replay: Replay) -> list[JsonObject]:
+    def _calls(self, calls: list[Placed], replay: Replay) -> list[JsonObject]:
         sent: list[JsonObject] = []
         self._content.mapped |= _CALL
         for number, (path, block) in enumerate(calls):
@@ -227,7 +223,7 @@ class Conversation:
             if name != asked:
                 self.names[name] = asked
             arguments = bytes(block.input).decode()
-            wire = _unused(wire_id(id, self._profile), sent)
+            wire = unused_id(wire_id(id, self._profile), {call["id"] for call in sent})
             function = {"name": name, "arguments": arguments if arguments.startswith("{") else "{}"}
             call: JsonObject = {"id": wire, "type": "function", "function": function}
             extra = replay.calls.get(id)
@@ -238,7 +234,7 @@ class Conversation:
             sent.append(call)
         return sent
 
-    def _write_results(self, calls: list[_Placed], results: dict[str, _Placed]) -> dict[str, str]:
+    def _write_results(self, calls: list[Placed], results: dict[str, Placed]) -> dict[str, str]:
         answered: dict[str, str] = {}
         sent: list[JsonObject] = self.messages[-1]["tool_calls"]
         pictures: Parts = []
@@ -263,32 +259,3 @@ class Conversation:
             self.messages.append(message)
         self._pending += pictures
         return answered
-
-
-def _unused(id: str, sent: list[JsonObject]) -> str:  # noqa: A002 - the protocol's own word
-    """`id`, or one like it that no other call of the message has."""
-    taken = {call["id"] for call in sent}
-    number = 1
-    found = id
-    while found in taken:
-        number += 1
-        suffix = str(number)
-        found = id[: len(id) - len(suffix)] + suffix
-    return found
-
-
-def _run(turns: Sequence[Turn], start: int, *, is_assistant: bool) -> int:
-    """The end of the run of turns from `start` that are all the assistant's, or all not."""
-    end = start
-    while end < len(turns) and (turns[end].role == "assistant") is is_assistant:
-        end += 1
-    return end
-
-
-def _blocks(turn: Turn, place: int) -> Iterator[_Placed]:
-    """The blocks of a turn with their paths in the request; a string is one text block."""
-    if isinstance(turn.content, str):
-        yield f"messages[{place}].content", Block(type="text", text=turn.content)
-    else:
-        for number, block in enumerate(turn.content):
-            yield f"messages[{place}].content[{number}]", block

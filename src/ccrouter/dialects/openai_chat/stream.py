@@ -88,7 +88,6 @@ class ChatReader:
         self._refused = False
         self._finish = ""
         self._stop_sequence: str | None = None
-        self._has_usage = False
         self._ended = False
 
     # -- in --------------------------------------------------------------------------------------------------------
@@ -148,7 +147,6 @@ class ChatReader:
             counted = wire_usage(usage)
             if counted is not None:
                 self.usage = counted
-                self._has_usage = True
 
     def _read_choice(self, choice: ChatChoice) -> None:
         delta = choice.delta or choice.message

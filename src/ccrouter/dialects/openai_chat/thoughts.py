@@ -78,8 +78,10 @@ class Thoughts:
         self._pieces, self._details, self._calls = [], [], {}
 
     def end(self, *, has_text: bool) -> None:
-        """The answer is over. State that nothing was shown of is let go where a text is the last thing said: Claude Code
-        prints nothing of an answer that ends with a thinking block, and providers ask for state on calls alone.
+        """The answer is over. State that nothing was shown of is let go where a text is the last thing said.
+
+        Claude Code prints nothing of an answer that ends with a thinking block, and providers ask for state on calls
+        alone.
         """
         if self._pieces or not has_text:
             self.seal()

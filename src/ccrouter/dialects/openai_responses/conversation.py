@@ -7,7 +7,7 @@ item is empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ccrouter.dialects.base import Loss
 from ccrouter.dialects.callids import wire_id
@@ -16,20 +16,17 @@ from ccrouter.dialects.openai_responses.content import SYSTEM, TURNS, Content, P
 from ccrouter.dialects.openai_responses.reasoning import replayed
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.toolnames import sent_name
+from ccrouter.dialects.turns import MISSING_RESULT, REMINDER, ROLES, Placed, blocks_of, end_of_run
 from ccrouter.dialects.words import BILLING_PREFIX
 from ccrouter.errors import ClientError
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.request import Block, Turn
 
-MISSING_RESULT = "[No result: the call was interrupted, or its result was lost.]"
-_REMINDER = "<system-reminder>"
 _CALL = {f"{TURNS}.{name}" for name in ("id", "name", "input")}
 _RESULT = {f"{TURNS}.{name}" for name in ("tool_use_id", "content")}
 _THOUGHT = {f"{TURNS}.{name}" for name in ("thinking", "signature")}
 
-_Placed = tuple[str, Block]
 _Call = tuple[str, Block, str]
-_ROLES = frozenset({"user", "assistant", "system"})
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -67,8 +64,8 @@ class Conversation:
             content.kept.add("messages[].content")
         start = 0
         while start < len(turns):
-            middle = _run(turns, start, is_assistant=True)
-            end = _run(turns, middle, is_assistant=False)
+            middle = end_of_run(turns, start, is_assistant=True)
+            end = end_of_run(turns, middle, is_assistant=False)
             answered = self._write_assistant(turns, start, middle, end)
             self._write_others(turns, middle, end, answered)
             start = end
@@ -95,7 +92,7 @@ class Conversation:
 
     def _write_system_turn(self, turn: Turn, place: int) -> None:
         """A system turn amid the conversation, in its place; before everything else it belongs to the instructions."""
-        texts = [text for path, block in _blocks(turn, place) for text in self._content.texts(block, path)]
+        texts = [text for path, block in blocks_of(turn, place) for text in self._content.texts(block, path)]
         if not self.items and not self._pending:
             self._system += texts
         elif self._profile.accepts_mid_system:
@@ -106,7 +103,7 @@ class Conversation:
                 Loss(f"messages[{place}].role", "system sent as the user's words", "approximated")
             )
             for text in texts:
-                self._pending += text_parts(text if _REMINDER in text else f"{_REMINDER}\n{text}\n</system-reminder>")
+                self._pending += text_parts(text if REMINDER in text else f"{REMINDER}\n{text}\n</system-reminder>")
 
     # -- user ------------------------------------------------------------------------------------------------------
 
@@ -114,12 +111,12 @@ class Conversation:
         """User and system turns, without the results in `answered` (call id → path), which are written already."""
         for place in range(start, end):
             turn = turns[place]
-            if turn.role not in _ROLES:
+            if turn.role not in ROLES:
                 raise ClientError(f"messages[{place}].role: must be user, assistant or system, not {turn.role!r}")
             if turn.role == "system":
                 self._write_system_turn(turn, place)
                 continue
-            for path, block in _blocks(turn, place):
+            for path, block in blocks_of(turn, place):
                 if block.type != "tool_result":
                     self._pending += self._content.parts(block, path)
                 elif answered.get(block.tool_use_id or "") != path:
@@ -148,7 +145,7 @@ class Conversation:
         """
         calls: list[_Call] = []
         for place in range(start, middle):
-            for path, block in _blocks(turns[place], place):
+            for path, block in blocks_of(turns[place], place):
                 if block.type in _THOUGHTS:
                     self._think(path, block)
                 elif block.type == "tool_use":
@@ -211,9 +208,9 @@ class Conversation:
         return found
 
     def _write_results(self, calls: list[_Call], turns: Sequence[Turn], start: int, end: int) -> dict[str, str]:
-        results: dict[str, _Placed] = {}
+        results: dict[str, Placed] = {}
         for place in range(start, end):
-            for path, block in _blocks(turns[place], place):
+            for path, block in blocks_of(turns[place], place):
                 if block.type == "tool_result":
                     results.setdefault(block.tool_use_id or "", (path, block))
         answered: dict[str, str] = {}
@@ -232,20 +229,3 @@ class Conversation:
                 self._content.losses.append(Loss(path, what, "approximated"))
             self.items.append({"type": "function_call_output", "call_id": sent, "output": output})
         return answered
-
-
-def _run(turns: Sequence[Turn], start: int, *, is_assistant: bool) -> int:
-    """The end of the run of turns from `start` that are all the assistant's, or all not."""
-    end = start
-    while end < len(turns) and (turns[end].role == "assistant") is is_assistant:
-        end += 1
-    return end
-
-
-def _blocks(turn: Turn, place: int) -> Iterator[_Placed]:
-    """The blocks of a turn with their paths in the request; a string is one text block."""
-    if isinstance(turn.content, str):
-        yield f"messages[{place}].content", Block(type="text", text=turn.content)
-    else:
-        for number, block in enumerate(turn.content):
-            yield f"messages[{place}].content[{number}]", block

@@ -5,6 +5,7 @@ policy, its proxies and its certificates, like everything else that leaves.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
@@ -52,14 +53,16 @@ class Seam:
         self._fetch = fetch
         self._loop = asyncio.get_running_loop()
         self._under_way: set[Future[Fetched]] = set()
-        self._is_closed = False
+        self._closed = threading.Event()
 
     def send(self, errand: Errand) -> Fetched:
         """The answer, for the thread that calls. Raises Denied, UpstreamError; UpstreamUnreachable once closed."""
-        if self._is_closed:
+        if self._closed.is_set():
             raise self._stopped()
         future = asyncio.run_coroutine_threadsafe(self._carry_out(errand), self._loop)
         self._under_way.add(future)
+        if self._closed.is_set():  # by now: `close` may have gone through the others before this one was among them
+            future.cancel()
         try:
             return future.result()
         except CancelledError as error:
@@ -69,7 +72,7 @@ class Seam:
 
     def close(self) -> None:
         """No thread waits here any more."""
-        self._is_closed = True
+        self._closed.set()
         for future in tuple(self._under_way):
             future.cancel()
 

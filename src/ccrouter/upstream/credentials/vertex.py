@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ class GoogleSource:
         name = self._provider.name
         try:
             if self._credentials is None:
-                self._credentials = self._allowed(self._find())
+                self._credentials = self._find()
             self._credentials.refresh(self._request)
         except failures.TransportError as error:
             text = f"{name}: no token from Google: {redact(str(error))[:500]}"
@@ -61,6 +62,7 @@ class GoogleSource:
         """
         auth = library("google.auth", "vertex")
         file = self._provider.options.get("credentials") or _left_by_gcloud()
+        self._refuse_program(file or os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", ""))
         if not file:
             return auth.default(scopes=_SCOPES, request=self._request)[0]
         with warnings.catch_warnings():  # as in google-auth's own search: the file is the user's own, not a stranger's
@@ -68,13 +70,14 @@ class GoogleSource:
             path = str(Path(file).expanduser())
             return auth.load_credentials_from_file(path, scopes=_SCOPES, request=self._request)[0]
 
-    def _allowed(self, credentials: Any) -> Any:
-        """`credentials`. Raises Denied if a program gives them, where the policy says where keys may come from."""
+    def _refuse_program(self, file: str) -> None:
+        """Raises Denied if the file has a program run, where the policy says where keys may come from: google-auth runs
+        it as soon as it reads the file.
+        """
         origins = self._policy.allowed_key_origins
-        if origins is not None and isinstance(credentials, library("google.auth.pluggable", "vertex").Credentials):
+        if origins is not None and file and _runs_program(json.loads(Path(file).expanduser().read_bytes())):
             text = f"Provider '{self._provider.name}' has its Google credentials from a program"
             raise denial(self._policy, Violation("keySources", text, tuple(sorted(origins))))
-        return credentials
 
     def _request(
         self,
@@ -103,6 +106,13 @@ def _left_by_gcloud() -> str:
     else:
         path = Path.home() / ".config" / "gcloud"
     return str(path / _FILE) if (path / _FILE).is_file() else ""
+
+
+def _runs_program(told: Any) -> bool:
+    """True if a credentials file, or one within it, names a program for its source."""
+    if isinstance(told, list):
+        return any(map(_runs_program, told))
+    return isinstance(told, dict) and ("executable" in told or any(map(_runs_program, told.values())))
 
 
 def _lasts(expiry: datetime | None) -> float | None:
