@@ -35,7 +35,6 @@ def _settings(config: Config) -> Iterator[str]:
         if value != getattr(DEFAULTS, name):
             yield f"{name} {value}"
 
-
     if router := config.custom_router:
         yield f"custom router {router.path}, {router.timeout:g} s" + (", passed over if it fails" * router.goes_on)
     for custom in config.custom_transformers:
