@@ -324,7 +324,8 @@ def _tell_missing(preset: Preset) -> int:
     missing = preset.unanswered()
     for one in missing:
         note(f"not answered yet: {one.id}; ccr preset configure {preset.name} --set {one.id}=...")
-    _reload()
+    if not missing:  # else there is nothing yet that could be served
+        _reload()
     return 0
 
 
