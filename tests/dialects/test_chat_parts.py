@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.jsonschema import is_closed, tool_parameters
 from ccrouter.dialects.openai_chat import DIALECT
 from ccrouter.dialects.openai_chat.reasoning import nearest_effort
-from ccrouter.dialects.openai_chat.stream import random_id
 from ccrouter.dialects.openai_chat.tags import ThinkTags
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.retry_after import MAX_RETRY_AFTER, retry_after

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
+import secrets
 from collections.abc import Collection
 
 from ccrouter.dialects.profile import Profile
@@ -18,6 +19,11 @@ _PREFIX = "ccrid_"
 _FIT = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SHORT = re.compile(r"[A-Za-z0-9]{9}")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def random_id() -> str:
+    """A tool call id of Anthropic's form that nobody else has."""
+    return f"toolu_{secrets.token_hex(12)}"
 
 
 def client_id(upstream_id: str) -> str:

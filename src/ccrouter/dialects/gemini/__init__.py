@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Amend, Reader, UpstreamRequest
+from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.gemini import place
 from ccrouter.dialects.gemini.amend import refused_member, without
 from ccrouter.dialects.gemini.request import encode
-from ccrouter.dialects.gemini.stream import GeminiReader, random_id
+from ccrouter.dialects.gemini.stream import GeminiReader
 from ccrouter.dialects.upstream_error import explain_error
 from ccrouter.errors import UpstreamStatus
 from ccrouter.messages.request import MessagesRequest

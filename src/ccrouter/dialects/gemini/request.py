@@ -21,6 +21,7 @@ from ccrouter.dialects.gemini.schema import answer
 from ccrouter.dialects.gemini.thinking import thinking_members
 from ccrouter.dialects.gemini.tools import Toolset, choice_members, toolset_of
 from ccrouter.dialects.ledger import BETA_HEADER, left_out, thinking_hints, unsent_members, unsent_within
+from ccrouter.dialects.limits import fitted_limit
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.messages.request import MessagesRequest
@@ -39,10 +40,6 @@ _WITHIN = {
 }
 _SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
 _FORMAT = "output_config.format"
-
-#: Below so many tokens the thinking of a model that always thinks leaves nothing for the answer; what it gets then.
-_SHORT = 2048
-_HEADROOM = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +114,8 @@ def _limits(request: MessagesRequest, profile: Profile, content: Content) -> dic
     members: dict[str, Any] = {}
     limit = request.max_tokens
     if limit is not None:
-        fitting = wanted = _with_headroom(limit, request, profile)
-        if profile.max_tokens_cap is not None:
-            fitting = min(wanted, profile.max_tokens_cap)
-        if fitting != limit:
-            why = ": the model always thinks, and that counts" if fitting > limit else ", the most that the model takes"
-            content.losses.append(Loss("max_tokens", f"{limit} sent as {fitting}{why}", "approximated"))
+        fitting, lost = fitted_limit(limit, request, profile)
+        content.losses += lost
         members["maxOutputTokens"] = fitting
         content.mapped.add("max_tokens")
     for name, sent in _SAMPLING.items():
@@ -142,15 +135,6 @@ def _limits(request: MessagesRequest, profile: Profile, content: Content) -> dic
         what = f"only the first {profile.max_stops} of {len(stops)} sent"
         content.losses.append(Loss("stop_sequences", what, "approximated"))
     return members
-
-
-def _with_headroom(limit: int, request: MessagesRequest, profile: Profile) -> int:
-    """`limit`, with room for thinking that cannot be switched off and would eat a short answer. A limit of 1 only asks
-    whether the model is there.
-    """
-    thinking = request.thinking
-    is_short = 1 < limit < _SHORT and (thinking is None or thinking.type == "disabled")
-    return limit + _HEADROOM if is_short and not profile.can_disable_thinking else limit
 
 
 def _format(

@@ -7,13 +7,13 @@ the model got wrong: clients ask again then.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 import msgspec
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.gemini.calls import Calls
 from ccrouter.dialects.gemini.chunks import Candidate, Chunk, Part, read_chunk, read_row
 from ccrouter.dialects.gemini.grounding import Sources
@@ -57,11 +57,6 @@ _UNSIGNED = "MISSING_THOUGHT_SIGNATURE"
 #: What imitations of the API say after calls; Google says STOP.
 _CALLED = "FUNCTION_CALL"
 _UNSET = frozenset({"FINISH_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
-
-
-def random_id() -> str:
-    """A tool call id of Anthropic's form that nobody else has."""
-    return f"toolu_{secrets.token_hex(12)}"
 
 
 class GeminiReader:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Amend, Reader, UpstreamRequest
+from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.named_models import models_named
 from ccrouter.dialects.openai_chat.amend import refused_member, without
 from ccrouter.dialects.openai_chat.request import encode
-from ccrouter.dialects.openai_chat.stream import ChatReader, random_id
+from ccrouter.dialects.openai_chat.stream import ChatReader
 from ccrouter.dialects.upstream_error import explain_error
 from ccrouter.errors import UpstreamStatus
 from ccrouter.messages.request import MessagesRequest

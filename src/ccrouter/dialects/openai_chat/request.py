@@ -6,7 +6,6 @@ docs/reference/openai-chat.md.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from ccrouter.dialects.base import Amend, Loss, UpstreamRequest
 from ccrouter.dialects.extra_body import merged
 from ccrouter.dialects.jsonschema import is_closed, output_schema
 from ccrouter.dialects.ledger import BETA_HEADER, left_out, thinking_hints, unsent_members, unsent_within
+from ccrouter.dialects.limits import fitted_limit, session_pseudonym
 from ccrouter.dialects.openai_chat.content import Content
 from ccrouter.dialects.openai_chat.conversation import Conversation
 from ccrouter.dialects.openai_chat.reasoning import reasoning_members
@@ -39,11 +39,6 @@ _WITHIN = {
     "thinking": frozenset({"type", "budget_tokens", "display", "block_binding"}),
     "output_config": frozenset({"effort", "format"}),
 }
-
-
-#: Below so many tokens the reasoning of a model that always reasons leaves nothing for the answer; what it gets then.
-_SHORT = 2048
-_HEADROOM = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +115,8 @@ def _limits(
     mapped: set[str] = set()
     limit = request.max_tokens
     if limit is not None:
-        wanted = _with_headroom(limit, request, profile)
-        fitting = max(wanted, profile.min_max_tokens)
-        if profile.max_tokens_cap is not None:
-            fitting = min(fitting, profile.max_tokens_cap)
-        if wanted != limit and fitting > limit:
-            why = ": the model always reasons, and that counts"
-        else:
-            why = ", the nearest that the model takes"
-        if fitting != limit:
-            losses.append(Loss("max_tokens", f"{limit} sent as {fitting}{why}", "approximated"))
+        fitting, lost = fitted_limit(limit, request, profile)
+        losses += lost
         members[profile.max_tokens_field] = fitting
         mapped.add("max_tokens")
     for name, is_accepted in (
@@ -158,22 +145,12 @@ def _limits(
     return members, losses, mapped
 
 
-def _with_headroom(limit: int, request: MessagesRequest, profile: Profile) -> int:
-    """`limit`, with room for reasoning that cannot be switched off and would eat a short answer: Claude Code's
-    auto-mode check leaves 64 tokens. A limit of 1 only asks whether the model is there.
-    """
-    thinking = request.thinking
-    is_short = 1 < limit < _SHORT and (thinking is None or thinking.type == "disabled")
-    return limit + _HEADROOM if is_short and not profile.can_disable_thinking else limit
-
-
 def _stream(body: dict[str, Any], request: MessagesRequest, profile: Profile, *, has_tools: bool) -> None:
     body["stream"] = request.stream
     if request.stream and profile.accepts_stream_usage:
         body["stream_options"] = {"include_usage": True}
-    if profile.session_member and request.user_id:
-        # One pseudonym for a session, so that its turns meet the same prompt cache; nothing can be read from it.
-        body[profile.session_member] = hashlib.sha256(request.user_id.encode()).hexdigest()[:32]
+    if profile.session_member and (pseudonym := session_pseudonym(request)):
+        body[profile.session_member] = pseudonym
     body.update(profile.extra)
     if has_tools and request.stream:
         body.update(profile.extra_with_streamed_tools)

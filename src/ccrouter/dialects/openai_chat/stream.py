@@ -6,13 +6,13 @@ follow the finish. An answer that never says that it is finished is an error, ne
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 import msgspec
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.citations import Citations
 from ccrouter.dialects.openai_chat.calls import Calls
 from ccrouter.dialects.openai_chat.chunks import (
@@ -52,11 +52,6 @@ _FINISHES: dict[str, StopReason] = {
     "refusal": "refusal",
     "model_context_window_exceeded": "model_context_window_exceeded",
 }
-
-
-def random_id() -> str:
-    """A tool call id of Anthropic's form that nobody else has."""
-    return f"toolu_{secrets.token_hex(12)}"
 
 
 class ChatReader:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import Amend, Reader, UpstreamRequest
+from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.named_models import models_named
 from ccrouter.dialects.openai_responses.amend import refused_member, without
-from ccrouter.dialects.openai_responses.calls import random_id
 from ccrouter.dialects.openai_responses.request import encode
 from ccrouter.dialects.openai_responses.stream import ResponsesReader
 from ccrouter.dialects.upstream_error import explain_error

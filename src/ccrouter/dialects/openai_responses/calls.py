@@ -6,7 +6,6 @@ altered, and written once, whether it comes in deltas, in a `done` event, in the
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -18,11 +17,6 @@ from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.writer import MessageWriter
 
 Arguments = str | JsonObject | None
-
-
-def random_id() -> str:
-    """A tool call id of Anthropic's form that nobody else has."""
-    return f"toolu_{secrets.token_hex(12)}"
 
 
 class _Call:

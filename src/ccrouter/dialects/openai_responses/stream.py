@@ -14,8 +14,9 @@ import msgspec
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.citations import Citations
-from ccrouter.dialects.openai_responses.calls import Calls, random_id
+from ccrouter.dialects.openai_responses.calls import Calls
 from ccrouter.dialects.openai_responses.items import (
     Annotation,
     Body,
