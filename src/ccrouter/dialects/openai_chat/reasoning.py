@@ -64,7 +64,7 @@ def _always(request: MessagesRequest, profile: Profile, effort: str, *, has_tool
     """What has to be said even where the client said nothing of thinking."""
     if has_tools and profile.effort_with_tools and profile.reasoning_style == "effort":
         return {"reasoning_effort": profile.effort_with_tools}
-    if profile.reasoning_style == "qwen" and profile.thinks_only_streamed and not request.stream:
+    if profile.reasoning_style == "qwen" and profile.thinks_only_streamed and not is_streamed(request, profile):
         return {"enable_thinking": False}
     if profile.reasoning_style == "effort" and not profile.can_disable_thinking:
         word = nearest_effort(effort, profile.efforts)  # it reasons anyway, and effort is how much
@@ -121,8 +121,17 @@ def _thinking(profile: Profile, mode: Mode, word: str) -> dict[str, Any]:
     return members
 
 
+def is_streamed(request: MessagesRequest, profile: Profile) -> bool:
+    """Whether the provider is asked for a stream: also for a client that wants the whole, where the model does nothing
+    but think and the provider lets it think only so (DashScope: 400 "restricted to True", "only support stream").
+    """
+    return request.stream or (profile.thinks_only_streamed and not profile.can_disable_thinking)
+
+
 def _qwen(request: MessagesRequest, profile: Profile, mode: Mode, budget: int | None) -> dict[str, Any]:
-    if mode == "off" or (profile.thinks_only_streamed and not request.stream):
+    if mode == "off" and not profile.can_disable_thinking:
+        return {}
+    if mode == "off" or (profile.thinks_only_streamed and not is_streamed(request, profile)):
         return {"enable_thinking": False}
     if mode == "adaptive":
         return {}

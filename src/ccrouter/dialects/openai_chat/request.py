@@ -20,7 +20,7 @@ from ccrouter.dialects.ledger import BETA_HEADER, left_out, thinking_hints, unse
 from ccrouter.dialects.limits import fitted_limit, session_pseudonym
 from ccrouter.dialects.openai_chat.content import Content
 from ccrouter.dialects.openai_chat.conversation import Conversation
-from ccrouter.dialects.openai_chat.reasoning import reasoning_members
+from ccrouter.dialects.openai_chat.reasoning import is_streamed, reasoning_members
 from ccrouter.dialects.openai_chat.tools import Toolset, choice_members, toolset_of
 from ccrouter.dialects.profile import Profile
 from ccrouter.dialects.profiles import profile_of
@@ -90,7 +90,7 @@ def encode(
         body = amend(body)
     return ChatRequest(
         body=msgspec.json.encode(merged(body, target.provider.extra_body)),
-        headers={"accept": "text/event-stream" if request.stream else "application/json", **profile.default_headers},
+        headers={"accept": "text/event-stream" if is_streamed(request, profile) else "application/json", **profile.default_headers},
         losses=tuple(dict.fromkeys(losses)),
         names={**conversation.names, **tools.names},
         kept=frozenset(content.kept),
@@ -146,13 +146,13 @@ def _limits(
 
 
 def _stream(body: dict[str, Any], request: MessagesRequest, profile: Profile, *, has_tools: bool) -> None:
-    body["stream"] = request.stream
-    if request.stream and profile.accepts_stream_usage:
+    body["stream"] = streams = is_streamed(request, profile)
+    if streams and profile.accepts_stream_usage:
         body["stream_options"] = {"include_usage": True}
     if profile.session_member and (pseudonym := session_pseudonym(request)):
         body[profile.session_member] = pseudonym
     body.update(profile.extra)
-    if has_tools and request.stream:
+    if has_tools and streams:
         body.update(profile.extra_with_streamed_tools)
 
 
