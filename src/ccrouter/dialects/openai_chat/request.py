@@ -88,6 +88,7 @@ def encode(
     losses += _unsent(request, has_betas=has_betas)
     if amend is not None:
         body = amend(body)
+    accepted = "text/event-stream" if is_streamed(request, profile) else "application/json"
     return ChatRequest(
         body=msgspec.json.encode(merged(body, target.provider.extra_body)),
         headers={
