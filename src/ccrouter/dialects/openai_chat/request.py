@@ -91,10 +91,7 @@ def encode(
     accepted = "text/event-stream" if is_streamed(request, profile) else "application/json"
     return ChatRequest(
         body=msgspec.json.encode(merged(body, target.provider.extra_body)),
-        headers={
-            "accept": "text/event-stream" if is_streamed(request, profile) else "application/json",
-            **profile.default_headers,
-        },
+        headers={"accept": accepted, **profile.default_headers},
         losses=tuple(dict.fromkeys(losses)),
         names={**conversation.names, **tools.names},
         kept=frozenset(content.kept),
