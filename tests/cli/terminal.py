@@ -69,6 +69,17 @@ class Terminal:
             pass
         return self.child.wait(timeout=LIMIT)
 
+    def interrupt(self) -> int:
+        """The exit code after Ctrl-C. Typed again where nothing comes of it: one that comes between the prompt and the
+        wait of GNU readline for a key is seen with the next key only.
+        """
+        giving_up = time.monotonic() + LIMIT
+        while self.child.poll() is None and time.monotonic() < giving_up:
+            self.type("\x03")
+            while select.select([self._master], [], [], 1.0)[0] and self._read(giving_up):
+                pass
+        return self.end()
+
     def _read(self, deadline: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:

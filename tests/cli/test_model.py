@@ -220,8 +220,7 @@ def test_a_wrong_number_is_asked_again(ccr: Ccr):
         screen.answer("Number", "99")
         screen.expect("type a number from 1 to 9")
         screen.expect("Number")
-        screen.type("\x03")
-        assert screen.end() == 130
+        assert screen.interrupt() == 130
     assert text_of(ccr) == CLASSIC
 
 
