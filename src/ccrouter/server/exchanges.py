@@ -46,7 +46,7 @@ class Exchanges:
             return
         losses = summed_up(exchange.losses) if exchange.losses else ()
         # The list itself may be as long as the conversation.
-        self._kept[exchange.id] = _Kept(_shortened(replace(exchange, losses=())), losses, self._clock())
+        self._kept[exchange.id] = _Kept(_shortened(exchange), losses, self._clock())
         while len(self._kept) > self.capacity:
             del self._kept[next(iter(self._kept))]
 
@@ -61,15 +61,22 @@ class Exchanges:
 
 
 def _shortened(exchange: Exchange) -> Exchange:
-    """`exchange` without what is too long to be a fact: names are the client's, and may be of any length."""
+    """`exchange` without its losses, and without what is too long to be a fact: names are the client's, and may be of
+    any length.
+    """
     told = {
         name: value[:_LONGEST]
         for name in ("asked", "sent", "answered", "target", "reason", "session", "error", "stop_reason", "upstream_id")
         if len(value := getattr(exchange, name)) > _LONGEST
     }
-    attempts = [replace(one, target=one.target[:_LONGEST], failure=one.failure[:_LONGEST]) for one in exchange.attempts]
+    attempts = [
+        replace(one, target=one.target[:_LONGEST], failure=one.failure[:_LONGEST])
+        if len(one.target) > _LONGEST or len(one.failure) > _LONGEST
+        else one
+        for one in exchange.attempts
+    ]
     kept, mapped = _few(exchange.kept), _few(exchange.mapped)
-    return replace(exchange, attempts=attempts, kept=kept, mapped=mapped, told={}, **told)
+    return replace(exchange, losses=(), attempts=attempts, kept=kept, mapped=mapped, told={}, **told)
 
 
 def _few(names: frozenset[str]) -> frozenset[str]:
