@@ -38,6 +38,11 @@ ErrorType = Literal[
     "overloaded_error",
 ]
 
+#: How a provider was not reached, or no more.
+Unreachable = Literal["connect", "tls", "dns", "first_byte", "idle", "total", "reset"]
+#: How an answer was none.
+Broken = Literal["protocol", "cut", "empty"]
+
 
 class RouterError(Exception):
     """Anything the router reports by itself. `str()` of one is fit for a user's eyes."""
@@ -156,21 +161,22 @@ class UpstreamStatus(UpstreamError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No answer came: `kind` says how it failed."""
+    """No answer came, or no more of it: `kind` says how it failed (`first_byte`, `idle` and `total` are time-outs)."""
 
-    def __init__(
-        self, message: str, *, kind: Literal["connect", "tls", "dns", "timeout", "reset"], provider: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, kind: Unreachable, provider: str = "") -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind: Unreachable = kind
         self.provider = provider
 
 
 class RemoteProtocolError(UpstreamError):
-    """The provider's answer breaks its protocol, or ended without saying that it was finished."""
+    """The provider's answer breaks its protocol (`protocol`), ended without saying that it was finished (`cut`), or
+    holds nothing at all (`empty`).
+    """
 
-    def __init__(self, message: str, *, provider: str = "") -> None:
+    def __init__(self, message: str, *, provider: str = "", kind: Broken = "protocol") -> None:
         super().__init__(message)
+        self.kind: Broken = kind
         self.provider = provider
 
 

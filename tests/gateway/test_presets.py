@@ -61,7 +61,7 @@ async def test_a_preset_serves_by_its_own_configuration(upstream: Upstream, tmp_
         status, headers, raw = await post(router, "/preset/acme/v1/messages?beta=true", stream=True)
         assert status == 200, raw
         assert text_of(events_of(raw)) == "from the preset"
-        assert headers["x-ccr-model"] == "inner,p1"
+        assert headers["x-ccr-model"] == "inner,p2"
         assert [request.json()["model"] for request in upstream.requests] == ["p1", "p2"]
         assert upstream.requests[0].headers["x-api-key"] == "sk-of-the-preset"
         upstream.reply(json_reply(anthropic_wire.message_json("from the router")))

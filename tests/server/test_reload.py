@@ -243,13 +243,13 @@ async def test_a_quiet_reload(tmp_path, upstream: Upstream, capsys):
     files = Files(tmp_path)
     async with running(settings(upstream), tmp_path, reload=files) as router:
         before = router.app.edition
-        router.app.reload_soon()
-        await router.app._reloading
+        router.app.editions.reload_soon()
+        await router.app.editions._reloading
         assert router.app.edition is not before
         files.policy = None
         files.path.write_text("{ broken")
-        router.app.reload_soon()
-        await router.app._reloading
+        router.app.editions.reload_soon()
+        await router.app.editions._reloading
     assert "the reload was refused" in capsys.readouterr().err
 
 

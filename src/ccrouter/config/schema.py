@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +33,8 @@ EVERY_ROUTE = "*"
 DEFAULT_PORT = 3456
 DEFAULT_LONG_CONTEXT_THRESHOLD = 60_000
 DEFAULT_MAX_BODY = 64 * 1024 * 1024
+#: How long streams under way may go on after the router was told to stop, in seconds.
+DEFAULT_DRAIN = 4.0
 DRY_RUN = "dry-run"
 
 
@@ -90,11 +93,68 @@ class TransformSpec:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """In seconds. `first_byte` bounds the wait for an answer to begin, `idle` any later silence of an upstream."""
+    """In seconds. `first_byte` bounds the wait for an answer to begin, `idle` any later silence of an upstream, `total`
+    an attempt from its beginning to its end (None: nothing does).
+    """
 
     connect: float = 10.0
     first_byte: float = 600.0
     idle: float = 600.0
+    total: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKey:
+    """One key of a provider, and how much of the work is its.
+
+    Of the keys that can serve, those of the least `priority` do, each as often as its `weight` says. `per_minute`,
+    `tokens_per_minute` and `concurrent` bound what it is asked for; 0 is no bound. `label` names it where a person
+    reads, and is no secret; `source` as `Provider.key_source`. Without a `secret` it stands for a provider that asks
+    for none, or whose platform has credentials of its own.
+    """
+
+    secret: Secret | None = None
+    source: str = ""
+    label: str = "key"
+    weight: float = 1.0
+    priority: int = 0
+    per_minute: int = 0
+    tokens_per_minute: int = 0
+    concurrent: int = 0
+
+    @property
+    def id(self) -> str:
+        """Tells keys apart, in memory only; the same for the same key after a reload."""
+        return sha256(self.secret.reveal().encode("utf-8", "surrogatepass")).hexdigest()[:16] if self.secret else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How hard a request is tried. `again`: how often targets that failed are asked once more when none is left;
+    `wait`: the seconds that one request may spend waiting between attempts, all together; `attempts`: how many there
+    may be of one request, whatever the targets and keys. A target is passed over for `open_seconds` after
+    `open_after` failures on end.
+    """
+
+    again: int = 2
+    wait: float = 10.0
+    attempts: int = 10
+    open_after: int = 5
+    open_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one router takes on at a time. `concurrent` requests in work, `per_client` of one client (0: no bound),
+    `header_bytes` of one request's head, `read_seconds` for the arrival of a request's head and of each further piece
+    of its body, `buffered_bytes` of bodies held in memory, all together.
+    """
+
+    concurrent: int = 1024
+    per_client: int = 0
+    header_bytes: int = 64 * 1024
+    read_seconds: float = 60.0
+    buffered_bytes: int = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +162,8 @@ class Provider:
     """An account at a URL, with a key.
 
     `endpoints` holds where to POST; the second, if any, is tried when the first answers 404 or 405, and the router
-    remembers which one answered. `key_source` is what the user wrote for the key ("${OPENROUTER_API_KEY}", or "the
+    remembers which one answered. `keys` is the pool, `key` the one of it that is used.
+    `key_source` is what the user wrote for the key ("${OPENROUTER_API_KEY}", or "the
     config file" for a literal), for messages that say what to check. `proxy`: None takes the environment's, ""
     none at all. `options` are the platform's (project, region, ...). `certified` holds what was found out about its
     models by asking them: changes to the profile, by model, "" for all of them.
@@ -124,6 +185,18 @@ class Provider:
     fidelity: Fidelity = "any"
     options: Mapping[str, str] = field(default_factory=_nothing)
     certified: Mapping[str, JsonObject] = field(default_factory=_nothing, repr=False)
+    keys: tuple[PoolKey, ...] = ()
+
+    @property
+    def pool(self) -> tuple[PoolKey, ...]:
+        """Its keys, at least one; one without a secret if it has none."""
+        return self.keys or (PoolKey(self.key, self.key_source),)
+
+    def using(self, key: PoolKey) -> Provider:
+        """The same provider, asked with this key of its pool."""
+        if key.secret is self.key:
+            return self
+        return replace(self, key=key.secret, key_source=key.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +227,10 @@ class Router:
 
     `routes` is keyed by route name (ROUTE_NAMES, and any request class that Claude Code names); `aliases` maps
     glob patterns over the asked model to targets, first match first; `fallback` lists what to try after a route's own
-    target; `think_effort` is the least effort that makes adaptive thinking select `think` ("" never).
-    `fidelity` says of routes by name, or of EVERY_ROUTE, whether a loss in translation is refused.
-    `is_strict` limits explicit models to those the router lists: `listed`, every target that it names anywhere.
+    target, `alias_fallback` after an alias's, by its pattern; `think_effort` is the least effort that makes adaptive
+    thinking select `think` ("" never). `fidelity` says of routes by name, or of EVERY_ROUTE, whether a loss in
+    translation is refused. `is_strict` limits explicit models to those the router lists: `listed`, every target that it
+    names anywhere.
     """
 
     routes: Mapping[str, ModelRef] = field(default_factory=_nothing)
@@ -167,6 +241,7 @@ class Router:
     default_provider: str | None = None
     is_strict: bool = False
     fidelity: Mapping[str, Fidelity] = field(default_factory=_nothing)
+    alias_fallback: Mapping[str, tuple[ModelRef, ...]] = field(default_factory=_nothing)
     force_image_agent: bool = False
     listed: tuple[ModelRef, ...] = ()
 
@@ -204,7 +279,8 @@ class Config:
     """Everything the router runs by. `warnings` is what the user should know; `raw` what they wrote (for `ccr code`'s
     settings that the router itself does not read: StatusLine and the like), variables not filled in and literal secrets
     masked. `unavailable`: providers that were left out, as nothing routes to them and something is missing, and why.
-    `digest` is the SHA-256 of the file's bytes, in hex; "" without a file.
+    `auto_reload` if a change of the file takes effect by itself; `resume` if an answer that was cut off may be gone on
+    with by another request. `digest` is the SHA-256 of the file's bytes, in hex; "" without a file.
     """
 
     path: Path | None = None
@@ -219,6 +295,11 @@ class Config:
     log_level: LogLevel = "info"
     api_timeout: float = 600.0
     max_body: int = DEFAULT_MAX_BODY
+    retries: Retries = Retries()
+    limits: Limits = Limits()
+    drain_seconds: float = DEFAULT_DRAIN
+    auto_reload: bool = True
+    resume: bool = False
     allowed_hosts: tuple[str, ...] = ()
     claudable: Literal["auto", "on", "off"] = "auto"
     claude_path: str = "claude"
@@ -245,6 +326,7 @@ class Config:
             texts += in_body(custom.options)
         for provider in self.providers:
             texts += [provider.key.reveal()] if provider.key else []
+            texts += [key.secret.reveal() for key in provider.keys if key.secret]
             texts += in_headers(provider.headers)
             texts += in_body(provider.extra_body)
             for spec in (*provider.transforms, *chain.from_iterable(provider.model_transforms.values())):

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -33,6 +33,27 @@ from ccrouter.transforms.chain import Chain
 from ccrouter.upstream.client import UpstreamResponse
 
 _MAX_BODY = 256 * 1024 * 1024
+
+
+class EmptyAnswer(RemoteProtocolError):
+    """A finished answer without any content. Another target may have one; if none has, this is the answer: `frames` of
+    a stream, or `whole` with the headers `told`.
+    """
+
+    def __init__(self, target: Target, told: Mapping[str, str], *, frames: bytes = b"", whole: bytes = b"") -> None:
+        name = target.provider.name
+        super().__init__(f"{name} answered without any content", provider=name, kind="empty")
+        self._told = told
+        self._frames = frames
+        self._whole = whole
+
+    async def deliver(self, reply: Reply) -> None:
+        """Send it as it is."""
+        if self._whole:
+            await reply.whole(200, self._told, self._whole)
+        else:
+            await reply.write(self._frames)
+            await reply.end()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -24,8 +24,6 @@ from ccrouter.errors import (
     Denied,
     NoTarget,
     RemoteProtocolError,
-    UnsupportedContent,
-    UpstreamError,
     UpstreamStatus,
 )
 from ccrouter.extensions.context import RouteContext, shown_headers
@@ -33,8 +31,9 @@ from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.attempt import Attempter
 from ccrouter.gateway.custom import CustomRouting
+from ccrouter.gateway.pursuit import Means, Pursuit
 from ccrouter.gateway.question import Question
-from ccrouter.gateway.record import Attempt, Auditor, Exchange, without_content
+from ccrouter.gateway.record import Auditor, Exchange, without_content
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.viewer import Viewer
 from ccrouter.messages import claudable
@@ -42,7 +41,8 @@ from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.tokens import TokenMemo, estimate_request
 from ccrouter.routing.catalog import Catalog
 from ccrouter.routing.facts import RequestFacts, read_facts, strip_subagent_tags
-from ccrouter.routing.plan import make_plan, should_fall_back
+from ccrouter.routing.health import Health
+from ccrouter.routing.plan import Plan, make_plan
 from ccrouter.routing.rules import Route, alias_of, choose
 from ccrouter.routing.sessions import SessionUsage
 from ccrouter.secret import redact
@@ -102,6 +102,8 @@ class Gateway:
         policy: Policy = NO_POLICY,
         auditor: Auditor | None = None,
         extensions: Extensions | None = None,
+        health: Health | None = None,
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         if client.policy != policy:
             raise ValueError("the upstream client stands under another policy than the gateway")
@@ -115,7 +117,16 @@ class Gateway:
             if self._extensions is not None and self._extensions.router_name
             else None
         )
-        self._attempter = Attempter(client, clock, self._extensions.chains() if self._extensions else Chains().of)
+        self._health = health or Health(clock)
+        self._means = Means(
+            attempter=Attempter(client, clock, self._extensions.chains() if self._extensions else Chains().of),
+            approval=self._approval,
+            health=self._health,
+            retries=config.retries,
+            clock=clock,
+            words=lambda error, question: self._failure(error, question.request),
+            wait=wait,
+        )
         self._projects = projects
         self._memo = TokenMemo()
         self._sessions = SessionUsage()
@@ -143,13 +154,13 @@ class Gateway:
         request, facts, make_filter = self._read(body, headers, exchange, reading)
         estimate = _Estimate(request, self._memo)
         with self._noting_denials(exchange):
-            route, targets = await self._route(request, headers, facts, estimate, exchange)
+            route, plan = await self._route(request, headers, facts, estimate, exchange)
             viewer = self._viewer(facts, exchange)
             told = {"x-ccr-route": route.name, "x-ccr-model": str(route.target), "x-ccr-reason": route.reason}
             exchange.told = told
-            self._approval.approve(targets if viewer is None else (*targets, viewer.target), exchange)
+            self._approval.approve(plan.every if viewer is None else (*plan.every, viewer.target), exchange)
             if self._extensions is not None:
-                await self._extensions.prepare(targets)
+                await self._extensions.prepare(plan.every)
             question = Question(
                 request=request,
                 headers=headers,
@@ -164,40 +175,9 @@ class Gateway:
                 if reading is not None:
                     reply.fault_frames = reading.writer(asked=question.asked).fault
                 reply.expect_stream(told)
-            await self._ask_in_turn(question, targets, reply, exchange)
+            affinity = facts.session_id or exchange.id
+            await Pursuit(self._means, question, plan, reply, exchange, affinity).run()
         self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
-
-    async def _ask_in_turn(
-        self, question: Question, targets: Sequence[Target], reply: Reply, exchange: Exchange
-    ) -> None:
-        """Send the first answer that comes. Raises the first failure if none does, and Denied at once: where one target
-        may not be asked, no other takes its place.
-        """
-        first_error: UpstreamError | UnsupportedContent | None = None
-        for position, target in enumerate(targets):
-            attempt = Attempt(str(target), self._clock() - exchange.began)
-            exchange.attempts.append(attempt)
-            exchange.target = str(target)
-            try:
-                await self._attempter.attempt(question, self._approval.sendable(target), reply, exchange)
-            except Denied as denied:
-                attempt.failure, exchange.error = redact(str(denied), self.config.secrets), ""
-                raise
-            except (UpstreamError, UnsupportedContent) as error:
-                attempt.failure = self._failure(error, question.request)
-                if first_error is None or reply.is_committed:
-                    exchange.error = attempt.failure
-                first_error = first_error or error
-                if reply.is_committed:
-                    raise
-                if position + 1 == len(targets) or not should_fall_back(error):
-                    raise first_error from None
-            except BaseException:  # a defect, or an end from outside: what failed before is not the reason
-                exchange.error = ""
-                raise
-            else:
-                exchange.error = ""
-                return
 
     def _failure(self, error: Exception, request: MessagesRequest) -> str:
         """How an attempt failed, for the log: without keys, and without what is quoted of the conversation.
@@ -223,11 +203,12 @@ class Gateway:
             request, facts, _ = self._read(body, headers, exchange)
             estimate = _Estimate(request, self._memo)
             with self._noting_denials(exchange):
-                _, targets = await self._route(request, headers, facts, estimate, exchange)
+                _, plan = await self._route(request, headers, facts, estimate, exchange)
         with self._noting_denials(exchange):
             # Claude Code counts before every turn: without a policy that is worth no line.
-            self._approval.approve(targets, exchange, is_recorded=self._approval.policy.is_in_force)
-            counted = await self._attempter.count_tokens(request, headers, self._approval.sendable(targets[0]))
+            self._approval.approve(plan.every, exchange, is_recorded=self._approval.policy.is_in_force)
+            target = self._with_key(plan.targets[0], facts.session_id or exchange.id)
+            counted = await self._means.attempter.count_tokens(request, headers, self._approval.sendable(target))
         return estimate() if counted is None else counted
 
     def models(self) -> list[str]:
@@ -264,8 +245,8 @@ class Gateway:
             self._approval.judge_unlisted(name)
 
     def _judge_name(self, name: str, exchange: Exchange) -> None:
-        _, targets = self._decide(RequestFacts(asked=name), lambda: 0, exchange)
-        for target in targets:
+        _, plan = self._decide(RequestFacts(asked=name), lambda: 0, exchange)
+        for target in plan.every:
             exchange.target = str(target)
             self._approval.judge(target)
 
@@ -310,7 +291,7 @@ class Gateway:
         facts: RequestFacts,
         estimate: _Estimate,
         exchange: Exchange,
-    ) -> tuple[Route, tuple[Target, ...]]:
+    ) -> tuple[Route, Plan]:
         """What the custom router chooses, else the rules."""
         if self._custom is None:
             return self._decide(facts, estimate, exchange)
@@ -328,9 +309,7 @@ class Gateway:
             return self._decide(facts, estimate, exchange)
         return self._planned(route, self._router(facts, exchange), exchange)
 
-    def _decide(
-        self, facts: RequestFacts, estimate: Callable[[], int], exchange: Exchange
-    ) -> tuple[Route, tuple[Target, ...]]:
+    def _decide(self, facts: RequestFacts, estimate: Callable[[], int], exchange: Exchange) -> tuple[Route, Plan]:
         router = self._router(facts, exchange)
         try:
             route = choose(facts, router, self.catalog, estimate, self._sessions.previous(facts.thread))
@@ -340,7 +319,7 @@ class Gateway:
             raise
         return self._planned(route, router, exchange)
 
-    def _planned(self, route: Route, router: Router, exchange: Exchange) -> tuple[Route, tuple[Target, ...]]:
+    def _planned(self, route: Route, router: Router, exchange: Exchange) -> tuple[Route, Plan]:
         exchange.route, exchange.reason = route.name, route.reason
         exchange.fidelity = router.fidelity_of(route.name)
         return route, make_plan(route, router, self.catalog)
@@ -352,7 +331,14 @@ class Gateway:
         if ref is None or not facts.has_any_image():
             return None
         target = self.catalog.target(ref)
-        return None if target is None else Viewer(target, is_forced=router.force_image_agent)
+        if target is None:
+            return None
+        return Viewer(self._with_key(target, facts.session_id or exchange.id), is_forced=router.force_image_agent)
+
+    def _with_key(self, target: Target, affinity: str) -> Target:
+        """The target, asked with the key of its pool that comes next."""
+        choice = self._health.choose(target, affinity)
+        return target if choice is None else Target(target.provider.using(choice.key), target.model)
 
     def _tokens_at_start(self, facts: RequestFacts, estimate: _Estimate) -> int:
         if self._sessions.previous(facts.thread):

@@ -28,11 +28,19 @@ class Auditor(Protocol):
 
 @dataclass(slots=True)
 class Attempt:
-    """One request to one target. `failure` is "" for the one that answered; `began` in seconds after the exchange."""
+    """One request to one target. `failure` is "" for the one that answered, `kind` its one word (routing/failures.py)
+    and `status` the provider's, 0 without one; `began` and `ended` in seconds after the exchange, `waited` those
+    before it in which nothing was done. `key` is the label of the key that it was asked with.
+    """
 
     target: str
     began: float
     failure: str = ""
+    kind: str = ""
+    status: int = 0
+    key: str = ""
+    waited: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(slots=True)

@@ -102,7 +102,7 @@ def fault_of(error: RouterError) -> Fault:
             # A key that the provider refuses stays refused, as our own does.
             is_final = False if status == 401 else None
             return Fault(status, kind, text, retry_after=seconds, should_retry=is_final, body=body)
-        case UpstreamUnreachable(kind="timeout"):
+        case UpstreamUnreachable(kind="first_byte" | "idle" | "total"):
             return Fault(504, "timeout_error", text)
         case UpstreamUnreachable() | RemoteProtocolError():
             return Fault(502, "api_error", text)

@@ -109,7 +109,8 @@ class Catalog:
 
 def refs_of(router: Router) -> list[ModelRef]:
     """Every model that the router names: in routes, aliases, fallbacks or its list, without repetition."""
-    fallbacks = (ref for chain in router.fallback.values() for ref in chain)
+    chains = (*router.fallback.values(), *router.alias_fallback.values())
+    fallbacks = (ref for chain in chains for ref in chain)
     aliased = (ref for _, ref in router.aliases)
     return list(dict.fromkeys([*router.routes.values(), *aliased, *fallbacks, *router.listed]))
 

@@ -27,11 +27,14 @@ SHORT_CONTEXT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a rule selected: the route's name, where to send the request first, and why, in one sentence."""
+    """What a rule selected: the route's name, where to send the request first, and why, in one sentence; and if it was
+    an alias, its pattern.
+    """
 
     name: str
     target: Target
     reason: str
+    alias: str = ""
 
 
 def alias_of(asked: str, router: Router) -> tuple[str, ModelRef] | None:
@@ -204,7 +207,9 @@ def alias(situation: Situation) -> Route | None:
         return None
     pattern, ref = situation.alias
     target = situation.find(ref, f"Router.aliases[{shown(pattern)}]")
-    return Route("alias", target, f"alias: the asked model {shown(situation.facts.asked)} fits {shown(pattern)}")
+    return Route(
+        "alias", target, f"alias: the asked model {shown(situation.facts.asked)} fits {shown(pattern)}", pattern
+    )
 
 
 def default(situation: Situation) -> Route | None:

@@ -16,6 +16,7 @@ from ccrouter.config.syntax import is_too_deep
 from ccrouter.errors import ClientError
 from ccrouter.gateway.record import Exchange
 from ccrouter.jsontypes import JsonObject
+from ccrouter.routing.health import Health
 from ccrouter.server.account import Account
 from ccrouter.server.edition import Edition, Reloaded
 from ccrouter.server.exchanges import Exchanges
@@ -25,17 +26,18 @@ from ccrouter.server.sessions import Sessions
 
 
 class Process(Protocol):
-    """What endpoints need of the application.
-
-    `changing` is held while what is in force, or the file behind it, is changed.
-    """
+    """What endpoints need of the application."""
 
     started: datetime
     environ: Mapping[str, str]
     account: Account
     sessions: Sessions
     exchanges: Exchanges
-    changing: asyncio.Lock
+    health: Health
+
+    @property
+    def changing(self) -> asyncio.Lock:
+        """Held while what is in force, or the file behind it, is changed."""
 
     @property
     def edition(self) -> Edition:

@@ -114,7 +114,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
             timeout_graceful_shutdown=DRAIN_SECONDS,
         ),
         on_ready,
-        app.reload_soon,
+        app.editions.reload_soon,
     )
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import aiohttp
 from yarl import URL
@@ -74,6 +74,7 @@ class HttpResponse:
         # The library's own time-out is the longer one of the two; a shorter one has to be watched here.
         self._limit = limits.first_byte if limits.first_byte < limits.idle else None
         self._later = limits.idle if limits.idle < limits.first_byte else None
+        self._waiting: Literal["first_byte", "idle"] = "first_byte"
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
@@ -85,8 +86,8 @@ class HttpResponse:
                 async with asyncio.timeout(self._limit):
                     chunk = await self._response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _failure(error, self._provider) from error
-        self._limit = self._later
+            raise _failure(error, self._provider, self._waiting) from error
+        self._limit, self._waiting = self._later, "idle"
         return chunk
 
     def close(self) -> None:
@@ -273,8 +274,12 @@ def _session(socket_factory: JudgedSockets | None) -> aiohttp.ClientSession:
     )
 
 
-def _failure(error: Exception, provider: str) -> UpstreamUnreachable | RemoteProtocolError:
-    """The library's exception as ours. The text names the provider and what to look at, never a header or a key."""
+def _failure(
+    error: Exception, provider: str, waiting: Literal["first_byte", "idle", "total"] = "first_byte"
+) -> UpstreamUnreachable | RemoteProtocolError:
+    """The library's exception as ours; `waiting` says what a time-out was waiting for. The text names the provider and
+    what to look at, never a header or a key.
+    """
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
             detail = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
@@ -287,7 +292,7 @@ def _failure(error: Exception, provider: str) -> UpstreamUnreachable | RemotePro
             return UpstreamUnreachable(f"{provider}: no connection in time", kind="connect", provider=provider)
         case TimeoutError():
             return UpstreamUnreachable(
-                f"{provider}: silent for longer than the time-out allows", kind="timeout", provider=provider
+                f"{provider}: silent for longer than the time-out allows", kind=waiting, provider=provider
             )
         case aiohttp.ClientConnectorError():
             return UpstreamUnreachable(
@@ -298,7 +303,7 @@ def _failure(error: Exception, provider: str) -> UpstreamUnreachable | RemotePro
         case aiohttp.InvalidURL():
             return UpstreamUnreachable(f"{provider}: the URL is not valid", kind="connect", provider=provider)
         case aiohttp.ClientPayloadError():
-            return RemoteProtocolError(f"{provider}: the answer was cut off", provider=provider)
+            return RemoteProtocolError(f"{provider}: the answer was cut off", provider=provider, kind="cut")
         case aiohttp.ClientResponseError():
             return RemoteProtocolError(
                 f"{provider}: the answer is not valid HTTP: {error.message[:200]}", provider=provider
