@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.gateway.conftest import provider, running, text_of
+from tests.gateway.conftest import events_of, provider, running, text_of
 from tests.upstream import Cut, Reply, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
 
 
@@ -103,3 +103,42 @@ async def test_content_one_dialect_cannot_carry(upstream: Upstream, tmp_path):
         assert status == 200
         assert b"carried" in raw
     assert [received.path for received in upstream.requests] == ["/v1/messages"]
+
+
+TOO_LONG = json_reply(
+    anthropic_wire.error_json("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"), status=400
+)
+
+
+async def test_what_is_too_long_goes_to_the_long_route(upstream: Upstream, tmp_path):
+    """A request that does not fit the model of its route is asked of the route for long contexts, before any fallback,
+    and the client is told who answered.
+    """
+    config = {
+        "Providers": [provider(upstream, "anthropic"), provider(upstream, "openai")],
+        "Router": {"default": "anthropic,m1", "longContext": "openai,m2"},
+        "fallback": {"default": ["anthropic,m2"]},
+    }
+    async with running(config, tmp_path) as router:
+        upstream.reply(TOO_LONG, sse_reply(chat_wire.chat_stream("from the long one")))
+        status, headers, raw = await router.ask(model="claude-x", stream=True)
+        assert status == 200
+        assert text_of(events_of(raw)) == "from the long one"
+        assert headers["x-ccr-model"] == "openai,m2"
+        assert headers["x-ccr-attempts"] == "2"
+        assert upstream.requests[1].json()["model"] == "m2"
+
+
+async def test_too_long_everywhere_is_told_as_such(upstream: Upstream, tmp_path):
+    """When nobody has room the client hears the words that make it compact the conversation, and nothing is repeated."""
+    config = {
+        "Providers": [provider(upstream, "anthropic"), provider(upstream, "openai")],
+        "Router": {"default": "anthropic,m1", "longContext": "openai,m2"},
+        "retry": {"again": 2},
+    }
+    async with running(config, tmp_path) as router:
+        upstream.reply(TOO_LONG, json_reply(chat_wire.error_json("context_length_exceeded"), status=400))
+        status, _, raw = await router.ask(model="claude-x", stream=True)
+        assert status == 400
+        assert "prompt is too long: 210000 tokens > 200000 maximum" in json.loads(raw)["error"]["message"]
+        assert len(upstream.requests) == 2

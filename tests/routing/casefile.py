@@ -135,7 +135,7 @@ class Case:
         except RouterError as error:
             return describe_error(error)
         lines = [f"route: {route.name}", f"target: {route.target}", f"reason: {route.reason}"]
-        lines += [f"then: {target}" for target in plan[1:]]
+        lines += [f"then: {target}" for target in plan.targets[1:]]
         lines += [f"counted: {'once' if len(counted) == 1 else len(counted)}"] if counted else []
         lines += describe_facts(facts)
         if request is not asked:

@@ -1,24 +1,14 @@
-"""What is tried after a failure, and after which."""
+"""What is tried, in which order, and what of it is for requests that turn out too long."""
 
 from __future__ import annotations
 
 import pytest
 
-from ccrouter.config.schema import ModelRef
-from ccrouter.errors import (
-    ClientError,
-    ConfigError,
-    Denied,
-    LocalProtocolError,
-    NoTarget,
-    NotAuthorized,
-    RemoteProtocolError,
-    UnsupportedContent,
-    UpstreamStatus,
-    UpstreamUnreachable,
-)
+from ccrouter.config.schema import ModelRef, Router
+from ccrouter.errors import UpstreamStatus
 from ccrouter.routing.catalog import Catalog
-from ccrouter.routing.plan import is_context_overflow, make_plan, should_fall_back
+from ccrouter.routing.failures import failure_of, is_context_overflow
+from ccrouter.routing.plan import make_plan
 from ccrouter.routing.rules import Route
 from tests.routing.casefile import PROVIDERS, make_provider, make_router
 
@@ -29,40 +19,10 @@ def status(code: int, message: str = "no") -> UpstreamStatus:
     return UpstreamStatus(message, status=code, type="api_error")
 
 
-@pytest.mark.parametrize("code", [401, 402, 408, 409, 425, 429, 500, 501, 502, 503, 504, 520, 529])
-def test_falls_back(code: int):
-    """What is wrong with one account or one server need not be wrong with another."""
-    assert should_fall_back(status(code))
-
-
-@pytest.mark.parametrize("code", [400, 403, 404, 405, 410, 413, 422])
-def test_does_not_fall_back(code: int):
-    """What is wrong with the request or the configuration is shown, not papered over."""
-    assert not should_fall_back(status(code))
-
-
-@pytest.mark.parametrize("kind", ["connect", "tls", "dns", "timeout", "reset"])
-def test_falls_back_when_unreachable(kind):
-    """No answer at all is a reason to ask elsewhere."""
-    assert should_fall_back(UpstreamUnreachable("no", kind=kind))
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (RemoteProtocolError("ended without a finish"), True),
-        (UnsupportedContent("messages[0].content[1]", "a PDF"), True),
-        (ClientError("bad"), False),
-        (NotAuthorized("no key"), False),
-        (Denied("no", rule="r"), False),
-        (NoTarget("none"), False),
-        (ConfigError([]), False),
-        (LocalProtocolError("bug"), False),
-    ],
-)
-def test_other_errors(error, expected):
-    """Nonsense from a provider and content that a target cannot carry may end elsewhere; the rest is final."""
-    assert should_fall_back(error) is expected
+def names(route: str, router: Router, target: str = "local,qwen3:8b", alias: str = "") -> list[str]:
+    found = CATALOG.resolve(target)
+    assert found is not None
+    return [str(one) for one in make_plan(Route(route, found, f"{route}: why", alias), router, CATALOG).targets]
 
 
 @pytest.mark.parametrize(
@@ -80,11 +40,10 @@ def test_other_errors(error, expected):
         "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000",
     ],
 )
-def test_falls_back_when_the_context_overflows(message: str):
+def test_a_context_overflow_is_known_by_its_words(message: str):
     """A request too long for one model's window may fit another's, however the provider words it."""
-    assert is_context_overflow(status(400, message))
-    assert should_fall_back(status(400, message))
-    assert should_fall_back(status(413, message))
+    assert failure_of(status(400, message)).kind == "too_long"
+    assert failure_of(status(413, message)).kind == "too_long"
     assert not is_context_overflow(status(500, message))
 
 
@@ -99,23 +58,45 @@ def test_falls_back_when_the_context_overflows(message: str):
 )
 def test_other_refusals_are_no_overflow(message: str):
     """What another window would not mend is not taken for an overflow."""
-    assert not should_fall_back(status(400, message))
+    assert failure_of(status(400, message)).kind == "request"
 
 
 def test_a_fallback_without_its_provider_is_left_out():
     """A fallback whose provider was left out of the configuration is no part of a plan; the others keep their order."""
     router = make_router({"fallback": {"think": ["gemini,gemini-3-pro", "nowhere,x"], "default": ["neither,y"]}})
-    target = CATALOG.target(ModelRef("local", "qwen3:8b"))
-    assert target
-    assert list(map(str, make_plan(Route("think", target, "think: why"), router, CATALOG))) == [
-        "local,qwen3:8b",
-        "gemini,gemini-3-pro",
-    ]
+    assert names("think", router) == ["local,qwen3:8b", "gemini,gemini-3-pro"]
 
 
 def test_a_plan_uses_the_names_as_listed():
     """Fallbacks are found in any case, like everything else that people write."""
     router = make_router({"fallback": {"default": ["GEMINI,Gemini-3-Pro"]}})
-    target = CATALOG.target(ModelRef("local", "qwen3:8b"))
-    assert target
-    assert str(make_plan(Route("subagent", target, "subagent: why"), router, CATALOG)[1]) == "gemini,gemini-3-pro"
+    assert names("subagent", router)[1] == "gemini,gemini-3-pro"
+
+
+def test_an_alias_has_the_fallbacks_of_its_pattern():
+    """A chain written for an alias counts for it alone; an alias without one has those of `default`, as ever."""
+    gemini = ModelRef("gemini", "gemini-3-pro")
+    router = Router(
+        alias_fallback={"claude-opus-*": (gemini,)}, fallback={"default": (ModelRef("deepseek", "deepseek-chat"),)}
+    )
+    assert names("alias", router, alias="claude-opus-*") == ["local,qwen3:8b", "gemini,gemini-3-pro"]
+    assert names("alias", router, alias="claude-sonnet-*")[1:] == ["deepseek,deepseek-chat"]
+
+
+@pytest.mark.parametrize(
+    ("route", "target", "longer"),
+    [
+        ("default", "local,qwen3:8b", "gemini,gemini-3-pro"),
+        ("longContext", "gemini,gemini-3-pro", None),  # it is the longest there is
+        ("default", "gemini,gemini-3-pro", None),  # the same model again would say the same again
+        ("explicit", "local,qwen3:8b", None),  # who names a model is to know that it is too small
+    ],
+)
+def test_what_is_too_long_may_go_to_the_long_route(route: str, target: str, longer: str | None):
+    """The route for long contexts serves a request that turned out too long, unless it had been asked already."""
+    found = CATALOG.resolve(target)
+    assert found is not None
+    router = Router(routes={"longContext": ModelRef("gemini", "gemini-3-pro")})
+    plan = make_plan(Route(route, found, f"{route}: why"), router, CATALOG)
+    assert (str(plan.longer) if plan.longer else None) == longer
+    assert [str(one) for one in plan.every] == [target, *([longer] if longer else [])]

@@ -86,7 +86,7 @@ def test_a_decision_or_an_error_of_ours(facts: RequestFacts, router: Router, tok
     assert route.reason.startswith(route.name + ": ")
     # A target keeps the client's spelling of an unlisted model, so the reason is printable where the model is.
     assert route.reason.isprintable() or not route.target.model.isprintable()
-    plan = make_plan(route, router, CATALOG)
+    plan = make_plan(route, router, CATALOG).targets
     assert plan[0] == route.target
     assert len(set(map(str, plan))) == len(plan)
 

@@ -109,7 +109,8 @@ class PoolKey:
 
     Of the keys that can serve, those of the least `priority` do, each as often as its `weight` says. `per_minute`,
     `tokens_per_minute` and `concurrent` bound what it is asked for; 0 is no bound. `label` names it where a person
-    reads, and is no secret; `source` as `Provider.key_source`. Without a `secret` it stands for a provider that asks
+    reads, and is no secret; `source` as `Provider.key_source`; `id` tells keys apart, in memory only, and is the same
+    for the same key after a reload. Without a `secret` it stands for a provider that asks
     for none, or whose platform has credentials of its own.
     """
 
@@ -121,11 +122,11 @@ class PoolKey:
     per_minute: int = 0
     tokens_per_minute: int = 0
     concurrent: int = 0
+    id: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def id(self) -> str:
-        """Tells keys apart, in memory only; the same for the same key after a reload."""
-        return sha256(self.secret.reveal().encode("utf-8", "surrogatepass")).hexdigest()[:16] if self.secret else ""
+    def __post_init__(self) -> None:
+        text = self.secret.reveal().encode("utf-8", "surrogatepass") if self.secret else b""
+        object.__setattr__(self, "id", sha256(text).hexdigest()[:16] if text else "")
 
 
 @dataclass(frozen=True, slots=True)

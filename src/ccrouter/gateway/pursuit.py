@@ -54,7 +54,7 @@ class Pursuit:
         self._affinity = affinity
         self._left = list(plan.targets)
         self._longer = plan.longer
-        self._again: list[tuple[Target, float | None]] = []
+        self._again: dict[str, tuple[Target, float]] = {}  # and when each may be asked, in seconds
         self._spent_keys: set[str] = set()  # of the target that is asked now
         self._rounds = 1
         self._patience = means.retries.wait
@@ -143,7 +143,9 @@ class Pursuit:
         """Whom to ask after a failure, once its time has come; None: nobody."""
         self._spent_keys.add(key.id)
         if is_passing(failure):
-            self._again.append((target, failure.retry_after))
+            asked_for = failure.retry_after or 0.0
+            _, soonest = self._again.get(str(target), (target, asked_for))  # of its keys, the first that is free
+            self._again[str(target)] = (target, min(soonest, asked_for))
         seconds = self._pause()
         has_room = len(self._exchange.attempts) < self._means.retries.attempts
         chances = Chances(
@@ -167,8 +169,8 @@ class Pursuit:
                 return self._take()
             case "again":
                 await self._rest(seconds)
-                self._left = list(dict.fromkeys(one for one, _ in self._again))
-                self._again = []
+                self._left = [one for one, _ in self._again.values()]
+                self._again = {}
                 self._rounds += 1
                 return self._take()
             case _:
@@ -176,7 +178,7 @@ class Pursuit:
 
     def _pause(self) -> float:
         """Seconds until the next round could begin: when the first of those that may be asked again asks for it."""
-        soonest = min((seconds or 0.0 for _, seconds in self._again), default=0.0)
+        soonest = min((seconds for _, seconds in self._again.values()), default=0.0)
         return pause(self._rounds, soonest, self._means.scatter())
 
     def _has_free_key(self, target: Target) -> bool:

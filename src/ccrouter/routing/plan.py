@@ -11,14 +11,16 @@ from ccrouter.routing.rules import Route
 #: Routes with fallbacks of their own and no others. The Node router, whose configurations we read, files every other
 #: decision (explicit models, tags, images) under `default`, and people list their fallbacks there.
 _OWN_FALLBACK = frozenset({"default", "background", "think", "longContext", "webSearch"})
-#: The route of models with a large window.
+#: The route of models with a large window, and those whose model somebody named himself: to be told that it is too
+#: small helps more there than another model.
 _LONG = "longContext"
+_NAMED = frozenset({"explicit", "custom"})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The targets to try, best first, none twice; and, where the route was not for long contexts already, the one for
-    those that turn out too long (None: there is no other).
+    """The targets to try, best first, none twice; and the one for requests that turn out too long, where the route was
+    not for those already (None: there is no other).
     """
 
     targets: tuple[Target, ...]
@@ -41,8 +43,14 @@ def make_plan(route: Route, router: Router, catalog: Catalog) -> Plan:
         target = catalog.target(ref)
         if target is not None and target not in targets:
             targets.append(target)
-    longer = catalog.target(router.routes[_LONG]) if _LONG in router.routes and route.name != _LONG else None
-    return Plan(tuple(targets), None if longer == route.target else longer)
+    return Plan(tuple(targets), _longer(route, router, catalog))
+
+
+def _longer(route: Route, router: Router, catalog: Catalog) -> Target | None:
+    if _LONG not in router.routes or route.name == _LONG or route.name in _NAMED:
+        return None
+    target = catalog.target(router.routes[_LONG])
+    return None if target == route.target else target
 
 
 def _fallback_name(route: Route, router: Router) -> str:

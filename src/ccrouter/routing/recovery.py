@@ -12,8 +12,8 @@ from typing import Literal
 
 from ccrouter.routing.failures import Failure, FailureKind
 
-#: Another key of the same target at once; the longer-context target; the next target at once; those that failed once
-#: more, after a pause; or the end.
+#: Another key of the same target at once; the longer-context target; the next target at once; those of this round that
+#: may have recovered once more, after a pause; or the end.
 Step = Literal["next_key", "longer_context", "next_target", "again", "give_up"]
 
 #: Seconds before the second round; each further one waits twice as long.
@@ -21,33 +21,38 @@ FIRST_PAUSE = 1.0
 #: Pauses are scattered by this share to both sides, so that many clients do not come back in one moment.
 SCATTER = 0.25
 
-_KEY: tuple[Step, ...] = ("next_key", "next_target")
-_ELSEWHERE: tuple[Step, ...] = ("next_target",)
-_PASSING: tuple[Step, ...] = ("next_target", "again")
+_KEY: tuple[Step, ...] = ("next_key", "next_target", "again")
+_ELSEWHERE: tuple[Step, ...] = ("next_target", "again")
 
-#: What may help, in the order in which it is tried. A time-out has cost minutes: the same again would cost as many.
+#: What may help, in the order in which it is tried.
 _STEPS: dict[FailureKind, tuple[Step, ...]] = {
-    "connect": _PASSING,
-    "dns": _PASSING,
+    "connect": _ELSEWHERE,
+    "dns": _ELSEWHERE,
     "tls": _ELSEWHERE,
     "first_byte": _ELSEWHERE,
     "idle": _ELSEWHERE,
     "total": _ELSEWHERE,
-    "reset": _PASSING,
-    "rate_limit": (*_KEY, "again"),
+    "reset": _ELSEWHERE,
+    "rate_limit": _KEY,
     "quota": _KEY,
     "key": _KEY,
-    "overloaded": _PASSING,
-    "server": _PASSING,
-    "empty": _PASSING,
-    "cut": _PASSING,
-    "protocol": _PASSING,
-    "too_long": ("longer_context", "next_target"),
+    "overloaded": _ELSEWHERE,
+    "server": _ELSEWHERE,
+    "empty": _ELSEWHERE,
+    "cut": _ELSEWHERE,
+    "protocol": _ELSEWHERE,
+    "too_long": ("longer_context", "next_target", "again"),
     "unsupported": _ELSEWHERE,
     "refused": (),
     "missing": (),
     "request": (),
 }
+
+#: Failures that may pass by themselves: their targets are asked again in the next round. A time-out has cost minutes,
+#: and the same again would cost as many; a certificate or a key is not another one a second later.
+_PASSING: frozenset[FailureKind] = frozenset({
+    "connect", "dns", "reset", "rate_limit", "overloaded", "server", "empty", "cut", "protocol",
+})  # fmt: skip
 
 #: Failures that say something of a target's health; the others are about one key, or about the request.
 UNHEALTHY: frozenset[FailureKind] = frozenset({
@@ -57,7 +62,9 @@ UNHEALTHY: frozenset[FailureKind] = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """What there is to go on with. `may_repeat` if a further round is left and its pause is within the budget."""
+    """What there is to go on with. `may_repeat` if some target may have recovered after a pause, a further round is left
+    for it, and the pause is within the budget.
+    """
 
     has_key: bool = False
     has_target: bool = False
@@ -78,7 +85,7 @@ def next_step(failure: Failure, chances: Chances) -> Step:
 
 def is_passing(failure: Failure) -> bool:
     """True if the same target may succeed a little later."""
-    return "again" in _STEPS[failure.kind]
+    return failure.kind in _PASSING
 
 
 def pause(times: int, retry_after: float | None, scatter: float) -> float:

@@ -77,15 +77,17 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     auditor: Auditor | None = None,
     is_launch_key: Callable[[str], bool] | None = None,
     reload: Callable[[Policy], tuple[Config, Policy]] | None = None,
+    sockets: list[socket.socket] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; streams under way get DRAIN_SECONDS, a second signal ends them at once.
 
     SIGHUP reloads, unless it tells that our terminal was closed: that ends us too. `on_ready` is called once requests
     are being answered; exchanges are logged to the file `log`. `auditor` is told of start, stop and what App tells it.
-    Returns the exit code, after the sockets are closed. Raises OSError if the port is taken, what `auditor` raises if
+    `sockets` listen already, and are closed in the end; None: those of `listen(config)`. Returns the exit code, after the sockets are closed. Raises OSError if the port is taken, what `auditor` raises if
     the start cannot be recorded, and ConfigError if the user's own code cannot be loaded.
     """
-    sockets = listen(config)
+    if sockets is None:
+        sockets = listen(config)
     port: int = sockets[0].getsockname()[1]
     if auditor is not None:
         _record_start(auditor, _facts(config, policy, port), sockets)
