@@ -17,6 +17,7 @@ from ccrouter.errors import Denied, RemoteProtocolError, UnsupportedContent, Ups
 from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.pursuit import Means, Pursuit
 from ccrouter.gateway.record import Exchange
+from ccrouter.routing.failures import Failure, failure_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import Plan
 from ccrouter.secret import Secret
@@ -28,7 +29,9 @@ def target(name: str, *keys: PoolKey) -> Target:
 
 
 def keys(count: int, **limits: int) -> tuple[PoolKey, ...]:
-    return tuple(PoolKey(Secret(f"sk-{n}-of-several-0123456789"), f"${{K{n}}}", f"k{n}", **limits) for n in range(count))
+    return tuple(
+        PoolKey(Secret(f"sk-{n}-of-several-0123456789"), f"${{K{n}}}", f"k{n}", **limits) for n in range(count)
+    )
 
 
 def status(code: int, retry_after: float | None = None) -> UpstreamStatus:
@@ -284,7 +287,5 @@ async def test_too_long_goes_to_the_longer_target_first():
     assert scene.names == ["a", "c", "b"]
 
 
-def _failure(code: int, retry_after: float | None):
-    from ccrouter.routing.failures import failure_of
-
+def _failure(code: int, retry_after: float | None) -> Failure:
     return failure_of(status(code, retry_after))

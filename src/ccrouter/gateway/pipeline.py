@@ -117,7 +117,10 @@ class Gateway:
             if self._extensions is not None and self._extensions.router_name
             else None
         )
-        self._health = health or Health(clock)
+        if health is None:
+            health = Health(clock)
+            health.follow(config.providers, config.retries)
+        self._health = health
         self._means = Means(
             attempter=Attempter(client, clock, self._extensions.chains() if self._extensions else Chains().of),
             approval=self._approval,

@@ -130,9 +130,10 @@ class Pursuit:
     def _take(self) -> Target:
         """The next target of this round: the first that is well, else the first. Its keys are all to be tried."""
         self._spent_keys = set()
-        well = next((target for target in self._left if self._is_well(target)), self._left[0])
-        self._left.remove(well)
-        return well
+        if len(self._left) == 1:
+            return self._left.pop()
+        well = next((n for n, target in enumerate(self._left) if self._is_well(target)), 0)
+        return self._left.pop(well)
 
     def _is_well(self, target: Target) -> bool:
         health = self._means.health

@@ -71,10 +71,15 @@ def is_context_overflow(error: UpstreamStatus) -> bool:
     return error.status in (400, 413, 422) and _OVERFLOW.search(str(error)) is not None
 
 
+def _is_used_up(error: UpstreamStatus) -> bool:
+    """Gemini says so of a limit per minute, too, and when to come back: then it is a limit."""
+    return error.retry_after is None and _USED_UP.search(str(error)) is not None
+
+
 def _kind_of(error: UpstreamStatus) -> FailureKind:
     if is_context_overflow(error):
         return "too_long"
-    if error.status == 429 and (error.type == "billing_error" or _USED_UP.search(str(error))):
+    if error.status == 429 and (error.type == "billing_error" or _is_used_up(error)):
         return "quota"
     kind = _BY_STATUS.get(error.status)
     if kind is not None:

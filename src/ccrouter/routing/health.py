@@ -98,6 +98,18 @@ class Choice:
     is_told: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is used of a key's limits: requests and tokens of the last minute, requests at work. `free_at` (of the
+    clock; in the past: now) is when all of them leave room. Requests are counted where one of their limits is set.
+    """
+
+    requests: int
+    tokens: int
+    at_work: int
+    free_at: float
+
+
 class Health:
     """What is known of every target and key. `clock` gives seconds that never go back; `publish` is told of every event
     that happened here, for those who keep the same account elsewhere and `apply` it.
@@ -124,9 +136,10 @@ class Health:
         self.retries = retries
         places = {provider.name: provider.endpoints for provider in providers}
         keys = {(provider.name, key.id) for provider in providers for key in provider.pool}
-        for target in [one for one in self._targets if self._places.get(one[0]) != places.get(one[0])]:
+        moved = {name for name, place in self._places.items() if places.get(name) != place}
+        for target in [one for one in self._targets if one[0] in moved or one[0] not in places]:
             del self._targets[target]
-        for key in [one for one in self._keys if one not in keys or self._places.get(one[0]) != places.get(one[0])]:
+        for key in [one for one in self._keys if one not in keys or one[0] in moved]:
             del self._keys[key]
         self._places = dict(places)
 
@@ -148,6 +161,8 @@ class Health:
         that is free first; are all disabled, they are asked all the same.
         """
         provider, pool = target.provider, target.provider.pool
+        if len(pool) == 1 and not without and (provider.name, pool[0].id) not in self._keys:
+            return Choice(pool[0])  # one key, and nothing is known of it: nearly every request
         left = [key for key in pool if key.id not in without] if without else pool
         if not left:
             return None
@@ -168,6 +183,13 @@ class Health:
     def key_state(self, provider: str, key: str) -> KeyState | None:
         """What is known of a key by its id, not to be changed; None if nothing is."""
         return self._keys.get((provider, key))
+
+    def load_of(self, provider: str, key: PoolKey) -> Load:
+        """What is used of the limits of `key` now."""
+        state, now = self._key(provider, key.id), self._clock()
+        free_at = max(self._limits(state, key, now), default=0.0)
+        spent = sum(tokens for _, tokens in state.spent)
+        return Load(len(state.taken), spent, state.at_work, free_at)
 
     def known_targets(self) -> list[tuple[str, str]]:
         """Providers and models of which something is known."""
@@ -211,7 +233,7 @@ class Health:
 
     def give_back(self, target: Target, key: PoolKey) -> None:
         """What `begin` took of `key` and `target` is free again."""
-        if key.concurrent:
+        if key.per_minute or key.concurrent:
             self.note(Event("released", target.provider.name, key=key.id))
         state = self._targets.get((target.provider.name, target.model))
         if state is not None and state.probed_until:
@@ -242,7 +264,8 @@ class Health:
             case "rested":
                 rests = self._key(event.provider, event.key).rests
                 before = rests.get(event.model)
-                rests[event.model] = Rest(event.until, event.failure, event.is_told, before.times + 1 if before else 1)
+                times = 1 if before is None else before.times + (before.until <= event.at)
+                rests[event.model] = Rest(event.until, event.failure, event.is_told, times)
                 while len(rests) > _CAPACITY:
                     del rests[next(iter(rests))]
             case "disabled":
@@ -251,11 +274,14 @@ class Health:
                 key = self._key(event.provider, event.key)
                 key.taken.append(event.at)
                 key.at_work += 1
+                _forget_old(key, event.at)
             case "released":
                 key = self._key(event.provider, event.key)
                 key.at_work = max(0, key.at_work - 1)
             case "spent":
-                self._key(event.provider, event.key).spent.append((event.at, event.tokens))
+                key = self._key(event.provider, event.key)
+                key.spent.append((event.at, event.tokens))
+                _forget_old(key, event.at)
             case "reset":
                 self._reset(event)
 
@@ -297,8 +323,10 @@ class Health:
         return min(LONGEST_REST, self.retries.open_seconds * 2.0 ** min(10, state.opened if state else 0))
 
     def _guessed_rest(self, provider: str, model: str, key: PoolKey) -> float:
+        """Twice as long each time; those that were under way when the rest began meet the same limit, not another."""
         rest = self._key(provider, key.id).rests.get(model)
-        return min(_LONGEST_GUESS, _FIRST_REST * 2.0 ** min(10, rest.times if rest else 0))
+        times = 0 if rest is None else rest.times - (rest.until > self._clock())
+        return min(_LONGEST_GUESS, _FIRST_REST * 2.0 ** min(10, times))
 
     def _when_free(self, provider: str, model: str, key: PoolKey) -> Choice:
         state, now = self._key(provider, key.id), self._clock()
@@ -313,10 +341,7 @@ class Health:
 
     def _limits(self, state: KeyState, key: PoolKey, now: float) -> Iterable[float]:
         """When each of the user's limits leaves room for one more request."""
-        while state.taken and state.taken[0] <= now - _WINDOW:
-            state.taken.popleft()
-        while state.spent and state.spent[0][0] <= now - _WINDOW:
-            state.spent.popleft()
+        _forget_old(state, now)
         if key.per_minute and len(state.taken) >= key.per_minute:
             yield state.taken[-key.per_minute] + _WINDOW
         if key.tokens_per_minute:
@@ -330,6 +355,14 @@ class Health:
                     yield moment
         if key.concurrent and state.at_work >= key.concurrent:
             yield now + 1.0  # nobody knows when one ends: a look once a second
+
+
+def _forget_old(state: KeyState, now: float) -> None:
+    """What is older than a minute counts for no limit."""
+    while state.taken and state.taken[0] <= now - _WINDOW:
+        state.taken.popleft()
+    while state.spent and state.spent[0][0] <= now - _WINDOW:
+        state.spent.popleft()
 
 
 def _score(affinity: str, key: PoolKey) -> float:

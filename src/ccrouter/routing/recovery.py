@@ -62,8 +62,8 @@ UNHEALTHY: frozenset[FailureKind] = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """What there is to go on with. `may_repeat` if some target may have recovered after a pause, a further round is left
-    for it, and the pause is within the budget.
+    """What there is to go on with. `may_repeat` if some target may have recovered after a pause, a further round is
+    left for it, and the pause is within the budget.
     """
 
     has_key: bool = False
