@@ -5,7 +5,7 @@ ARGS   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test e2e fuzz lint types format bench wheel sbom lock clean
+.PHONY: help install run test e2e fuzz soak lint types format bench wheel sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -42,6 +42,9 @@ e2e: .venv/dev.stamp ## real Claude Code and SDKs against the router (needs node
 
 fuzz: .venv/fuzz.stamp ## fuzz every reader for ten minutes in all (Linux; ARGS='--minutes 60 stream-gemini')
 	@$(BIN)/python -m fuzz $(ARGS)
+
+soak: .venv/dev.stamp ## load, half an hour of faults, kill -9 (Linux; ARGS='--minutes 5' or '--quick')
+	@$(BIN)/python -m soak $(ARGS)
 
 lint: .venv/dev.stamp ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

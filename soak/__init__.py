@@ -1,1 +1,1 @@
-"""Soak and load: a real router under a real load for as long as one likes, on loopback. See README.md beside this file."""
+"""Soak and load: a real router under a real load, for as long as one likes, on loopback (README.md)."""

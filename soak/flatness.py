@@ -6,17 +6,21 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: What one measured thing may grow by over the second half of a run, by the line that fits it best: more is a leak.
-#: Memory in MB. A run's length does not matter: what leaks a little with each request leaks thousands of times.
+#: What may be added over the second half of a run, by the line that fits it best: more is a leak. Memory in MB.
+#: A run's length does not matter: what leaks a little with each request leaks thousands of times.
 MAY_GROW = {"rss": 6.0, "descriptors": 4.0, "threads": 1.0, "tasks": 3.0}
+#: Memory that a process takes at first, and keeps, MB: over a run of half an hour hardly any of it falls into the
+#: second half, over one of a minute most.
+_WARMING = 40.0
 #: A growth counts only if it is this many times what scatter alone makes likely.
 CERTAINTY = 3.0
-LEAST = 6
+#: Samples that a fitted line needs.
+LEAST = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`growth` over the second half, along the fitted line, and how far chance alone may have made it (`error`)."""
+    """`growth` over the second half, along the fitted line, and how much of it chance alone may have made (`error`)."""
 
     name: str
     first: float
@@ -32,8 +36,11 @@ class Verdict:
         return self.growth <= self.bound or self.growth <= CERTAINTY * self.error
 
 
-def judge(name: str, series: Sequence[tuple[float, float]]) -> Verdict:
-    """What the second half of `series` (time, value) does. Raises ValueError for fewer than LEAST samples in it."""
+def judge(name: str, series: Sequence[tuple[float, float]], minutes: float = 30.0) -> Verdict:
+    """What the second half of `series` (time, value) does, of a run of so many minutes.
+
+    Raises ValueError for fewer than LEAST samples in it.
+    """
     half = series[len(series) // 2 :]
     if len(half) < LEAST:
         raise ValueError(f"{name}: {len(half)} samples are too few to tell a growth from")
@@ -47,7 +54,7 @@ def judge(name: str, series: Sequence[tuple[float, float]]) -> Verdict:
         max(values),
         growth,
         error,
-        MAY_GROW[name],
+        MAY_GROW[name] + (_WARMING / max(minutes, 1.0) if name == "rss" else 0.0),
         len(half),
     )
 

@@ -12,9 +12,9 @@ from typing import Literal
 #: How an answer ends, as the client saw it. "misled" and "wrong" are what must never be.
 Outcome = Literal["right", "safe error", "left", "lost connection", "misled", "wrong", "hung"]
 
-#: What goes wrong upstream. `status` refuses with `code`; `cut` and `reset` end the connection after `at` deltas, 0 before
-#: any; `first error` and `error` are events of a 200; `html` is a page in place of a stream; `stall` is silence of
-#: `silence` ms after `at` deltas, and then the rest.
+#: What goes wrong upstream. `status` refuses with `code`; `cut` and `reset` end the connection after `at` deltas (0:
+#: before any); `first error` and `error` are events of a 200; `html` is a page in place of a stream; `stall` is silence
+#: of `silence` ms after `at` deltas, and then the rest.
 Fault = Literal["", "status", "cut", "reset", "refuse headers", "first error", "error", "html", "stall"]
 
 _MARK = re.compile(rb"@soak ([^@\"\\]*) @")

@@ -1,7 +1,7 @@
 """The faulty provider: a process of its own, `python -m soak.upstream`. Speaks Messages and Chat Completions.
 
-It answers as the `Ask` in the request tells it to. `GET /open` says how many requests it is working on: none may be left
-when every client has its answer or has gone.
+It answers as the `Ask` in the request tells it to. `GET /open` says how many requests it is working on: none may be
+left when every client has its answer or has gone.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Link(asyncio.Protocol):
         fails = self._provider.meets_fault(ask)
         await self._provider.gather(ask)
         if fails and not await self._fail_early(ask, is_chat=is_chat, streams=streams):
-            return ask.fault == "status"
+            return ask.fault in {"status", "html"}
         wire = _chat(ask) if is_chat else _messages(ask)
         if not streams:
             await self._put(200, b"application/json", _whole(ask, is_chat=is_chat))
@@ -165,6 +165,8 @@ class Link(asyncio.Protocol):
                 self._reset()
             case "html":
                 await self._put(200, b"text/html", b"<html><body><h1>Please log in</h1></body></html>")
+            case "first error" | "error" if not streams:  # an overload inside a 200
+                await self._put(200, b"application/json", _error("Overloaded", is_chat=is_chat))
             case "cut" | "reset" if not streams:  # of a body with a length, the half
                 whole = _whole(ask, is_chat=is_chat)
                 self._write(_HEAD % (200, b"OK", b"application/json") + b"content-length: %d\r\n\r\n" % len(whole))

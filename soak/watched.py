@@ -1,7 +1,7 @@
-"""`ccr` with a window: `python -m soak.watched FD_IN FD_OUT start …` is `ccr start …`, and counts its tasks when asked to.
+"""`ccr` with a window: `python -m soak.watched IN OUT start …` is `ccr start …`, and counts its tasks when asked to.
 
-For each byte that arrives on FD_IN a line of JSON goes to FD_OUT: the tasks of the event loop, by the name of what they
-run, counted within the loop itself. The router knows nothing of it: the loop is found by way of `asyncio.Runner`.
+For each byte that arrives on the descriptor IN a line of JSON goes to OUT: the tasks of the event loop, by the name of
+what they run, counted within the loop itself. The router knows nothing of it: the loop is found by `asyncio.Runner`.
 """
 
 from __future__ import annotations
@@ -20,30 +20,27 @@ from ccrouter.cli import main
 WATCHED: dict[str, int] = {}
 
 
-class Runner(asyncio.Runner):
-    """As asyncio's; from the first run on its loop answers on the pipe."""
+_run = asyncio.Runner.run
 
-    _has_window = False
 
-    def run(self, coro: Coroutine[Any, Any, Any], **more: Any) -> Any:
-        if not self._has_window:
-            self._has_window = True
-            self.get_loop().add_reader(WATCHED["in"], _tell)
-        return super().run(coro, **more)
+def run(runner: asyncio.Runner, coro: Coroutine[Any, Any, Any], **more: Any) -> Any:
+    """As asyncio's; from the first run on the loop answers on the pipe."""
+    runner.get_loop().add_reader(WATCHED["asked"], _tell)  # again for a second run: nothing changes
+    return _run(runner, coro, **more)
 
 
 def _tell() -> None:
-    asked = os.read(WATCHED["in"], 1)
-    if not asked:
-        asyncio.get_running_loop().remove_reader(WATCHED["in"])
+    asked = os.read(WATCHED["asked"], 1)
+    if not asked:  # nobody looks any more
+        asyncio.get_running_loop().remove_reader(WATCHED["asked"])
         return
     if asked == b"g":
         gc.collect()
     names = Counter(getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks())
-    os.write(WATCHED["out"], json.dumps({"tasks": sum(names.values()), "names": names}).encode() + b"\n")
+    os.write(WATCHED["told"], json.dumps({"tasks": sum(names.values()), "names": names}).encode() + b"\n")
 
 
 if __name__ == "__main__":
-    WATCHED["in"], WATCHED["out"] = int(sys.argv[1]), int(sys.argv[2])
-    asyncio.Runner = Runner  # type: ignore[misc]  # the one seam that every program on asyncio has
+    WATCHED["asked"], WATCHED["told"] = int(sys.argv[1]), int(sys.argv[2])
+    asyncio.Runner.run = run  # type: ignore[method-assign, assignment]  # the one seam that every program on asyncio has
     sys.exit(main(sys.argv[3:]))

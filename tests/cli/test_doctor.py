@@ -391,9 +391,9 @@ def test_router_that_runs(ccr: Ccr, port: int) -> None:
 
 def test_stale_config(ccr: Ccr, port: int) -> None:
     """The config was changed after the router had read it: a warning, and `ccr restart`."""
-    ccr.configure(PORT=port, **local())
+    ccr.configure(PORT=port, autoReload=False, **local())
     ccr.serve(LOCAL_KEY=PROVIDER_KEY)
-    ccr.configure(PORT=port, LOG_LEVEL="debug", **local())
+    ccr.configure(PORT=port, autoReload=False, LOG_LEVEL="debug", **local())
     found = find(examine(ccr, LOCAL_KEY=PROVIDER_KEY), "its config has changed")
     assert (found.level, found.advice) == ("warning", "ccr restart")
 

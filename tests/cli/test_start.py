@@ -485,6 +485,7 @@ def test_reload_cannot_end_enforcement(ccr: Ccr, port: int) -> None:
     path = install_policy(ccr)
     ccr.serve(**KEYS)
     before = api(port, "/api/policy")[1]
+    assert before.pop("reload")["state"] == "ok"
     text = path.read_text()
     path.unlink()
     status, told = api(port, "/api/restart", "POST")
@@ -495,7 +496,9 @@ def test_reload_cannot_end_enforcement(ccr: Ccr, port: int) -> None:
     path.write_text(text)
     ccr.configure(PORT=port, **FORBIDDEN)
     assert api(port, "/api/restart", "POST")[0] >= 400
-    assert api(port, "/api/policy")[1] == before
+    after = api(port, "/api/policy")[1]
+    assert after.pop("reload")["state"] == "refused"
+    assert after == before
     ccr.configure(PORT=port, **GUIDE)
     assert api(port, "/api/restart", "POST")[0] < 400
 

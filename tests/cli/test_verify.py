@@ -365,8 +365,8 @@ def test_linked_config(installed: Ccr, tmp_path: Path) -> None:
 
 @pytest.fixture
 def serving(installed: Ccr, port: int) -> Ccr:
-    """The guide's config on a port of its own, under its policy, with a router that runs by it."""
-    change(installed, PORT=port)
+    """The guide's config on a port of its own, under its policy, with a router that runs by it and reloads when asked."""
+    change(installed, PORT=port, autoReload=False)
     installed.serve()
     return installed
 
@@ -482,7 +482,7 @@ def test_weaker_policy_of_the_start(serving: Ccr) -> None:
 
 def test_policy_file_of_the_start_changed(installed: Ccr, tmp_path: Path, port: int) -> None:
     """The file that `--policy` named has changed since: stale, and a restart helps."""
-    change(installed, PORT=port)
+    change(installed, PORT=port, autoReload=False)
     policy = tmp_path / "own.json"
     policy.write_text('{"name": "own", "providers": {"allowed": ["anthropic"]}}')
     installed.serve("--policy", str(policy))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ccrouter.config.schema import DRY_RUN, Config, Provider, Router, TransformSpec
+from ccrouter.config.schema import DRY_RUN, Config, PoolKey, Provider, Router, Timeouts, TransformSpec
 
 DEFAULTS = Config()
 
@@ -22,6 +22,11 @@ def _settings(config: Config) -> Iterator[str]:
         "log_level",
         "api_timeout",
         "max_body",
+        "retries",
+        "limits",
+        "drain_seconds",
+        "auto_reload",
+        "resume",
         "allowed_hosts",
         "claudable",
         "claude_path",
@@ -55,6 +60,9 @@ def _provider(provider: Provider, config: Config) -> Iterator[str]:
     for endpoint in provider.endpoints:
         yield f"{endpoint.dialect} {endpoint.url}" + (f" on {endpoint.platform}" if endpoint.platform else "")
     yield f"key from {provider.key_source}" if provider.key else "no key"
+    assert (provider.keys[:1] or (PoolKey(),))[0].secret is provider.key
+    if len(provider.keys) > 1:
+        yield from map(_key, provider.keys)
     if provider.models:
         yield "models " + ", ".join(provider.models)
     if provider.headers:
@@ -64,8 +72,9 @@ def _provider(provider: Provider, config: Config) -> Iterator[str]:
     if provider.proxy is not None:
         yield f"proxy {provider.proxy!r}"
     limits = provider.timeouts
-    if (limits.connect, limits.first_byte, limits.idle) != (10, config.api_timeout, config.api_timeout):
-        yield f"timeouts connect {limits.connect:g} first_byte {limits.first_byte:g} idle {limits.idle:g}"
+    if limits != Timeouts(first_byte=config.api_timeout, idle=config.api_timeout):
+        total = "" if limits.total is None else f" total {limits.total:g}"
+        yield f"timeouts connect {limits.connect:g} first_byte {limits.first_byte:g} idle {limits.idle:g}{total}"
     if provider.transforms:
         yield "transforms " + _specs(provider.transforms)
     for model, specs in provider.model_transforms.items():
@@ -76,6 +85,14 @@ def _provider(provider: Provider, config: Config) -> Iterator[str]:
         yield f"tokenizer {provider.tokenizer}"
     if provider.options:
         yield f"options {dict(provider.options)}"
+
+
+def _key(key: PoolKey) -> str:
+    """Its label, where it comes from, and what is not as usual about it."""
+    usual = PoolKey()
+    names = ("weight", "priority", "per_minute", "tokens_per_minute", "concurrent")
+    said = [f"{name} {getattr(key, name):g}" for name in names if getattr(key, name) != getattr(usual, name)]
+    return ", ".join([f"key {key.label!r} from {key.source}", *said])
 
 
 def _specs(specs: tuple[TransformSpec, ...]) -> str:
@@ -93,6 +110,8 @@ def _router(router: Router) -> Iterator[str]:
         yield f"alias {pattern} = {target}"
     for name, targets in router.fallback.items():
         yield f"fallback {name} = {' then '.join(map(str, targets))}"
+    for pattern, targets in router.alias_fallback.items():
+        yield f"fallback of alias {pattern} = {' then '.join(map(str, targets))}"
     others = [str(target) for target in router.listed if target not in router.routes.values()]
     if others:
         yield f"listed too: {' | '.join(others)}"

@@ -62,7 +62,9 @@ def test_the_schema_accepts_the_starter():
         {"LOG_LEVEL": "loud"},
         {"Providers": "x"},
         {"Providers": [{"name": "p", "protocol": "smtp"}]},
-        {"Router": {"default": ["a,b"]}},
+        {"Router": {"default": [["a,b"]]}},
+        {"Providers": [{"name": "p", "api_key": [{"key": "${A}", "weight": 0}]}]},
+        {"retry": {"attempts": 0}},
         {"clients": {"claudable": "perhaps"}},
     ],
 )
@@ -95,7 +97,7 @@ def test_every_example_of_the_guide_loads(index, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(BLOCKS[index], encoding="utf-8")
     variables = re.findall(r"\$\{(\w+)", BLOCKS[index])
-    config = load(path, dict.fromkeys(variables, "k"))
+    config = load(path, {name: f"value-of-{name}" for name in variables})
     assert [str(warning) for warning in config.warnings] == []
     assert json.dumps(config.raw)
 

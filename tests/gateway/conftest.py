@@ -89,7 +89,7 @@ async def running(
             log_config=None,
             access_log=False,
             lifespan="on",
-            http="httptools",
+            http=app.lines.protocol,
             ws="none",
             proxy_headers=False,
             timeout_graceful_shutdown=2,

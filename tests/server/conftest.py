@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -87,6 +88,13 @@ async def raw(router: Router, data: bytes) -> Answer | None:
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     return Answer(int(status.split()[1]), headers, body)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """After the call it is so; raises TimeoutError if it is not within ten seconds."""
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0)  # noqa: ASYNC110 - of what is looked at nobody sets an event
 
 
 def settings(up: Upstream, **more) -> dict:

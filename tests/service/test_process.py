@@ -77,7 +77,7 @@ def test_end_of_a_stubborn_one(spawn) -> None:
     child = spawn(STUBBORN)
     identity = identify(child.pid)
     assert identity is not None
-    assert end(identity, patience=0.05)
+    assert end(identity, lambda: 0.05)
     assert child.wait(5) == -signal.SIGKILL
 
 

@@ -189,10 +189,13 @@ def _of_verdict(case: _Case) -> Iterator[Finding]:
 
 
 def _of_running(case: _Case) -> Iterator[Finding]:
-    from ccrouter.service.diagnosis.router import OnDisk, compare
+    from ccrouter.cli.health import health_of, worries
+    from ccrouter.service.diagnosis.router import TOPIC, OnDisk, compare
 
     if case.running is not None and case.running.is_answering:
         yield from compare(case.running, case.config, OnDisk(case.verdict.config, case.policy))
+        for worry in worries(health_of(case.running, case.config)):
+            yield Finding(TOPIC, "warning", worry, "ccr health; ccr health reset")
 
 
 def _of_providers(case: _Case, *, online: bool) -> Iterator[Finding]:

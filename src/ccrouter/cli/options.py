@@ -36,6 +36,7 @@ class StartOptions:
     log_level: str | None = None
     apikey: str | None = None
     policy: str | None = None
+    workers: int | None = None
 
     def as_recorded(self) -> dict[str, str]:
         """What can be kept on disk: everything that is given, except the key; paths are absolute."""
@@ -47,6 +48,7 @@ class StartOptions:
             "config": config,
             "log-level": self.log_level,
             "policy": _absolute_policy(self.policy) if self.policy else None,
+            "workers": str(self.workers) if self.workers else None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -57,7 +59,7 @@ class StartOptions:
 
     def completed_from(self, recorded: Mapping[str, str]) -> StartOptions:
         """These options, and where they say nothing those that were `recorded`."""
-        port, config = recorded.get("port"), recorded.get("config")
+        port, config, workers = recorded.get("port"), recorded.get("config"), recorded.get("workers")
         return StartOptions(
             router=self.router or recorded.get("router"),
             port=self.port or (int(port) if port else None),
@@ -66,6 +68,7 @@ class StartOptions:
             log_level=self.log_level or recorded.get("log-level"),
             apikey=self.apikey,
             policy=self.policy or recorded.get("policy"),
+            workers=self.workers or (int(workers) if workers else None),
         )
 
     def overrides(self) -> Overrides:

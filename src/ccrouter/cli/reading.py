@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,23 +25,44 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}|\$([A-Z_][A-Z0-9_]*)")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where a provider's key comes from: the variables that it names, and whether all of them are set here. `written`
-    is False for a provider without a key, `variables` empty for a key that stands in the file.
+    """Where a provider's key comes from, or each of several: the variables that it names, none for a key that stands in
+    the file.
     """
 
-    variables: tuple[str, ...]
-    is_written: bool
+    keys: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_written(self) -> bool:
+        """False for a provider without a key."""
+        return bool(self.keys)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for names in self.keys for name in names))
 
     @property
     def is_set(self) -> bool:
-        return all(os.environ.get(name) for name in self.variables)
+        """True if there is a key that can be used: all that it needs is set here."""
+        return not self.keys or any(map(_are_set, self.keys))
 
     def __str__(self) -> str:
-        if not self.is_written:
+        if not self.keys:
             return "no key"
-        if not self.variables:
+        if len(self.keys) > 1:
+            told = [_dollars(names) + ("" if _are_set(names) else " (NOT SET)") for names in self.keys]
+            return f"{len(told)} keys: {', '.join(told)}"
+        (names,) = self.keys
+        if not names:
             return "key in the file"
-        return f"key {' '.join(f'${name}' for name in self.variables)}, which is {'set' if self.is_set else 'NOT SET'}"
+        return f"key {_dollars(names)}, which is {'set' if self.is_set else 'NOT SET'}"
+
+
+def _are_set(names: Iterable[str]) -> bool:
+    return all(os.environ.get(name) for name in names)
+
+
+def _dollars(names: Iterable[str]) -> str:
+    return " ".join(f"${name}" for name in names) or "in the file"
 
 
 def read_config(path: Path | None = None) -> Reading:
@@ -67,11 +89,8 @@ def serves_default(file: ConfigFile) -> bool:
 def key_of(reading: Reading, name: str) -> Key:
     """Where the key of the provider of that name comes from."""
     record = next(draft.record for draft in reading.draft.providers if draft.name == name)
-    if not record.is_written("api_key"):
-        return Key((), is_written=False)
-    written = record.as_written("api_key")
-    text = str(getattr(written, "written", written))
-    return Key(tuple(one or other for one, other in _VARIABLE.findall(text)), is_written=True)
+    texts = [str(getattr(entry.written, "written", entry.written)) for entry in record.get("api_key", ())]
+    return Key(tuple(tuple(one or other for one, other in _VARIABLE.findall(text)) for text in texts))
 
 
 def find_settled(reading: Reading, name: str) -> Settled:

@@ -9,10 +9,12 @@ import click
 from ccrouter.cli.acceptance import accept
 from ccrouter.cli.options import StartOptions, listening_place, start_options
 from ccrouter.cli.terminal import fail, say, warn
+from ccrouter.cli.workers import workers_option
 
 
 @click.command()
 @start_options
+@workers_option
 def command(**given: Any) -> int:
     """Stop the router and start it in the background.
 

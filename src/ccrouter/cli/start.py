@@ -6,8 +6,10 @@ import errno
 import os
 import shlex
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,8 @@ from ccrouter.cli.acceptance import Accepted, accept, reloader
 from ccrouter.cli.banner import policy_facts, policy_words
 from ccrouter.cli.options import StartOptions, start_options
 from ccrouter.cli.terminal import fail, say, warn
+from ccrouter.cli.workers import serve_with_workers, workers_option
+from ccrouter.errors import ConfigError
 
 if TYPE_CHECKING:
     from ccrouter.audit.trail import AuditTrail
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @start_options
+@workers_option
 @click.option("--daemon", "-d", is_flag=True, help="Start in the background and return once it answers.")
 def command(daemon: bool, **given: Any) -> int:  # noqa: FBT001 - click passes options so
     """Start the router in this terminal; Ctrl-C stops it.
@@ -43,17 +48,45 @@ def command(daemon: bool, **given: Any) -> int:  # noqa: FBT001 - click passes o
     for problem in accepted.warnings:
         warn(str(problem))
     _warn_of_status_line(config)
-    if is_already_running(accepted, options):
+    sockets = _given_sockets()
+    if sockets:
+        if daemon:
+            fail("the sockets that were given are for this process alone", "leave out --daemon")
+            return 1
+        accepted = _at(sockets, accepted)
+    elif is_already_running(accepted, options):  # that would wait for ourselves, at a socket that was given
         return 0
     if daemon:
         return _start_behind(accepted, options)
     from ccrouter.audit.trail import AuditUnavailable
 
     try:
-        return _serve(accepted, options)
+        return _serve(accepted, options, sockets)
     except AuditUnavailable:
-        if is_already_running(accepted, options, 3.0):  # two starts at once: the quicker one holds the audit log
+        # Two starts at once: the quicker one holds the audit log.
+        if not sockets and is_already_running(accepted, options, 3.0):
             return 0
+        raise
+
+
+def _given_sockets() -> list[socket.socket]:
+    """Those that a service manager opened for us. Raises ConfigError if they are none that we could serve at."""
+    if "LISTEN_PID" not in os.environ:
+        return []
+    from ccrouter.server.activation import take_sockets
+
+    return take_sockets(os.environ)
+
+
+def _at(sockets: list[socket.socket], accepted: Accepted) -> Accepted:
+    """What is `accepted`, as it is at these sockets. Raises ConfigError, with them closed, if they are not allowed."""
+    from ccrouter.server.activation import listening_at, places_of
+
+    try:
+        return replace(accepted, config=listening_at(places_of(sockets), accepted.config, accepted.policy))
+    except ConfigError:
+        for one in sockets:
+            one.close()
         raise
 
 
@@ -114,7 +147,7 @@ def require_policy(running: Running, config: Config, policy: Policy, named: str 
 
     `named` is what the command line calls it, if it names one. Where no policy is in force any may be enforced.
     """
-    from ccrouter.errors import ConfigError, Problem
+    from ccrouter.errors import Problem
 
     if not policy.is_in_force:
         return
@@ -148,25 +181,43 @@ def _start_behind(accepted: Accepted, options: StartOptions) -> int:
     return 0
 
 
-def _serve(accepted: Accepted, options: StartOptions) -> int:
-    """Serve until told to stop. The files that tell where we run exist exactly while we listen."""
+def _serve(accepted: Accepted, options: StartOptions, sockets: list[socket.socket]) -> int:
+    """Serve until told to stop, at `sockets` if there are any. The files that tell where we run exist exactly while we
+    listen.
+    """
     from ccrouter.server.run import serve
     from ccrouter.service.launches import LaunchKeys
     from ccrouter.service.logfile import open_log
+    from ccrouter.service.notify import Notifier
     from ccrouter.service.onboarding import ensure_onboarded
     from ccrouter.service.private import router_folder
     from ccrouter.service.state import forget, remove_stale
 
     _end_in_order()
+    notices = Notifier.taken_from(os.environ)
     config, policy = accepted.config, accepted.policy
     folder = router_folder()
     remove_stale(folder)
     ensure_onboarded(os.environ)
     with _audit_trail(accepted, folder) as trail:
         reload = reloader(options, accepted, require_audit=trail.require if trail is not None else None)
+        if sockets:
+            reload = staying(sockets, reload)
         log = open_log(config)
         state = _own_state(accepted, options, log)
         try:
+            if options.workers is not None and options.workers > 1:
+                return serve_with_workers(
+                    accepted,
+                    options,
+                    count=options.workers,
+                    sockets=sockets or None,
+                    trail=trail,
+                    log=log,
+                    on_ready=lambda: _announce(accepted, state, log),
+                    on_ending=lambda seconds: _record_drain(state, seconds),
+                    notices=notices,
+                )
             return serve(
                 config,
                 policy=policy,
@@ -175,6 +226,9 @@ def _serve(accepted: Accepted, options: StartOptions) -> int:
                 auditor=trail,
                 is_launch_key=LaunchKeys(folder).admits,
                 reload=_protecting(trail, config, reload),
+                sockets=sockets or None,
+                on_ending=lambda seconds: _record_drain(state, seconds),
+                notices=notices,
             )
         except OSError as error:
             if log is not None:
@@ -221,6 +275,32 @@ def _protecting(
     return read
 
 
+def staying(
+    sockets: list[socket.socket], reload: Callable[[Policy], tuple[Config, Policy]]
+) -> Callable[[Policy], tuple[Config, Policy]]:
+    """`reload`, for a process whose sockets were given: HOST and PORT of the config are not its own."""
+    from ccrouter.server.activation import listening_at, places_of
+
+    places = places_of(sockets)
+
+    def read(in_force: Policy) -> tuple[Config, Policy]:
+        config, policy = reload(in_force)
+        return listening_at(places, config, policy), policy
+
+    return read
+
+
+def _record_drain(state: ServiceState, seconds: float) -> None:
+    """It ends: who waits for that, and would kill us, reads how long it may take."""
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.state import update
+
+    try:
+        update(router_folder(), replace(state, drain=seconds))
+    except OSError as error:
+        warn(f"cannot write {error.filename}: {error.strerror}")
+
+
 def _announce(accepted: Accepted, state: ServiceState, log: Path | None) -> None:
     """It listens: leave the record, tell the user. Neither failing is a reason to stop serving."""
     from ccrouter.cli.banner import start_banner
@@ -254,6 +334,7 @@ def _own_state(accepted: Accepted, options: StartOptions, log: Path | None) -> S
         log=str(log) if log else None,
         policy=policy_facts(accepted.policy),
         takes_launch_keys=True,
+        drain=config.drain_seconds,
     )
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ccrouter.cli.health import health_of, worries
 from ccrouter.cli.options import StartOptions, config_path, listening_place, load_with_stand_ins
 from ccrouter.cli.terminal import fail, say, table, warn
 from ccrouter.compliance.policy import NO_POLICY
 from ccrouter.errors import ConfigError
+from ccrouter.jsontypes import JsonObject
 
 if TYPE_CHECKING:
     from ccrouter.compliance.policy import Policy
@@ -32,14 +34,21 @@ def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
     config, running, problems = _read()
     path = _examine(running, problems)
     policy = _policy(config, running, problems)
+    reload = _reload(config, running)
+    health = health_of(running, config)
     if as_json:
-        told = {**_as_json(config, path, running, problems), "policy": policy}
+        told = {**_as_json(config, path, running, problems), "policy": policy, "reload": reload, "health": health}
         say(json.dumps(told, indent=2, ensure_ascii=False))
         return 0
     for line in _block(running):
         say(line)
     for line in _more(config, path, running, policy):
         say(line)
+    if reload is not None and reload.get("state") != "ok":
+        say(f"Reload:  {reload.get('state')} at {reload.get('at')}; what was in force before stays so")
+        say(f"         {reload.get('reason')}")
+    for worry in worries(health):
+        say(f"Health:  {worry}")
     for problem in problems:
         fail(problem)
     for warning in config.warnings:
@@ -135,6 +144,18 @@ def _policy(config: Config, running: Running | None, problems: list[str]) -> dic
             return None
         facts = found
     return {name: str(facts.get(name) or default) for name, default in _NO_POLICY.items()}
+
+
+def _reload(config: Config, running: Running | None) -> JsonObject | None:
+    """How the last reload of the running router ended, None if nobody tells."""
+    from ccrouter.service.inquiry import Unanswered, ask_policy
+
+    if running is None or not running.is_answering:
+        return None
+    try:
+        return ask_policy(running.host, running.port, config.api_key).reload
+    except Unanswered:  # the policy's part of the status says so
+        return None
 
 
 def _block(running: Running | None) -> list[str]:

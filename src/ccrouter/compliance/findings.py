@@ -50,7 +50,7 @@ _BY_PLACE = tuple(
         (r"providers\W.*\.models?\W", 17),
         (r"providers\W.*\.transformer$", 18),
         (r"providers\W.*\.transformer\W", 19),
-        (r"providers\W.*\.(api_?key|key)$", KEY_SOURCE),
+        (r"providers\W.*\.(api_?keys?|key)(\[\d+\](\.\w+)?|\.\w+)?$", KEY_SOURCE),
         (r"providers\W.*\.(api_?base_?url|base_?url|url|endpoint|host)$", DESTINATION),
         (r"(Router|routers)$", NO_ROUTER),
     )

@@ -93,8 +93,8 @@ def walk_router(router: RouterDraft, directory: Directory, found: Findings) -> N
 
 def refs_of(router: RouterDraft) -> Iterator[Ref]:
     """Every target that `router` names, as written."""
-    yield from router.routes.values()
-    yield from (ref for _, ref in router.aliases)
+    for ref in (*router.routes.values(), *(ref for _, ref in router.aliases)):
+        yield from ref.chain
     yield from chain.from_iterable(router.fallback.values())
     yield from router.mentions
 

@@ -183,10 +183,11 @@ def judge_keys(reading: Reading, overrides: Overrides, found: Findings) -> None:
     for record, name, what in (
         (top, "APIKEY", "APIKEY"),
         (top, BEDROCK_KEY, BEDROCK_KEY),
-        *((record, "api_key", f'the key of provider "{owner}"') for owner, record in _providers(top)),
     ):
         _ask_origin(record.as_written(name), what, record.at(name), found)
     for owner, record in _providers(top):
+        for entry in record.get("api_key", ()):
+            _ask_origin(entry.written, f'the key of provider "{owner}"', entry.text_place, found)
         place = record.at("headers")
         headers = record.as_written("headers")
         for header, value in headers.items() if isinstance(headers, dict) else ():

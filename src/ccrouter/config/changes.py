@@ -82,12 +82,13 @@ def remove_provider(tree: JsonObject, name: str) -> bool:
 
 def set_route(tree: JsonObject, router: str, route: str, target: str) -> None:
     """After the call `route` of the router of that name leads to `target`. A route that is a pattern is an alias for
-    asked models.
+    asked models. Where a chain is written, `target` takes the place of its first one, and the others stay behind it.
     """
     record = _router(tree, router)
     if is_pattern(route) and _key(record, route) is None:
         aliases = record.setdefault(_key(record, "models", "aliases") or "models", {})
-        aliases[_key(aliases, route) or route] = target
+        alias = _key(aliases, route) or route
+        aliases[alias] = _led_by(target, aliases.get(alias))
         return
     routes = _value(record, "routes")
     key = _key(record, route)
@@ -99,7 +100,15 @@ def set_route(tree: JsonObject, router: str, route: str, target: str) -> None:
             flags = {_DEFAULT: True} if flags else {}
         routes[marked] = {**flags, route: True}
         return
-    record[key or route] = target
+    record[key or route] = _led_by(target, None if key is None else record[key])
+
+
+def _led_by(target: str, written: Json) -> Json:
+    """`target`, and behind it what a chain that is written has after its first one."""
+    if not isinstance(written, list):
+        return target
+    chain = [target, *(one for one in written[1:] if one != target)]
+    return chain if len(chain) > 1 else target
 
 
 def unset_route(tree: JsonObject, router: str, route: str) -> bool:

@@ -10,7 +10,7 @@ from ccrouter.jsontypes import Json
 
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 #: Narrower than for headers: "max_tokens", "cache_key" and the like are parameters.
-_SECRET_MEMBER = re.compile(r"api[-_]?key$|^key$|token$|secret|passw|authorization|cookie|credential", re.IGNORECASE)
+_SECRET_MEMBER = re.compile(r"api[-_]?keys?$|^key$|token$|secret|passw|authorization|cookie|credential", re.IGNORECASE)
 _SECRET_PARAMETERS = frozenset({"key", "token", "api_key"})
 
 

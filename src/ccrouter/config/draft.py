@@ -9,21 +9,29 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ccrouter.config.fields import REQUEST_CLASSES, ROUTER
-from ccrouter.config.interpolate import Filled
-from ccrouter.config.kinds import Text
+from ccrouter.config.kinds import Chain, Text, is_empty
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place, closest
 from ccrouter.config.schema import Fidelity
+from ccrouter.jsontypes import Json
+
+_CHAIN = Chain(Text())
 
 Shape = Literal["classic", "guide"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A target as the user named it, and where."""
+    """A target as the user named it, and where; `then` are those of a chain that follow it."""
 
     text: str
     place: Place
+    then: tuple[Ref, ...] = ()
+
+    @property
+    def chain(self) -> tuple[Ref, ...]:
+        """It and those that follow it."""
+        return (self, *self.then)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +79,25 @@ _ROUTE_FIELDS = ("default", "background", "think", "longContext", "webSearch", "
 
 def draft_router(record: Record, shape: Shape) -> RouterDraft:
     """The router that `record` (by the table Router) says, `routes` apart: those are the guide shape's own."""
-    routes = {name: Ref(record.get(name), record.at(name)) for name in _ROUTE_FIELDS if record.get(name)}
+    routes = {name: _first_of(record.get(name)) for name in _ROUTE_FIELDS if record.get(name)}
     blanks = {name for name in _ROUTE_FIELDS if record.is_written(name) and not record.get(name)}
-    aliases = [
-        (pattern, Ref(text, record.at("models").key(pattern))) for pattern, text in record.get("models", {}).items()
-    ]
+    aliases = [(pattern, _first_of(chain)) for pattern, chain in record.get("models", {}).items() if chain]
     for key, value in record.others.items():
         place = record.place.key(key)
-        if value is None or value == "":
+        if is_empty(value, _CHAIN):
             continue
-        if not isinstance(value, (str, Filled)):
+        if not _is_chain(key, value):
             near = closest(key, [known.name for known in ROUTER.fields])
             place.warn("is not a setting of a router; it is kept", f'did you mean "{near}"?' if near else "")
             continue
-        text = Text().read(value, place)
-        if text is None:
+        chain = _CHAIN.read(value, place)
+        if not chain:
             blanks.add(key)
         elif is_pattern(key):
-            aliases.append((key, Ref(text, place)))
+            aliases.append((key, _first_of(chain)))
         else:
             _warn_of_unknown_class(key, place)
-            routes[key] = Ref(text, place)
+            routes[key] = _first_of(chain)
     provider = record.get("defaultProvider")
     return RouterDraft(
         place=record.place,
@@ -106,6 +112,21 @@ def draft_router(record: Record, shape: Shape) -> RouterDraft:
         is_strict=record.get("strict"),
         fidelity=record.get("fidelity", {}),
     )
+
+
+def _first_of(chain: Sequence[tuple[str, Place]]) -> Ref:
+    (text, place), *others = chain
+    return Ref(text, place, tuple(Ref(*other) for other in others))
+
+
+def _is_chain(key: str, value: Json) -> bool:
+    """True if what stands at a key of the user's own names targets: a text does, and a list where it can mean nothing
+    else.
+    """
+    if not isinstance(value, list):
+        return isinstance(value, str)
+    are_texts = all(isinstance(item, str) for item in value)
+    return are_texts and (is_pattern(key) or key in REQUEST_CLASSES or all("," in item for item in value))
 
 
 def draft_fallback(record: Record) -> dict[str, list[Ref]]:

@@ -4,13 +4,12 @@ the reference page are all made from these tables; nothing else knows a key's sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ccrouter.config.kinds import Anything, Choice, Flag, Key, Kind, ListOf, MapOf, Nested, Number, Raw, Text
-from ccrouter.config.report import Need
+from ccrouter.config.kinds import Anything, Chain, Choice, Flag, Key, ListOf, MapOf, Nested, Number, Raw, Text
+from ccrouter.config.provider_fields import FIDELITY, KEY, MAX_SECONDS, PROVIDER, TIMEOUTS
+from ccrouter.config.schema import DEFAULT_DRAIN, Limits, Retries
+from ccrouter.config.table import Field, Table
 
 MAX_MS = 24 * 3600 * 1000
-MAX_SECONDS = 24 * 3600
 
 #: The request classes that Claude Code names in its gateway hint headers, beside those that have a route of their own.
 REQUEST_CLASSES = (
@@ -24,34 +23,10 @@ REQUEST_CLASSES = (
     "followup-generation",
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One key. `aliases` are other words for it; case, `_` and `-` never matter. `need` says what an unset variable in
-    it means; `keeps_empty` that "" is a value and not the absence of one.
-    """
-
-    name: str
-    kind: Kind
-    doc: str
-    aliases: tuple[str, ...] = ()
-    default: str = ""
-    need: Need = "must"
-    keeps_empty: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The keys of one object. `others` says what further keys mean there; "" that there are none."""
-
-    name: str
-    doc: str
-    fields: tuple[Field, ...]
-    others: str = ""
-
-
-_FIDELITY = Choice(("any", "strict"), {"true": "strict", "false": "any"})
-_ROUTE = Text('"provider,model"')
+_TARGET = Text('"provider,model"')
+_ROUTE = Chain(_TARGET)
+_RETRIES = Retries()
+_LIMITS = Limits()
 _NOT_READ = "Accepted and kept; this router has no use for it."
 
 _LISTEN = (
@@ -87,6 +62,22 @@ TOP = Table(
             default="loopback and, in a Codespace, its forwarded name",
         ),
         Field("maxBodyBytes", Number(1024, 2**40, "bytes"), "The largest request body taken.", default="67108864"),
+        Field("retry", Nested("Retry"), "How hard a request is tried.", aliases=("retries",)),
+        Field("limits", Nested("Limits"), "What the router takes on at a time."),
+        Field(
+            "resume",
+            Flag(),
+            "Whether an answer that was cut off may be gone on with by another request, where that is safe, see "
+            "[failover](../failover.md).",
+            default="false",
+        ),
+        Field("autoReload", Flag(), "Whether a change of this file takes effect by itself.", default="true"),
+        Field(
+            "drainSeconds",
+            Number(0, 3600, "seconds", is_whole=False),
+            "How long streams under way may go on after the router was told to stop.",
+            default=f"{DEFAULT_DRAIN:g}",
+        ),
         Field(
             "API_TIMEOUT_MS",
             Number(1, MAX_MS, "milliseconds"),
@@ -116,9 +107,7 @@ TOP = Table(
         ),
         Field("strict", Flag(), "`strict` for every router that does not say otherwise.", default="false"),
         Field("clients", Nested("Clients"), "Accommodations for particular clients."),
-        Field(
-            "fallback", MapOf(ListOf(_ROUTE), "route"), "What to try after a route's own target has failed, in order."
-        ),
+        Field("fallback", MapOf(ListOf(_TARGET), "route"), "What to try, in order, after a route's own."),
         Field(
             "forceUseImageAgent",
             Flag(),
@@ -186,138 +175,9 @@ TOP = Table(
     ),
 )
 
-PROVIDER = Table(
-    "Provider",
-    "An account at a URL, with a key. In a map, the map's key is its name.",
-    (
-        Field("name", Text(), "The name that routes use. Without a comma; case does not matter. Only in a list."),
-        Field(
-            "api_base_url",
-            Text("URL"),
-            "Where to POST: the full URL, or a base. See [wire format](../configuration.md#which-url-and-wire-format).",
-            aliases=("baseURL", "base_url", "url", "endpoint", "host"),
-        ),
-        Field(
-            "api_key",
-            Key(),
-            "The provider's key, best as `${NAME}`. Leave it out for servers that ask for none.",
-            aliases=("key",),
-        ),
-        Field("models", ListOf(Text()), "The models on offer there. Others can still be named.", aliases=("model",)),
-        Field(
-            "protocol",
-            Choice(
-                ("anthropic", "openai", "responses", "gemini"),
-                {
-                    "messages": "anthropic",
-                    "claude": "anthropic",
-                    "chat": "openai",
-                    "chat_completions": "openai",
-                    "chat-completions": "openai",
-                    "openai_chat": "openai",
-                    "openai-chat": "openai",
-                    "openai-compatible": "openai",
-                    "openai_responses": "responses",
-                    "openai-responses": "responses",
-                    "google": "gemini",
-                },
-            ),
-            "The wire format, where URL and transformer do not tell: Messages, Chat Completions, Responses, or "
-            "generateContent.",
-            aliases=("type", "api"),
-            default="from the URL",
-        ),
-        Field(
-            "platform",
-            Choice(
-                ("vertex", "bedrock"),
-                {
-                    "vertex-ai": "vertex",
-                    "vertex_ai": "vertex",
-                    "vertexai": "vertex",
-                    "google-vertex": "vertex",
-                    "amazon-bedrock": "bedrock",
-                    "aws-bedrock": "bedrock",
-                    "aws": "bedrock",
-                },
-            ),
-            "The cloud that serves the models under its own URLs and credentials, see [clouds](../clouds.md).",
-            default="from the URL",
-        ),
-        Field("project", Text(), "On Vertex: the Google Cloud project.", default="`GOOGLE_CLOUD_PROJECT`"),
-        Field(
-            "location",
-            Text(),
-            'On Vertex the location ("global", "us", "eu", or a region); on Bedrock the region.',
-            aliases=("region",),
-            default="`GOOGLE_CLOUD_LOCATION`, `AWS_REGION`",
-        ),
-        Field(
-            "credentials",
-            Text("path"),
-            "On Vertex: a Google credentials file.",
-            default="`GOOGLE_APPLICATION_CREDENTIALS`, else what `gcloud` left",
-        ),
-        Field("awsProfile", Text(), "On Bedrock: the profile of `~/.aws/config` to sign with."),
-        Field(
-            "headers", MapOf(Text(), "header"), "Sent with every request to this provider.", aliases=("defaultHeaders",)
-        ),
-        Field("extra_body", Anything(), "Merged into every request body for this provider."),
-        Field(
-            "proxy",
-            Text("URL"),
-            'HTTP proxy for this provider; `""` for none at all.',
-            default="`PROXY_URL`",
-            keeps_empty=True,
-        ),
-        Field("timeouts", Nested("Timeouts"), "Limits of waiting for this provider."),
-        Field(
-            "profile", Text(), "The profile (facts about a provider) to use instead of the one that its URL selects."
-        ),
-        Field(
-            "transformer",
-            Raw("object", {"type": ["object", "array", "string"]}),
-            '[Transforms](../transforms.md), by name: `{ use: [...], "<model>": { use: [...] } }`.',
-        ),
-        Field(
-            "fidelity",
-            _FIDELITY,
-            "`strict`: a request that would lose something in translation is [refused](../fidelity.md#strict).",
-            default="any",
-        ),
-        Field(
-            "tokenizer",
-            Anything(),
-            "Classic tokenizer settings. Kept, and not needed: see [token counts](../token-estimate.md).",
-            need="no",
-        ),
-        Field("enabled", Flag(), "`false` leaves the provider out.", default="true"),
-    ),
-)
-
-TIMEOUTS = Table(
-    "Timeouts",
-    "Limits of waiting, in seconds.",
-    (
-        Field("connect", Number(0.001, MAX_SECONDS, "seconds", is_whole=False), "For the connection.", default="10"),
-        Field(
-            "firstByte",
-            Number(0.001, MAX_SECONDS, "seconds", is_whole=False),
-            "For the answer to begin.",
-            default="`API_TIMEOUT_MS`",
-        ),
-        Field(
-            "idle",
-            Number(0.001, MAX_SECONDS, "seconds", is_whole=False),
-            "For any later silence.",
-            default="`API_TIMEOUT_MS`",
-        ),
-    ),
-)
-
 ROUTER = Table(
     "Router",
-    "Which model serves which request. Every route is optional but `default`.",
+    "Which model serves which request. Every route is optional but `default`; a list of targets is tried in its order.",
     (
         Field("default", _ROUTE, "Everything that no other route takes."),
         Field("background", _ROUTE, "Claude Code's small jobs: requests for a haiku model, titles, summaries."),
@@ -339,13 +199,13 @@ ROUTER = Table(
         Field(
             "models",
             MapOf(_ROUTE, "pattern"),
-            'Aliases: asked model → target, first match first, e.g. `"claude-opus-*": "p,m"`.',
+            'Aliases: asked model → targets, first match first, e.g. `"claude-opus-*": "p,m"`.',
             aliases=("aliases",),
         ),
-        Field("fallback", MapOf(ListOf(_ROUTE), "route"), "As the top-level `fallback`, for this router."),
+        Field("fallback", MapOf(ListOf(_TARGET), "route"), "As the top-level `fallback`, for this router."),
         Field(
             "fidelity",
-            MapOf(_FIDELITY, "route"),
+            MapOf(FIDELITY, "route"),
             "As a provider's `fidelity`, for what a route serves; `*` stands for every route that is not named.",
         ),
         Field("strict", Flag(), "Whether clients may only name models that this router lists.", default="false"),
@@ -361,6 +221,75 @@ ROUTER = Table(
 )
 
 SERVER = Table("Server", "Where to listen.", _LISTEN)
+
+RETRY = Table(
+    "Retry",
+    "How hard a request is tried. None of it holds once a part of an answer has been sent.",
+    (
+        Field(
+            "again",
+            Number(0, 100, "rounds"),
+            "How often the targets that failed are asked once more when none is left.",
+            default=f"{_RETRIES.again}",
+        ),
+        Field(
+            "waitSeconds",
+            Number(0, 3600, "seconds", is_whole=False),
+            "What one request may spend waiting between attempts, all together.",
+            default=f"{_RETRIES.wait:g}",
+        ),
+        Field(
+            "attempts",
+            Number(1, 1000),
+            "How many attempts one request may take, whatever the targets and keys.",
+            default=f"{_RETRIES.attempts}",
+        ),
+        Field(
+            "openAfter",
+            Number(1, 1000, "failures"),
+            "After so many failures on end a target is passed over.",
+            default=f"{_RETRIES.open_after}",
+        ),
+        Field(
+            "openSeconds",
+            Number(0.001, MAX_SECONDS, "seconds", is_whole=False),
+            "How long it is passed over; longer, if it then fails again.",
+            default=f"{_RETRIES.open_seconds:g}",
+        ),
+    ),
+)
+
+LIMITS = Table(
+    "Limits",
+    "What one router takes on at a time.",
+    (
+        Field("concurrent", Number(1, 1_000_000), "Requests in work, of all clients.", default=f"{_LIMITS.concurrent}"),
+        Field(
+            "perClient",
+            Number(0, 1_000_000),
+            "Requests in work of one client; 0 is no limit.",
+            default=f"{_LIMITS.per_client}",
+        ),
+        Field(
+            "headerBytes",
+            Number(4096, 2**24, "bytes"),
+            "The largest head of a request.",
+            default=f"{_LIMITS.header_bytes}",
+        ),
+        Field(
+            "readSeconds",
+            Number(0.1, 3600, "seconds", is_whole=False),
+            "For a request's head to arrive, and for each further piece of its body.",
+            default=f"{_LIMITS.read_seconds:g}",
+        ),
+        Field(
+            "bufferedBytes",
+            Number(1024, 2**44, "bytes"),
+            "Bodies of requests held in memory, all together. Not less than `maxBodyBytes`.",
+            default=f"{_LIMITS.buffered_bytes}",
+        ),
+    ),
+)
 
 CLIENTS = Table(
     "Clients",
@@ -396,4 +325,19 @@ PLUGIN = Table(
     ),
 )
 
-TABLES = {table.name: table for table in (TOP, PROVIDER, TIMEOUTS, ROUTER, SERVER, CLIENTS, CUSTOM_TRANSFORMER, PLUGIN)}
+TABLES = {
+    table.name: table
+    for table in (
+        TOP,
+        PROVIDER,
+        KEY,
+        TIMEOUTS,
+        ROUTER,
+        SERVER,
+        RETRY,
+        LIMITS,
+        CLIENTS,
+        CUSTOM_TRANSFORMER,
+        PLUGIN,
+    )
+}

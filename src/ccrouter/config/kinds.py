@@ -211,6 +211,55 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """Texts in an order, each with its place; one text counts as a list of one."""
+
+    kind: Text
+
+    @property
+    def words(self) -> str:
+        return f"{self.kind.words}, or a list of them"
+
+    def read(self, value: Json, place: Place) -> list[tuple[str, Place]]:
+        """None of them empty."""
+        items = value if isinstance(value, list) else [value]
+        places = [place.item(index) for index in range(len(items))] if isinstance(value, list) else [place]
+        read = [(self.kind.read(item, spot), spot) for item, spot in zip(items, places, strict=True)]
+        return [(text, spot) for text, spot in read if text]
+
+    def schema(self) -> JsonObject:
+        return ListOf(self.kind).schema()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A pool of API keys: a list of texts and of objects with a table of their own; one of these counts as a list of
+    one.
+    """
+
+    table: str
+
+    @property
+    def words(self) -> str:
+        return f"text, or list of texts and [{self.table}](#{self.table.lower()})"
+
+    def read(self, value: Json, place: Place) -> list[Json]:  # noqa: ARG002 - each is judged where it is read
+        """The keys as they are: `record.read_record` reads them, each by what it is."""
+        return value if isinstance(value, list) else [value]
+
+    def schema(self) -> JsonObject:
+        one = [Key().schema(), {"$ref": f"#/definitions/{self.table}"}]
+        return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}}]}
+
+
+def is_empty(value: Json, kind: Kind) -> bool:
+    """True if `value` is as good as not written: null, an empty text, or a list of nothing where several may stand."""
+    if isinstance(value, list):
+        return isinstance(kind, (Chain, Keys)) and all(item == "" for item in value)
+    return value is None or value == ""
+
+
+@dataclass(frozen=True, slots=True)
 class MapOf:
     """An object whose keys are the user's own. A value of null leaves its key out."""
 

@@ -24,6 +24,7 @@ from ccrouter.config.fields import TOP
 from ccrouter.config.hints import hint_at_providers
 from ccrouter.config.interpolate import fill
 from ccrouter.config.kinds import Choice, Key, KeyText
+from ccrouter.config.limits import read_limits, read_retries
 from ccrouter.config.listen import Overrides, command_line, pick_server, settle_host, settle_port
 from ccrouter.config.masking import mask
 from ccrouter.config.platforms import read_surroundings
@@ -217,6 +218,11 @@ def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Con
         log_level=_log_level(top, overrides),
         api_timeout=top.get("API_TIMEOUT_MS", _DEFAULT_API_TIMEOUT_MS) / 1000,
         max_body=top.get("maxBodyBytes", defaults.max_body),
+        retries=read_retries(top),
+        limits=read_limits(top),
+        drain_seconds=float(top.get("drainSeconds", defaults.drain_seconds)),
+        auto_reload=top.get("autoReload", defaults.auto_reload),
+        resume=top.get("resume", defaults.resume),
         allowed_hosts=_allowed_hosts(top),
         claudable=(clients.get("claudable") if clients else None) or defaults.claudable,
         claude_path=top.get("CLAUDE_PATH") or given.environ.get("CLAUDE_PATH") or defaults.claude_path,

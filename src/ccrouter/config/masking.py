@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from ccrouter.config.provider_fields import KEY, PROVIDER
+from ccrouter.config.table import Field
 from ccrouter.jsontypes import Json, JsonObject
 from ccrouter.secret import MASK, Secret, redact
 
@@ -31,6 +33,19 @@ _HARMLESS_HEADERS = frozenset(
 _HARMLESS_PARAMETERS = frozenset({"alt", "api-version", "beta", "model", "region", "stream", "v", "version"})
 # What names the content of a sibling called "value": {"name": "X-Api-Key", "value": "..."}
 _NAMES_OF_VALUES = ("name", "key", "header")
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
+
+
+def _spellings(fields: Iterable[Field]) -> frozenset[str]:
+    return frozenset(_fold(spelling) for field in fields for spelling in (field.name, *field.aliases))
+
+
+#: Where several keys may stand, and what is said of one of them that is no secret.
+_POOLS = _spellings(field for field in PROVIDER.fields if field.name == "api_key")
+_TOLD_OF_KEYS = _spellings(field for field in KEY.fields if field.name != "key")
 
 # All of these take time in proportion to the text: whoever may save a configuration may not stop the router with one.
 _DEFAULT = re.compile(r"(\$\{\s*+\w++\s*+:-)[^{}]*(\})")
@@ -71,6 +86,12 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None and not _NO_SECRET_NAME.search(name)
 
 
+def show_secret(text: str) -> str:
+    """What is shown of a text that is a secret: the variables that it is made of, or nothing."""
+    text = _DEFAULT.sub(rf"\1{MASK}\2", text)
+    return text if _PLACEHOLDERS.fullmatch(text) else MASK
+
+
 def shown_names(names: Iterable[str]) -> dict[str, str]:
     """How each member's name is shown: as it is, unless it has a key's form. No two are shown alike."""
     shown: dict[str, str] = {}
@@ -86,16 +107,22 @@ def shown_names(names: Iterable[str]) -> dict[str, str]:
     return shown
 
 
-def _literals(node: Json, *, is_secret: bool) -> Iterator[str]:
-    """The secrets that are written out, where names say that they are secrets."""
+def _literals(node: Json, name: str = "", *, is_secret: bool) -> Iterator[str]:
+    """The secrets that are written out, where names say that they are secrets; `name` is that of `node`."""
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _literals(value, is_secret=is_secret or is_secret_name(key))
+            is_held = is_secret and not _is_told_of_key(name, key, value)
+            yield from _literals(value, key, is_secret=is_held or is_secret_name(key))
     elif isinstance(node, list):
         for value in node:
-            yield from _literals(value, is_secret=is_secret)
+            yield from _literals(value, name, is_secret=is_secret)
     elif isinstance(node, str) and is_secret and _UNMISTAKABLE.fullmatch(node):
         yield node
+
+
+def _is_told_of_key(pool: str, name: str, value: Json) -> bool:
+    """True if a member called `name`, of an object in a member called `pool`, says of a key what is no secret."""
+    return _fold(pool) in _POOLS and _fold(name) in _TOLD_OF_KEYS and not isinstance(value, (dict, list))
 
 
 class _Masker:
@@ -104,15 +131,15 @@ class _Masker:
     def __init__(self, literals: Iterable[Secret]) -> None:
         self._literals = tuple(literals)
 
-    def visit_object(self, node: Mapping[str, Json], *, is_secret: bool) -> JsonObject:
+    def visit_object(self, node: Mapping[str, Json], name: str = "", *, is_secret: bool) -> JsonObject:
         shown = shown_names(node)
-        named = any(is_secret_name(name) for key in _NAMES_OF_VALUES if isinstance(name := node.get(key), str))
-        return {
-            shown[key]: self._visit(
-                key, value, is_secret=is_secret or is_secret_name(key) or (named and key == "value")
-            )
-            for key, value in node.items()
-        }
+        named = any(is_secret_name(text) for key in _NAMES_OF_VALUES if isinstance(text := node.get(key), str))
+
+        def is_held(key: str, value: Json) -> bool:
+            is_inside = is_secret and not _is_told_of_key(name, key, value)
+            return is_inside or is_secret_name(key) or (named and key == "value")
+
+        return {shown[key]: self._visit(key, value, is_secret=is_held(key, value)) for key, value in node.items()}
 
     def _visit(self, name: str, node: Json, *, is_secret: bool) -> Json:
         if isinstance(node, dict):
@@ -121,12 +148,12 @@ class _Masker:
                     key: self._visit(key, value, is_secret=key.casefold() not in _HARMLESS_HEADERS)
                     for key, value in node.items()
                 }
-            return self.visit_object(node, is_secret=is_secret)
+            return self.visit_object(node, name, is_secret=is_secret)
         if isinstance(node, list):
             return self._visit_list(name, node, is_secret=is_secret or _HEADERS.search(name) is not None)
         if isinstance(node, str):
             is_secret = is_secret or _HEADERS.search(name) is not None  # "X-Key: ..." in one text
-            return self._show_secret(node) if is_secret and node else self._show(name, node)
+            return show_secret(node) if is_secret and node else self._show(name, node)
         is_number = isinstance(node, (int, float)) and not isinstance(node, bool)
         return MASK if is_secret and is_number else node
 
@@ -138,10 +165,6 @@ class _Masker:
             shown.append(self._visit(name, value, is_secret=is_secret or follows_flag))
             before = value
         return shown
-
-    def _show_secret(self, text: str) -> str:
-        text = _DEFAULT.sub(rf"\1{MASK}\2", text)
-        return text if _PLACEHOLDERS.fullmatch(text) else MASK
 
     def _show(self, name: str, text: str) -> str:
         text = redact(text, self._literals)

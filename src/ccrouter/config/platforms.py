@@ -17,9 +17,10 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from ccrouter.config.endpoint import PROTOCOLS
 from ccrouter.config.kinds import KeyText
+from ccrouter.config.pool import key_of
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place
-from ccrouter.config.schema import DialectName, Endpoint, Platform
+from ccrouter.config.schema import DialectName, Endpoint, Platform, PoolKey
 from ccrouter.config.transformers import WIRE_FORMATS, Specs
 from ccrouter.errors import Problem
 from ccrouter.secret import Secret
@@ -76,7 +77,7 @@ class Surroundings:
     """What the environment, and the file's top level before it, say of clouds: by variable, and a key for Bedrock."""
 
     named: Mapping[str, str]
-    bedrock_key: KeyText | None = None
+    bedrock_key: PoolKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Written:
     record: Record
     url: str
     specs: Specs
-    key: KeyText | None
+    keys: tuple[PoolKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Placed:
 
     endpoints: tuple[Endpoint, ...]
     options: Mapping[str, str]
-    key: KeyText | None
+    keys: tuple[PoolKey, ...]
     obstacles: tuple[Problem, ...] = ()
 
 
@@ -107,7 +108,7 @@ def read_surroundings(top: Record, environ: Mapping[str, str]) -> Surroundings:
     if key is None and (text := environ.get(BEDROCK_KEY, "").strip()):
         key = KeyText(Secret(text), f"${{{BEDROCK_KEY}}}")
         top.place.report.secrets.append(key.secret)
-    return Surroundings(MappingProxyType(named), key)
+    return Surroundings(MappingProxyType(named), key_of(key) if key else None)
 
 
 def platform_of(written: Written) -> Platform:
@@ -130,7 +131,7 @@ def place(platform: Platform, written: Written, around: Surroundings) -> Placed:
         message = f'needs {", ".join(missing)}, of the extra "{platform}", which is not installed'
         _add(problems, written.record.place, message, f"pip install 'ccrouter[{platform}]'")
     placed = _on_vertex(written, around, problems) if platform == "vertex" else _on_bedrock(written, around, problems)
-    return Placed((), {}, None, tuple(problems)) if problems or placed is None else placed
+    return Placed((), {}, (), tuple(problems)) if problems or placed is None else placed
 
 
 def is_installed(module: str) -> bool:
@@ -186,8 +187,8 @@ def _on_vertex(written: Written, around: Surroundings, problems: list[Problem]) 
     where = in_path.get("base", "") if is_kept else ""
     url = _vertex_url(base, where, dialect, project, location)
     options = {"project": project, "location": location, "credentials": credentials}
-    key = None if classic and not record.get("platform") else written.key  # the classic router asked for any
-    return Placed((Endpoint(dialect, url, "vertex"),), {name: said for name, said in options.items() if said}, key)
+    keys = () if classic and not record.get("platform") else written.keys  # the classic router asked for any
+    return Placed((Endpoint(dialect, url, "vertex"),), {name: said for name, said in options.items() if said}, keys)
 
 
 def _classic_name(written: Written) -> str:
@@ -255,8 +256,9 @@ def _on_bedrock(written: Written, around: Surroundings, problems: list[Problem])
     options = {"region": region, "aws_profile": record.get("awsProfile", "")}
     said = {name: text for name, text in options.items() if text}
     # Whoever names an account does not mean the key that happens to be in the environment.
-    key = written.key or (None if options["aws_profile"] else around.bedrock_key)
-    return Placed((Endpoint(dialect, urlunsplit(base._replace(path=where)), "bedrock"),), said, key)
+    around_it = (around.bedrock_key,) if around.bedrock_key and not options["aws_profile"] else ()
+    keys = written.keys or around_it
+    return Placed((Endpoint(dialect, urlunsplit(base._replace(path=where)), "bedrock"),), said, keys)
 
 
 # -- both --------------------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 
 from ccrouter.config.masking import mask
 from ccrouter.jsontypes import Json, JsonObject
-from ccrouter.secret import Secret
+from ccrouter.secret import MASK, Secret
 
 #: Members that say where and how this machine listens and runs: nobody else's business.
 _OWN = frozenset({
     "PORT", "HOST", "APIKEY", "LOG", "LOG_LEVEL", "LOG_FILE", "CLAUDE_PATH", "servers", "allowedHosts", "$schema",
     "PROXY_URL", "HTTPS_PROXY", "https_proxy", "httpsProxy", "CUSTOM_ROUTER_PATH", "transformers", "plugins",
+    "limits", "drainSeconds", "autoReload",
     "REWRITE_SYSTEM_PROMPT", "NON_INTERACTIVE_MODE", "NPM_GLOBAL_PREFIX", "GOOGLE_APPLICATION_CREDENTIALS",
 })  # fmt: skip
 
@@ -64,13 +65,13 @@ class _Walker:
 
     def visit(self, node: Json, masked: Json, path: tuple[str, ...]) -> Json:
         if isinstance(node, dict):
-            shown = list(masked.values()) if isinstance(masked, dict) else [None] * len(node)
+            shown = list(masked.items()) if isinstance(masked, dict) else [(MASK, None)] * len(node)
             pairs = zip(node.items(), shown, strict=True)
-            return {key: self.visit(value, twin, (*path, key)) for (key, value), twin in pairs}
+            return {key: self.visit(value, twin, (*path, name)) for (key, value), (name, twin) in pairs}
         if isinstance(node, list):
             twins = masked if isinstance(masked, list) else [None] * len(node)
             pairs_of = zip(node, twins, strict=True)
-            return [self.visit(one, twin, (*path, _name_of(one, place))) for place, (one, twin) in enumerate(pairs_of)]
+            return [self.visit(one, twin, (*path, _name_of(twin, place))) for place, (one, twin) in enumerate(pairs_of)]
         if isinstance(node, str) and self._is_secret(node, masked):
             return f"#{{{self._ask(node, path)}}}"
         return node
@@ -92,10 +93,10 @@ class _Walker:
         return self._ids[text]
 
 
-def _name_of(item: Json, place: int) -> str:
-    """How a member of a list is called: by its own name, which says more than its number."""
-    name = item.get("name") if isinstance(item, dict) else None
-    return name if isinstance(name, str) and name else str(place)
+def _name_of(shown: Json, place: int) -> str:
+    """How a member of a list is called: by its own name or label, as it is shown, which says more than its number."""
+    named = (shown.get(key) for key in ("name", "label")) if isinstance(shown, dict) else ()
+    return next((name for name in named if isinstance(name, str) and name and MASK not in name), str(place))
 
 
 def _is_unmistakable(text: str) -> bool:

@@ -14,7 +14,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -224,12 +224,18 @@ def settle_written(written: Written, config: Config) -> Router:
         broken=frozenset(config.unavailable),
     )
     base = config.router
-    router = settle_router(written.draft, directory, is_strict=base.is_strict, use_image_agent=base.force_image_agent)
+    router = settle_router(
+        written.draft,
+        directory,
+        is_strict=base.is_strict,
+        use_image_agent=base.force_image_agent,
+        inherited=base.shared_fallback,
+    )
     for name in sorted(directory.needed & config.unavailable.keys()):
         Place(report, "Router").refuse(f'provider "{name}" cannot be used: {config.unavailable[name]}')
     report.judge_blanks()
     report.raise_if_any(written.source.tree)
-    return replace(router, fallback={**base.fallback, **router.fallback})
+    return router
 
 
 def _remember(memory: OrderedDict[str, T], session_id: str, value: T) -> None:

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from ccrouter.config.customs import Customs
 from ccrouter.config.draft import ProviderDraft
 from ccrouter.config.endpoint import GEMINI_URL, PROTOCOLS, complaint, endpoints_of, key_of_gemini
-from ccrouter.config.kinds import KeyText
 from ccrouter.config.platforms import Placed, Surroundings, Written, place, platform_of
+from ccrouter.config.pool import read_pool
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place
-from ccrouter.config.schema import DRY_RUN, DialectName, Endpoint, Provider, Timeouts
+from ccrouter.config.schema import DRY_RUN, DialectName, Endpoint, PoolKey, Provider, Timeouts
 from ccrouter.config.transformers import WIRE_FORMATS, Specs, read_transformer
 from ccrouter.errors import Problem
 from ccrouter.loopback import is_loopback
@@ -84,7 +84,7 @@ def settle_provider(draft: ProviderDraft, general: General) -> Settled:
     transformer = record.get("transformer")
     specs = read_transformer(transformer, record.at("transformer"), general.customs) if transformer else Specs()
     placed = _read_place(draft, specs, general)
-    endpoints, key = placed.endpoints, placed.key
+    endpoints, keys = placed.endpoints, placed.keys
     headers = _read_headers(record)
     proxy = _read_proxy(record, general, endpoints)
     obstacles = [
@@ -96,14 +96,15 @@ def settle_provider(draft: ProviderDraft, general: General) -> Settled:
     models = tuple(dict.fromkeys(record.get("models", ())))
     if obstacles or not endpoints or len(report.problems) > errors_before:
         return Settled(draft.name, models, None, obstacles)
-    if key is None and not endpoints[0].platform:
+    if not keys and not endpoints[0].platform:
         _warn_if_remote(record, endpoints)
     profile = record.get("profile")
     provider = Provider(
         name=draft.name,
         endpoints=endpoints,
-        key=key.secret if key else None,
-        key_source=key.source if key else "",
+        key=keys[0].secret if keys else None,
+        key_source=keys[0].source if keys else "",
+        keys=keys,
         models=models,
         headers=MappingProxyType(headers),
         extra_body=record.get("extra_body", {}),
@@ -120,28 +121,29 @@ def settle_provider(draft: ProviderDraft, general: General) -> Settled:
 
 
 def _read_place(draft: ProviderDraft, specs: Specs, general: General) -> Placed:
-    """Where the provider is, and the key that counts there."""
+    """Where the provider is, and the keys that count there."""
     record = draft.record
-    key: KeyText | None = record.get("api_key")
+    keys = read_pool(record)
     url: str | None = record.get("api_base_url")
     wrong = complaint(url) if url is not None else ""
     if wrong:
         record.at("api_base_url").refuse(wrong, f'for example "{_KNOWN_URLS["openrouter"]}"')
-        return Placed((), {}, key)
-    written = Written(record, url or "", specs, key)
+        return Placed((), {}, keys)
+    written = Written(record, url or "", specs, keys)
     platform = platform_of(written)
     if platform:
         return place(platform, written, general.around)
     if url is None:
         _refuse_without_url(draft)
-        return Placed((), {}, key)
+        return Placed((), {}, keys)
     endpoints = endpoints_of(
         url, name=draft.name, protocol=record.get("protocol"), wire=specs.wire, is_full=draft.shape == "classic"
     )
-    if key is None and endpoints[0].dialect == "gemini" and (found := key_of_gemini(url)):
-        key = KeyText(Secret(found), "the URL")
-        record.place.report.secrets.append(key.secret)
-    return Placed(endpoints, {}, key)
+    if not keys and endpoints[0].dialect == "gemini" and (found := key_of_gemini(url)):
+        secret = Secret(found)
+        keys = (PoolKey(secret, "the URL", "the URL"),)
+        record.place.report.secrets.append(secret)
+    return Placed(endpoints, {}, keys)
 
 
 def _refuse_without_url(draft: ProviderDraft) -> None:
@@ -189,6 +191,7 @@ def _read_timeouts(record: Record, default: Timeouts) -> Timeouts:
         connect=float(own.get("connect", default.connect)),
         first_byte=float(own.get("firstByte", default.first_byte)),
         idle=float(own.get("idle", default.idle)),
+        total=float(total) if (total := own.get("total", default.total)) is not None else None,
     )
 
 

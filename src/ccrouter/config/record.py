@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import Any
 
-from ccrouter.config.fields import TABLES, Field, Table
-from ccrouter.config.kinds import Nested
+from ccrouter.config.fields import TABLES
+from ccrouter.config.kinds import Key, Keys, KeyText, Nested, is_empty
 from ccrouter.config.report import Place, closest
+from ccrouter.config.table import Field, Table
 from ccrouter.jsontypes import Json, JsonObject
 
 
@@ -28,7 +29,9 @@ class Record:
     written: Mapping[str, Json] = attribute(default_factory=dict, repr=False)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value in canonical form; a nested object is a `Record`, a list or map of them one of `Record`s."""
+        """The value in canonical form; a nested object is a `Record`, a list or map of them one of `Record`s, a pool of
+        keys one of `KeyEntry`s.
+        """
         return self.values.get(name, default)
 
     def is_written(self, name: str) -> bool:
@@ -42,6 +45,19 @@ class Record:
     def at(self, name: str) -> Place:
         """The place of a known key, spelled as the user did."""
         return self.place.key(self.keys.get(name, name))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """One key of a pool as written: at `place` the whole of it, at `text_place` its text, which `written` is, variables
+    filled in. `key` is None for one that cannot be used, `record` for a text alone.
+    """
+
+    place: Place
+    text_place: Place
+    key: KeyText | None
+    record: Record | None = None
+    written: Json = attribute(default=None, repr=False)
 
 
 def read_record(table: Table, value: Json, place: Place) -> Record:
@@ -65,6 +81,8 @@ def read_record(table: Table, value: Json, place: Place) -> Record:
 
 def _read_field(field: Field, value: Json, place: Place) -> Any:
     read = field.kind.read(value, place)
+    if isinstance(field.kind, Keys):
+        return _read_keys(field.kind, value, place)
     if read is None or not isinstance(field.kind, Nested):
         return read
     table = TABLES[field.kind.table]
@@ -75,6 +93,20 @@ def _read_field(field: Field, value: Json, place: Place) -> Any:
         return [record for record, item in zip(records, read, strict=True) if isinstance(item, dict)]
     named = {name: read_record(table, item, place.key(name)) for name, item in read.items()}
     return {name: record for name, record in named.items() if isinstance(read[name], dict)}
+
+
+def _read_keys(kind: Keys, value: Json, place: Place) -> tuple[KeyEntry, ...]:
+    spots = [place.item(index) for index in range(len(value))] if isinstance(value, list) else [place]
+    entries = []
+    for item, spot in zip(kind.read(value, place), spots, strict=True):
+        if isinstance(item, dict):
+            record = read_record(TABLES[kind.table], item, spot)
+            if not record.is_written("key"):
+                spot.refuse("has no key", 'write { "key": "${NAME}" }, or leave it out')
+            entries.append(KeyEntry(spot, record.at("key"), record.get("key"), record, record.as_written("key")))
+        elif item != "":
+            entries.append(KeyEntry(spot, spot, Key().read(item, spot), None, item))
+    return tuple(entries)
 
 
 def _match(table: Table, value: JsonObject, place: Place) -> tuple[dict[str, str], dict[str, Json], tuple[str, ...]]:
@@ -89,7 +121,7 @@ def _match(table: Table, value: JsonObject, place: Place) -> tuple[dict[str, str
         field_of_key = exact.get(key) or folded.get(_fold(key))
         if field_of_key is None:
             others[key] = inner
-        elif inner is not None and (inner != "" or field_of_key.keeps_empty):
+        elif not is_empty(inner, field_of_key.kind) or (inner == "" and field_of_key.keeps_empty):
             found.setdefault(field_of_key.name, []).append(key)
     keys: dict[str, str] = {}
     spares: list[str] = []

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ccrouter.config.fields import TABLES, TOP, Field, Table
+from ccrouter.config.fields import TABLES, TOP
 from ccrouter.config.starter import SCHEMA
+from ccrouter.config.table import Field, Table
 from ccrouter.jsontypes import JsonObject
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "config.md"
@@ -17,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "config.md"
 _INTRODUCTION = """\
 # Every key of `config.json`
 
-Made from `src/ccrouter/config/fields.py` by `python -m ccrouter.config.reference`: do not edit.
+Made from the tables of `src/ccrouter/config/fields.py` by `python -m ccrouter.config.reference`: do not edit.
 How to use them is told in [Configuration](../configuration.md).
 
 Case, `_` and `-` in a key do not matter (`apiKey` is `api_key`). Numbers and booleans may be

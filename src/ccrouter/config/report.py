@@ -56,8 +56,9 @@ class Report:
     secrets: list[Secret] = field(default_factory=list, repr=False)
 
     def take_blanks(self, path: str = "") -> list[Blank]:
-        """The blanks under `path` (all without one); they are then no longer in the report."""
-        taken = [blank for blank in self.blanks if not path or blank.path.startswith((f"{path}.", f"{path}["))]
+        """The blanks at and under `path` (all without one); they are then no longer in the report."""
+        inside = (f"{path}.", f"{path}[")
+        taken = [blank for blank in self.blanks if not path or blank.path == path or blank.path.startswith(inside)]
         self.blanks = [blank for blank in self.blanks if blank not in taken]
         return taken
 

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 
 from ccrouter.config.interpolate import Filled, fill_text
-from ccrouter.config.masking import is_secret_name, shown_names
+from ccrouter.config.masking import is_secret_name, show_secret, shown_names
 from ccrouter.config.report import Place, Report
 from ccrouter.errors import ConfigError
 from ccrouter.jsontypes import Json, JsonObject
@@ -20,7 +20,7 @@ from ccrouter.secret import MASK
 NEW_TEXT = "the new configuration"
 
 #: The members by which an object in a list is known again.
-IDENTITIES = ("name", "id", "path")
+IDENTITIES = ("name", "id", "path", "label")
 
 # The user and password of a URL, as written or as shown.
 _CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/?#@\s]*)@(?P<host>[^/?#\s]*)")
@@ -31,7 +31,8 @@ _SHORTEST_SECRET = 6  # shorter ones ("test", "ollama") are words that may be me
 def keep_secrets(old: JsonObject, new: JsonObject, environ: Mapping[str, str]) -> JsonObject:
     """A copy of `new` in which what was masked, and what `$VARIABLE` texts stand for, is again what `old` has there.
 
-    Objects in lists are matched by `name`, `id` or `path`; other items by index, where the lists are equally long. A
+    Objects in lists are matched by `name`, `id`, `path` or `label`; texts that are nothing but masked by their order,
+    where there are as many as before; other items by index, where the lists are equally long. A
     password within a URL is put back as long as scheme, host and port are those it was written for. Raises ConfigError
     with every place at which something is masked and `old` has nothing to put there.
     """
@@ -153,6 +154,7 @@ class _Pairing:
         for index, item in enumerate(self._new):
             if (identity := _identity(item)) and places[identity]:
                 self._pair(index, places[identity].popleft())
+        self._pair_texts()
         for index in self._unpaired():
             if self._is_as_long and _is_shown(self._free.get(index), self._new[index]):
                 self._pair(index, index)
@@ -170,6 +172,20 @@ class _Pairing:
     def _pair(self, index: int, place: int) -> None:
         if place in self._free:
             self._found[index] = self._free.pop(place)
+
+    def _pair_texts(self) -> None:
+        """Pairs texts that are the same, and then those that are nothing but masked with those that would be."""
+        for index in self._unpaired():
+            item = self._new[index]
+            if isinstance(item, str) and MASK not in item:
+                same = [place for place, old in self._free.items() if old == item and isinstance(old, str)]
+                if same:
+                    self._pair(index, index if index in same else same[0])
+        masked = [index for index in self._unpaired() if self._new[index] == MASK]
+        hidden = [place for place, old in self._free.items() if isinstance(old, str) and show_secret(old) == MASK]
+        if len(masked) == len(hidden):
+            for index, place in zip(masked, hidden, strict=True):
+                self._pair(index, place)
 
     def _pair_with_its_like(self, index: int) -> None:
         """Pairs what has no name with the one old item that looks like it; of two that do, with neither."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from types import MappingProxyType
 
 from ccrouter.config.draft import Ref, RouterDraft
 from ccrouter.config.fields import REQUEST_CLASSES
@@ -19,6 +21,7 @@ from ccrouter.config.schema import (
 )
 
 _SHOWN_MODELS = 8
+_NOTHING: Mapping[str, tuple[ModelRef, ...]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -102,10 +105,18 @@ class Directory:
         return f'write "{provider},{models[0] if models else "<model>"}"'
 
 
-def settle_router(draft: RouterDraft, directory: Directory, *, is_strict: bool, use_image_agent: bool) -> Router:
+def settle_router(
+    draft: RouterDraft,
+    directory: Directory,
+    *,
+    is_strict: bool,
+    use_image_agent: bool,
+    inherited: Mapping[str, tuple[ModelRef, ...]] = _NOTHING,
+) -> Router:
     """The router of `draft`, with a default route unless the report says why there is none.
 
-    `directory` is marked with every provider that the router names.
+    `directory` is marked with every provider that the router names. `inherited` are the fallbacks of routes for which
+    it lists none.
     """
     default_provider = _default_provider(draft, directory)
     resolved: dict[str, ModelRef | None] = {}
@@ -115,16 +126,16 @@ def settle_router(draft: RouterDraft, directory: Directory, *, is_strict: bool, 
             resolved[ref.place.path] = directory.resolve(ref, default_provider)
         return resolved[ref.place.path]
 
+    def resolve_all(refs: Sequence[Ref]) -> tuple[ModelRef, ...]:
+        return tuple(target for ref in refs if (target := resolve(ref)))
+
     mentions = [ref for ref in map(resolve, draft.mentions) if ref]
     routes = {name: target for name, ref in draft.routes.items() if (target := resolve(ref))}
     aliases = tuple((pattern, target) for pattern, ref in draft.aliases if (target := resolve(ref)))
-    fallback = {}
-    for name, refs in draft.fallback.items():
-        if name not in (*ROUTE_NAMES, *REQUEST_CLASSES, *draft.routes):
-            (refs[0].place if refs else draft.place).warn(
-                f"{quoted(name)} is not a route", suggestion(name, ROUTE_NAMES)
-            )
-        fallback[name] = tuple(target for ref in refs if (target := resolve(ref)))
+    chains = {name: resolve_all(ref.chain) for name, ref in draft.routes.items() if ref.then}
+    first = dict(reversed(draft.aliases))  # of two with the same pattern, the first counts
+    alias_chains = {pattern: _behind_the_first(resolve_all(ref.chain)) for pattern, ref in first.items() if ref.then}
+    fallback = {name: resolve_all(refs) for name, refs in draft.fallback.items()}
     if draft.blanks and len(directory.models) == 1:  # whatever the blank says, it cannot mean another
         directory.needed.update(directory.models)
     if "default" not in draft.routes and "default" not in draft.blanks:
@@ -136,27 +147,39 @@ def settle_router(draft: RouterDraft, directory: Directory, *, is_strict: bool, 
         *routes.values(),
         *mentions,
         *(target for _, target in aliases),
-        *(t for some in fallback.values() for t in some),
+        *chain.from_iterable((*chains.values(), *alias_chains.values(), *fallback.values())),
     ]
+    shared = {**inherited, **fallback}
     return Router(
         routes=_in_order(routes),
         long_context_threshold=draft.threshold or DEFAULT_LONG_CONTEXT_THRESHOLD,
         think_effort={None: Router().think_effort, "never": ""}.get(draft.think_effort, draft.think_effort or ""),
         aliases=aliases,
-        fallback=fallback,
+        fallback={**shared, **{name: _behind_the_first(found, shared.get(name, ())) for name, found in chains.items()}},
         default_provider=default_provider,
         is_strict=is_strict if draft.is_strict is None else draft.is_strict,
         fidelity=draft.fidelity,
+        alias_fallback=alias_chains,
+        shared_fallback=shared,
         force_image_agent=use_image_agent,
         listed=tuple(dict.fromkeys(targets)),
     )
 
 
+def _behind_the_first(*chains: Sequence[ModelRef]) -> tuple[ModelRef, ...]:
+    """What is tried after the first target: one chain after the other, nothing twice."""
+    return tuple(dict.fromkeys(chain.from_iterable(chains)))[1:]
+
+
 def _warn_of_unknown_routes(draft: RouterDraft) -> None:
-    """Of those whose fidelity is said: nothing would ever ask for it."""
-    known = (*ROUTE_NAMES, *REQUEST_CLASSES, *draft.routes, *UNWRITTEN_ROUTES, EVERY_ROUTE)
-    for name in draft.fidelity:
+    """Of those whose fallback or fidelity is said: nothing would ever ask for it."""
+    known = (*ROUTE_NAMES, *REQUEST_CLASSES, *draft.routes, *UNWRITTEN_ROUTES)
+    for name, refs in draft.fallback.items():
         if name not in known:
+            place = refs[0].place if refs else draft.place
+            place.warn(f"{quoted(name)} is not a route", suggestion(name, ROUTE_NAMES))
+    for name in draft.fidelity:
+        if name not in (*known, EVERY_ROUTE):
             draft.place.key("fidelity").key(name).warn(f"{quoted(name)} is not a route", suggestion(name, known))
 
 

@@ -228,8 +228,9 @@ class Router:
 
     `routes` is keyed by route name (ROUTE_NAMES, and any request class that Claude Code names); `aliases` maps
     glob patterns over the asked model to targets, first match first; `fallback` lists what to try after a route's own
-    target, `alias_fallback` after an alias's, by its pattern; `think_effort` is the least effort that makes adaptive
-    thinking select `think` ("" never). `fidelity` says of routes by name, or of EVERY_ROUTE, whether a loss in
+    target, `alias_fallback` after an alias's, by its pattern; `shared_fallback` is `fallback` without the chains of
+    the router's own routes, as other routers in its place inherit it; `think_effort` is the least effort that makes
+    adaptive thinking select `think` ("" never). `fidelity` says of routes by name, or of EVERY_ROUTE, whether a loss in
     translation is refused. `is_strict` limits explicit models to those the router lists: `listed`, every target that it
     names anywhere.
     """
@@ -243,6 +244,7 @@ class Router:
     is_strict: bool = False
     fidelity: Mapping[str, Fidelity] = field(default_factory=_nothing)
     alias_fallback: Mapping[str, tuple[ModelRef, ...]] = field(default_factory=_nothing)
+    shared_fallback: Mapping[str, tuple[ModelRef, ...]] = field(default_factory=_nothing)
     force_image_agent: bool = False
     listed: tuple[ModelRef, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccrouter.config.draft import Draft, ProviderDraft, RouterDraft
+from ccrouter.config.draft import Draft, ProviderDraft, Ref, RouterDraft
 from ccrouter.config.listen import Overrides, command_line
 from ccrouter.config.record import Record
 from ccrouter.config.report import Place, closest
@@ -37,9 +37,9 @@ def merge(first: Draft, second: Draft) -> Draft:
 def _merge_routers(first: RouterDraft, second: RouterDraft) -> RouterDraft:
     for name in first.routes.keys() & second.routes.keys():
         ours, theirs = first.routes[name], second.routes[name]
-        if ours.text.casefold() != theirs.text.casefold():
+        if [ref.text.casefold() for ref in ours.chain] != [ref.text.casefold() for ref in theirs.chain]:
             theirs.place.warn(
-                f'is "{name}" here, but {ours.place.path} says {ours.text}, which counts', "keep one of them"
+                f'is "{name}" here, but {ours.place.path} says {_told(ours)}, which counts', "keep one of them"
             )
     return RouterDraft(
         place=second.place,
@@ -53,7 +53,12 @@ def _merge_routers(first: RouterDraft, second: RouterDraft) -> RouterDraft:
         threshold=first.threshold if first.threshold is not None else second.threshold,
         think_effort=first.think_effort if first.think_effort is not None else second.think_effort,
         is_strict=first.is_strict if first.is_strict is not None else second.is_strict,
+        fidelity={**second.fidelity, **first.fidelity},
     )
+
+
+def _told(ref: Ref) -> str:
+    return ", then ".join(one.text for one in ref.chain)
 
 
 def pick_router(draft: Draft, top: Record, overrides: Overrides) -> tuple[str, RouterDraft]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ccrouter.config.fields import Field, Table
 from ccrouter.config.kinds import Anything, Choice, Flag, ListOf, Number, Text
 from ccrouter.config.record import Record, read_record
 from ccrouter.config.report import Place, closest
+from ccrouter.config.table import Field, Table
 from ccrouter.jsontypes import Json, JsonObject
 
 #: The member of `customparams` whose own members replace what is there, instead of filling gaps.

@@ -34,7 +34,7 @@ class IdentityTap(Protocol):
 
     `feed` gives the event's data as it is to go on (with the asked model in the place of the sent one), and raises
     UpstreamStatus or RemoteProtocolError as a Reader does. `has_content` is true once there is something worth
-    committing to, `is_done` once nothing more can come.
+    committing to, which a finished answer without anything in it is not; `is_done` once nothing more can come.
     """
 
     has_content: bool

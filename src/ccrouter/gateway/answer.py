@@ -17,13 +17,15 @@ import msgspec
 from ccrouter.config.schema import Target
 from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
+from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.served import AnswerWriter
 from ccrouter.errors import RemoteProtocolError, UpstreamError
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
-from ccrouter.gateway.stream import Passage, Pipe, Relay, Translation, renamed_body
+from ccrouter.gateway.seam import Continuation, SaidTap
+from ccrouter.gateway.stream import Passage, Pipe, Relay, Translation, ends_empty, renamed_body
 from ccrouter.messages.events import MessageEvent
 from ccrouter.messages.fold import Fold
 from ccrouter.messages.writer import MessageWriter
@@ -77,7 +79,9 @@ class BegunAnswer:
             return
         body = await _read_all(self.response, first)
         exchange.ttft = clock() - exchange.began
-        whole = await self.chain.carry_out(partial(self._whole, body, exchange))
+        whole, has_content = await self.chain.carry_out(partial(self._whole, body, exchange))
+        if self._is_none(is_empty=ends_empty(exchange.stop_reason, has_content=has_content)):
+            raise EmptyAnswer(self.target, self.question.told, whole=whole)
         await reply.whole(200, self.question.told, whole)
 
     async def events(self, exchange: Exchange) -> AsyncIterator[list[MessageEvent]]:
@@ -117,8 +121,9 @@ class BegunAnswer:
             if is_body and isinstance(pipe, Translation):
                 body = await _read_all(self.response, first)
                 frames = await self.chain.carry_out(lambda: pipe.feed_body(body) + pipe.close())
-                exchange.ttft = clock() - exchange.began
-                await reply.write(frames)
+                if not reply.is_committed:
+                    exchange.ttft = clock() - exchange.began
+                await self._finish(pipe, frames, reply)
             else:
                 await self._pump(pipe, first, reply, exchange, clock)
         except UpstreamError:
@@ -151,39 +156,58 @@ class BegunAnswer:
                 break
             chunk = await self.response.read()
         frames = await self.chain.carry_out(pipe.close)
-        await reply.write(frames if reply.is_committed else held + frames)
+        await self._finish(pipe, frames if reply.is_committed else held + frames, reply)
+
+    async def _finish(self, pipe: Pipe, frames: bytes, reply: Reply) -> None:
+        """Send the last frames. Raises EmptyAnswer, and sends nothing, where they are all and say nothing."""
+        if not reply.is_committed and self._is_none(is_empty=pipe.is_empty):
+            raise EmptyAnswer(self.target, self.question.told, frames=frames)
+        await reply.write(frames)
+
+    def _is_none(self, *, is_empty: bool) -> bool:
+        """True if an answer that says nothing is none. Anthropic's own may be: to a tool's result there is not always
+        something to say. So may that to a probe of one token, by a model that thinks.
+        """
+        return is_empty and self.question.request.max_tokens != 1 and not profile_of(self.target).is_first_party
 
     def _pipe(self) -> Pipe:
-        reading = self.question.reading
-        if self.passes and reading is not None:
-            return Passage(reading.tap(asked=self.question.asked, sent=self.target.model))
-        if reading is None and self.dialect.name == "anthropic" and not self.filters:
-            return Relay(asked=self.question.asked, sent=self.target.model)
+        question, asked, sent = self.question, self.question.asked, self.target.model
+        if self.passes and question.reading is not None:
+            return Passage(question.reading.tap(asked=asked, sent=sent))
+        if question.reading is None and self.dialect.name == "anthropic" and not self.filters and not question.seam:
+            return Relay(asked=asked, sent=sent, tap=None if question.said is None else SaidTap(question.said))
         return self._translation()
 
     def _translation(self) -> Translation:
-        return Translation(self._reader(), self.filters, self._writer())
+        question, reader = self.question, self._reader()
+        if question.seam is not None:
+            return Continuation(reader, self.filters, question.seam)
+        writer = self._writer()
+        if question.said is None:
+            return Translation(reader, self.filters, writer)
+        question.said.writer = writer
+        return Translation(reader, (*self.filters, question.said.feed), writer)
 
     # -- whole -----------------------------------------------------------------------------------------------------
 
-    def _whole(self, body: bytes, exchange: Exchange) -> bytes:
-        """The unstreamed answer, JSON, whatever form it has. Raises UpstreamError."""
+    def _whole(self, body: bytes, exchange: Exchange) -> tuple[bytes, bool]:
+        """The unstreamed answer, JSON, whatever form it has, and whether anything is in it. Raises UpstreamError."""
         reading, asked, sent = self.question.reading, self.question.asked, self.target.model
         if self.passes and reading is not None and _is_json(body):
             passing = reading.tap(asked=asked, sent=sent)
             told = passing.feed_body(body)
             exchange.usage, exchange.answered = passing.usage, passing.answered_model
             exchange.stop_reason = passing.stop_reason
-            return told
+            return told, passing.has_content
         if reading is None and self.dialect.name == "anthropic" and _is_json(body) and not self.filters:
             tap = Tap()
-            tap.note_body(body)
+            answer = tap.note_body(body)
             exchange.usage, exchange.answered = tap.usage, tap.answered_model
             exchange.stop_reason = tap.stop_reason or ""
-            return body if asked == sent else renamed_body(body, asked)
+            return body if asked == sent else renamed_body(body, asked), bool(answer["content"])
         return self._folded(body, exchange)
 
-    def _folded(self, body: bytes, exchange: Exchange) -> bytes:
+    def _folded(self, body: bytes, exchange: Exchange) -> tuple[bytes, bool]:
         reader, fold, sse = self._reader(), Fold(), SseReader()
         if _is_json(body):
             events = reader.feed_body(body)
@@ -195,7 +219,8 @@ class BegunAnswer:
         exchange.usage, exchange.answered = reader.usage, reader.answered_model
         exchange.stop_reason = message.stop_reason or ""
         writer = self._writer()
-        return msgspec.json.encode(message) if writer is None else writer.whole(message)
+        told = msgspec.json.encode(message) if writer is None else writer.whole(message)
+        return told, bool(message.content)
 
     # -- both ------------------------------------------------------------------------------------------------------
 
@@ -222,9 +247,8 @@ async def _first_bytes(response: UpstreamResponse, target: Target) -> bytes:
     while not first.strip():
         chunk = await response.read()
         if not chunk:
-            raise RemoteProtocolError(
-                f"{target.provider.name} answered 200 with an empty body", provider=target.provider.name
-            )
+            name = target.provider.name
+            raise RemoteProtocolError(f"{name} answered 200 with an empty body", provider=name, kind="empty")
         first += chunk
     if first.lstrip()[:1] == b"<":
         page = first + await response.read()

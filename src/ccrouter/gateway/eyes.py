@@ -110,7 +110,7 @@ class SightedAttempt:
         finally:
             answer.response.close()
         if not splice.is_complete:
-            raise RemoteProtocolError(f"{target.provider.name}: the answer ended before it was finished")
+            raise RemoteProtocolError(f"{target.provider.name}: the answer ended before it was finished", kind="cut")
 
     async def _look(self, agent: ImageAgent, look: Look, question: Question, exchange: Exchange) -> tuple[str, bool]:
         """What the viewer says, and whether it is an error: the model is told of one, and answers without."""

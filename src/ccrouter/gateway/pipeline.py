@@ -104,6 +104,7 @@ class Gateway:
         extensions: Extensions | None = None,
         health: Health | None = None,
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        usage: SessionUsage | None = None,
     ) -> None:
         if client.policy != policy:
             raise ValueError("the upstream client stands under another policy than the gateway")
@@ -129,10 +130,11 @@ class Gateway:
             clock=clock,
             words=lambda error, question: self._failure(error, question.request),
             wait=wait,
+            resumes=config.resume,
         )
         self._projects = projects
         self._memo = TokenMemo()
-        self._sessions = SessionUsage()
+        self._sessions = SessionUsage() if usage is None else usage
 
     async def messages(
         self,
@@ -180,7 +182,8 @@ class Gateway:
                 reply.expect_stream(told)
             affinity = facts.session_id or exchange.id
             await Pursuit(self._means, question, plan, reply, exchange, affinity).run()
-        self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
+        if not exchange.resumed:  # else it is the input of several requests
+            self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
 
     def _failure(self, error: Exception, request: MessagesRequest) -> str:
         """How an attempt failed, for the log: without keys, and without what is quoted of the conversation.

@@ -2,7 +2,7 @@
 
 What a failure means is `routing.failures`'s to say, what to do about it `routing.recovery`'s, who is well
 `routing.health`'s; here they meet the attempts. Every attempt is made anew from the original request. Once content has
-gone out nothing is tried again: the failure is the stream's end.
+gone out nothing is tried again: the failure is the stream's end, unless `resume` goes on with what was said.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ccrouter.gateway.attempt import Attempter
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Exchange
 from ccrouter.gateway.reply import Reply
+from ccrouter.gateway.resume import Resumption
+from ccrouter.messages.events import WireUsage
 from ccrouter.routing.failures import Failure, failure_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import Plan
@@ -28,7 +30,9 @@ from ccrouter.routing.recovery import Chances, is_passing, next_step, pause
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What every pursuit works with. `words` puts a failure for the log; `wait` and `scatter` are time and chance."""
+    """What every pursuit works with. `words` puts a failure for the log; `wait` and `scatter` are time and chance.
+    `resumes` if answers that were cut off are gone on with.
+    """
 
     attempter: Attempter
     approval: Approval
@@ -38,6 +42,7 @@ class Means:
     words: Callable[[Exception, Question], str]
     wait: Callable[[float], Awaitable[None]] = asyncio.sleep
     scatter: Callable[[], float] = random.random
+    resumes: bool = False
 
 
 class Pursuit:
@@ -60,6 +65,7 @@ class Pursuit:
         self._patience = means.retries.wait
         self._told: UpstreamError | UnsupportedContent | None = None
         self._waited = 0.0
+        self._resumption = Resumption(question) if means.resumes and question.request.stream else None
 
     async def run(self) -> None:
         """Send the first answer that comes. Raises, if none does, what the target that the route chose failed with
@@ -71,15 +77,18 @@ class Pursuit:
             failed = await self._attempt(target, key)
             if failed is None:
                 return
-            following = await self._next_after(target, key, failure_of(failed))
+            failure = failure_of(failed)
+            if self._reply.is_committed:
+                self._resume(target, failed, failure)
+            following = await self._next_after(target, key, failure)
             if following is None:
                 await self._give_up()
                 return
             target = following
 
     async def _attempt(self, target: Target, key: PoolKey) -> UpstreamError | UnsupportedContent | None:
-        """None if the answer is sent. Raises whatever is no failure of an attempt, or comes too late to be one."""
-        means, exchange = self._means, self._exchange
+        """None if the answer is sent, else why it is not, or not to its end. Raises whatever is no failure."""
+        means, exchange, resumption = self._means, self._exchange, self._resumption
         attempt = Attempt(str(target), means.clock() - exchange.began, key=key.label, waited=self._waited)
         self._waited = 0.0
         exchange.attempts.append(attempt)
@@ -87,10 +96,11 @@ class Pursuit:
         exchange.told["x-ccr-model"] = str(target)
         exchange.told["x-ccr-attempts"] = str(len(exchange.attempts))
         means.health.begin(target, key)
-        asked = Target(target.provider.using(key), target.model)
+        asked = means.approval.sendable(Target(target.provider.using(key), target.model))
+        question = self._question if resumption is None else resumption.ask(asked)
         is_over = False
         try:
-            await means.attempter.attempt(self._question, means.approval.sendable(asked), self._reply, exchange)
+            await means.attempter.attempt(question, asked, self._reply, exchange)
         except Denied as denied:
             attempt.failure, exchange.error = means.words(denied, self._question), ""
             raise
@@ -99,17 +109,18 @@ class Pursuit:
             is_over = True
             means.health.end(target, key, failure)
             self._note(attempt, error, failure, target)
-            if self._reply.is_committed:
-                raise
             return error
         except BaseException:  # a defect, or an end from outside: what failed before is not the reason
             exchange.error = ""
             raise
         else:
             is_over = True
-            usage = exchange.usage
-            means.health.end(target, key, None, usage.context + usage.output_tokens)
+            spent = _tokens(exchange.usage) - (0 if resumption is None else _tokens(resumption.before))
+            means.health.end(target, key, None, spent)
             exchange.error = ""
+            if resumption is not None:
+                resumption.note_end()
+                exchange.resumed = resumption.joined
             return None
         finally:
             attempt.ended = means.clock() - exchange.began
@@ -124,6 +135,22 @@ class Pursuit:
         attempt.kind, attempt.status = failure.kind, failure.status
         if self._told is None or target == self._plan.targets[0] or self._reply.is_committed:
             self._told, self._exchange.error = error, attempt.failure
+
+    def _resume(self, target: Target, error: UpstreamError | UnsupportedContent, failure: Failure) -> None:
+        """After the call those who are left are asked for the rest of the message. Raises `error` if it has to end."""
+        resumption = self._resumption
+        if resumption is None:
+            raise error
+        may = resumption.goes_on(error, failure, self._exchange.usage)
+        self._exchange.resumed = resumption.joined
+        if not may:
+            raise error
+        if resumption.is_new:
+            first = [target] if resumption.asks_same(failure) else []
+            self._left = [one for one in dict.fromkeys((*first, *self._left)) if resumption.accepts(one)]
+            self._again = {name: one for name, one in self._again.items() if resumption.accepts(one[0])}
+            self._longer = None  # what has begun to be answered was not too long
+        self._told = resumption.error  # what came of asking for the rest is not what the client has to hear
 
     # -- whom to ask next --------------------------------------------------------------------------------------------
 
@@ -143,14 +170,14 @@ class Pursuit:
     async def _next_after(self, target: Target, key: PoolKey, failure: Failure) -> Target | None:
         """Whom to ask after a failure, once its time has come; None: nobody."""
         self._spent_keys.add(key.id)
-        if is_passing(failure):
+        if is_passing(failure) and self._may_ask(target):
             asked_for = failure.retry_after or 0.0
             _, soonest = self._again.get(str(target), (target, asked_for))  # of its keys, the first that is free
             self._again[str(target)] = (target, min(soonest, asked_for))
         seconds = self._pause()
         has_room = len(self._exchange.attempts) < self._means.retries.attempts
         chances = Chances(
-            has_key=has_room and self._has_free_key(target),
+            has_key=has_room and self._may_ask(target) and self._has_free_key(target),
             has_target=has_room and bool(self._left),
             has_longer=has_room and self._longer is not None and self._longer != target,
             may_repeat=has_room
@@ -176,6 +203,10 @@ class Pursuit:
                 return self._take()
             case _:
                 return None
+
+    def _may_ask(self, target: Target) -> bool:
+        """True unless a message has begun that `target` could not go on with."""
+        return self._resumption is None or not self._reply.is_committed or self._resumption.accepts(target)
 
     def _pause(self) -> float:
         """Seconds until the next round could begin: when the first of those that may be asked again asks for it."""
@@ -218,6 +249,10 @@ class Pursuit:
             self._exchange.error = ""
             return
         raise told from None
+
+
+def _tokens(usage: WireUsage) -> int:
+    return usage.context + usage.output_tokens
 
 
 def _resting(target: Target, seconds: float) -> UpstreamStatus:

@@ -12,6 +12,7 @@ from ccrouter.dialects.draft import refusal
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.served import Reading
 from ccrouter.errors import UnsupportedContent
+from ccrouter.gateway.seam import Said, Seam
 from ccrouter.gateway.viewer import Viewer
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.transforms.base import EventFilter
@@ -28,6 +29,8 @@ class Question:
     `reading` is what the client really said, in its own dialect; None for one that speaks Messages. `viewer` looks at
     the images in it for models that cannot see; None where there are none, or nobody to look. `losses` are those of
     what was made of the request before it is encoded, `own_tools` how many tools were put in front of the client's.
+    `said` notes what the client is told, where a cut answer may be gone on with; with a `seam` this is the request for
+    the rest of one.
     """
 
     request: MessagesRequest
@@ -40,6 +43,8 @@ class Question:
     viewer: Viewer | None = None
     losses: tuple[Loss, ...] = ()
     own_tools: int = 0
+    said: Said | None = None
+    seam: Seam | None = None
 
     def passes(self, request: MessagesRequest, endpoint: Endpoint) -> bool:
         """True if the client's own bytes may go to `endpoint`: its dialect is spoken there, and nobody has changed what

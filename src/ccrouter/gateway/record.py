@@ -50,7 +50,8 @@ class Exchange:
     `target` is the configured one that was tried or denied last ("provider,model"), `sent` the model that stood in what
     went out for it: another where a policy says so. `is_decided` once the auditor has been told what was decided.
     `fidelity` is what the route demands. `losses`, `kept` and `mapped` (dialects/base.py: UpstreamRequest) and the
-    names of `transforms` are those of the last target that something was encoded for.
+    names of `transforms` are those of the last target that something was encoded for. `resumed` counts the answers that
+    were cut off and gone on with by another, in the same message; `usage` is then that of all of them.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Exchange:
     usage: WireUsage = field(default_factory=WireUsage)
     ttft: float | None = None
     total: float = 0.0
+    resumed: int = 0
 
     def note_sent(self, target: Target, sent: UpstreamRequest, transforms: Sequence[str]) -> None:
         """`sent` is what goes to `target` now, by these transforms: what became of the request is so until the next."""

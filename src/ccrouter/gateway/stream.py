@@ -8,7 +8,8 @@ that a keep-alive may be put between any two writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Reader
 from ccrouter.dialects.served import AnswerWriter, IdentityTap
-from ccrouter.errors import RemoteProtocolError, UpstreamError
+from ccrouter.errors import Broken, RemoteProtocolError, UpstreamError
 from ccrouter.gateway.reply import error_frame
 from ccrouter.messages.events import BlockStart, BlockStop, MessageDelta, MessageEvent, MessageStop, WireUsage, render
 from ccrouter.messages.fault import Fault
@@ -28,13 +29,17 @@ class Pipe(Protocol):
     """An answer on its way.
 
     `has_content` is true once something worth committing to has come out, `is_done` once nothing more can come;
-    `partial` holds the frames that a raising `feed` or `close` had completed before it raised.
+    `is_empty`, after `close`, if the turn ended and nothing was said in it. `partial` holds the frames that a raising
+    `feed` or `close` had completed before it raised.
     """
 
     has_content: bool
     is_done: bool
     stop_reason: str
     partial: bytes
+
+    @property
+    def is_empty(self) -> bool: ...
 
     @property
     def usage(self) -> WireUsage: ...
@@ -46,7 +51,7 @@ class Pipe(Protocol):
         """The frames that `chunk` completes. Raises UpstreamStatus or RemoteProtocolError."""
 
     def close(self) -> bytes:
-        """The closing frames. Raises RemoteProtocolError if the upstream never said that it was finished."""
+        """The closing frames. Raises RemoteProtocolError ("cut") if the upstream never said that it was finished."""
 
     def fault(self, fault: Fault) -> bytes:
         """The frames that end the stream, after those given so far, if it fails."""
@@ -62,6 +67,10 @@ class _Progress:
         self.stop_reason = ""
         self.partial = b""
 
+    @property
+    def is_empty(self) -> bool:
+        return ends_empty(self.stop_reason, has_content=self.has_content)
+
     def fault(self, fault: Fault) -> bytes:
         return error_frame(fault)
 
@@ -69,9 +78,9 @@ class _Progress:
 class Relay(_Progress):
     """Messages to Messages. Only the model in `message_start` changes, and only if another was sent than asked."""
 
-    def __init__(self, *, asked: str, sent: str) -> None:
+    def __init__(self, *, asked: str, sent: str, tap: Tap | None = None) -> None:
         super().__init__()
-        self._tap = Tap()
+        self._tap = tap or Tap()
         self._renames = asked if asked != sent else ""
 
     @property
@@ -86,9 +95,11 @@ class Relay(_Progress):
         return self._pass(self._sse.feed(chunk))
 
     def close(self) -> bytes:
-        tail = self._pass(self._sse.close())
+        with _last_words():
+            tail = self._pass(self._sse.close())
         if not self._tap.is_finished:
-            raise RemoteProtocolError("the stream ended before the message was finished")
+            self.partial = tail
+            raise RemoteProtocolError("the stream ended before the message was finished", kind="cut")
         if not self._tap.is_done:  # the end was announced, its last event forgotten: SDK helpers insist on it
             tail += render(MessageStop())
         return tail
@@ -142,7 +153,8 @@ class Passage(_Progress):
         return self._pass(self._sse.feed(chunk))
 
     def close(self) -> bytes:
-        tail = self._pass(self._sse.close())
+        with _last_words():
+            tail = self._pass(self._sse.close())
         try:
             return tail + self._tap.close()
         except UpstreamError:
@@ -195,7 +207,8 @@ class Translation(_Progress):
         return b"".join(self._rendered(self._reader.feed_body(body)))
 
     def close(self) -> bytes:
-        tail = self._read(self._sse.close())
+        with _last_words():
+            tail = self._read(self._sse.close())
         try:
             return tail + b"".join(self._rendered(self._reader.close()))
         except UpstreamError:
@@ -231,6 +244,21 @@ class Translation(_Progress):
         if self._writer is not None:
             return [self._writer.frames(events)]
         return [render(event) for event in events]
+
+
+@contextlib.contextmanager
+def _last_words() -> Iterator[None]:
+    """For an event that its stream's end cut short of its own: if it cannot be read, it is because it was cut."""
+    try:
+        yield
+    except RemoteProtocolError as error:
+        kind: Broken = "cut" if error.kind == "protocol" else error.kind
+        raise RemoteProtocolError(str(error), provider=error.provider, kind=kind) from error
+
+
+def ends_empty(stop_reason: str, *, has_content: bool) -> bool:
+    """True if an answer that is finished says nothing, and no limit, tool or refusal is the reason."""
+    return not has_content and stop_reason in {"", "end_turn"}
 
 
 def _is_end(event: ServerSentEvent) -> bool:

@@ -76,7 +76,7 @@ class Fold:
         """
         message = self._message
         if message is None or not self._finished:
-            raise RemoteProtocolError("the answer ended before it was finished")
+            raise RemoteProtocolError("the answer ended before it was finished", kind="cut")
         for block, error in self._half:
             if message.stop_reason != "max_tokens":
                 raise error

@@ -186,7 +186,7 @@ class Health:
 
     def load_of(self, provider: str, key: PoolKey) -> Load:
         """What is used of the limits of `key` now."""
-        state, now = self._key(provider, key.id), self._clock()
+        state, now = self._keys.get((provider, key.id)) or KeyState(), self._clock()
         free_at = max(self._limits(state, key, now), default=0.0)
         spent = sum(tokens for _, tokens in state.spent)
         return Load(len(state.taken), spent, state.at_work, free_at)
@@ -194,6 +194,10 @@ class Health:
     def known_targets(self) -> list[tuple[str, str]]:
         """Providers and models of which something is known."""
         return list(self._targets)
+
+    def known_keys(self) -> list[tuple[str, str]]:
+        """Providers and ids of keys of which something is known."""
+        return list(self._keys)
 
     # -- what it is told ---------------------------------------------------------------------------------------------
 

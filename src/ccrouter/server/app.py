@@ -12,7 +12,6 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.routing import Router
@@ -28,20 +27,25 @@ from ccrouter.messages.fault import Fault
 from ccrouter.routing.health import Health
 from ccrouter.secret import redact
 from ccrouter.server.account import Account
+from ccrouter.server.admission import Admission
+from ccrouter.server.board import Alone, Board
 from ccrouter.server.call import Call
 from ccrouter.server.departure import until_client_leaves
-from ccrouter.server.edition import Edition, Reloaded
+from ccrouter.server.descriptors import Descriptors
+from ccrouter.server.edition import Edition, LastReload, Reloaded
 from ccrouter.server.editions import Editions
 from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response, no_route
-from ccrouter.server.guard import NotSignedIn, read_caller
+from ccrouter.server.guard import Access, NotSignedIn, read_caller
 from ccrouter.server.intake import ClientGone, Receive
 from ccrouter.server.log import ExchangeLog
 from ccrouter.server.pages import to_sign_in
 from ccrouter.server.presets import below, split_preset
+from ccrouter.server.protocol import ClientLines
 from ccrouter.server.respond import HttpReply, Pulse, Send
 from ccrouter.server.routes import Found, Row, find, form_of, served_path
 from ccrouter.server.sessions import Sessions
+from ccrouter.server.unison import Unison
 from ccrouter.server.voice import Voice
 
 Scope = MutableMapping[str, Any]
@@ -52,7 +56,7 @@ class App:
 
     `reload`, told which policy is in force, gives what the files say now, or raises ConfigError; without it `reload()`
     refuses. `wait` pauses for seconds, between attempts. `is_launch_key` says whether a key was minted for a launch of
-    Claude Code that lives.
+    Claude Code that lives. `board` is shared with the other processes of the service, if there are any.
     """
 
     def __init__(  # noqa: PLR0913 - what a process has one of, all but the first by name
@@ -68,9 +72,11 @@ class App:
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        board: Board | None = None,
     ) -> None:
         self.environ = environ
-        self.started = datetime.now(UTC)
+        self.board = board or Alone()
+        self.pid, self.started = self.board.pid, self.board.started
         self.voice = Voice(log)
         self.account = Account(auditor, self.voice.audit_complaint)
         self.sessions = Sessions(clock)
@@ -88,9 +94,30 @@ class App:
             is_launch_key=is_launch_key,
             clock=clock,
             wait=wait,
+            changing=self.board.turn,
         )
-        self._pulse = Pulse(clock)
+        self.admission = Admission(lambda: self.in_force[0].limits)
+        self.descriptors = Descriptors(self.voice.event)
+        self.lines = ClientLines(
+            lambda: self.in_force[0].limits,
+            clock,
+            self._note_refusal,
+            self.voice.event,
+            self.descriptors.most_connections,
+        )
+        self._pulse = Pulse(clock, also=(self.lines.beat, self.descriptors.beat))
+        self._unison = self._unite() if self.board.is_shared else None
         self._lifespans = Router(lifespan=self._lifespan)
+
+    def _unite(self) -> Unison:
+        return Unison(
+            self.board,
+            health=self.health,
+            sessions=self.sessions,
+            exchanges=self.exchanges,
+            admission=self.admission,
+            editions=self.editions,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -118,11 +145,13 @@ class App:
             self.voice.defect(error, request_id, edition.config.secrets)
             await self._refuse(send, fault_for(defect(request_id), ()), request_id, form)
             return
-        with edition.lease.in_use():
+        is_bounded = found.access in {Access.CLIENT, Access.OPEN}  # an operator can look always
+        with edition.lease.in_use(), self.admission.stay(is_bounded=is_bounded) as stay:
+            call = Call(self, edition, caller, found.params, receive, request_id, stay)
             if found.row is not None and found.row.endpoint is None:
-                await self._converse(found.row, Call(self, edition, caller, found.params, receive, request_id), send)
+                await self._converse(found.row, call, send)
             else:
-                await self._answer(found, Call(self, edition, caller, found.params, receive, request_id), scope, send)
+                await self._answer(found, call, scope, send)
 
     # -- conversations -------------------------------------------------------------------------------------------
 
@@ -136,6 +165,7 @@ class App:
             await self._fail(reply, fault_for(error, edition.config.secrets), exchange, form)
 
         try:
+            call.enter()
             body = await call.body()
             async with until_client_leaves(call.receive, reply):
                 await edition.gateway.messages(body, headers, reply, exchange, form)
@@ -145,7 +175,7 @@ class App:
         except ClientGone:
             exchange.status, exchange.error = CLIENT_GONE, "the client hung up"
         except asyncio.CancelledError:  # the router is stopping, and has waited as long as it will
-            await fail(ClientError("the router was stopped", status=503, type="overloaded_error"))
+            await fail(_stopped())
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer in its own form
             self.voice.defect(error, exchange.id, edition.config.secrets)
             await fail(defect(exchange.id))
@@ -182,7 +212,13 @@ class App:
     # -- the rest ------------------------------------------------------------------------------------------------
 
     async def _answer(self, found: Found, call: Call, scope: Scope, send: Send) -> None:
-        sending = _with_request_id(send, call.id)
+        has_begun = False
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await _with_request_id(send, call.id)(message)
+
         try:
             try:
                 if found.row is None or found.row.endpoint is None:
@@ -196,15 +232,21 @@ class App:
             await response(scope, call.receive, sending)
         except ClientGone:
             pass  # nobody is left to answer
+        except asyncio.CancelledError:  # as for conversations
+            if not has_begun:
+                await self._refuse(send, fault_for(_stopped(), ()), call.id)
         except Exception as error:  # noqa: BLE001 - as above
             self.voice.defect(error, call.id, call.edition.config.secrets)
             await self._refuse(send, fault_for(defect(call.id), ()), call.id)
 
     async def _refuse(self, send: Send, fault: Fault, request_id: str, form: Served | None = None) -> None:
-        self.voice.event("warn", "refused", reqId=request_id, status=fault.status, error=fault.message)
+        self._note_refusal(request_id, fault)
         status, body = fault_answer(fault, request_id, form)
         reply = self._reply(send, request_id, form)
         await reply.whole(status, {**fault_headers(fault), "connection": "close"}, body)
+
+    def _note_refusal(self, request_id: str, fault: Fault) -> None:
+        self.voice.event("warn", "refused", reqId=request_id, status=fault.status, error=fault.message)
 
     # -- what is in force ----------------------------------------------------------------------------------------
 
@@ -219,17 +261,22 @@ class App:
         return self.editions.current
 
     @property
-    def changing(self) -> asyncio.Lock:
+    def changing(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Held while what is in force, or the file behind it, is changed."""
         return self.editions.changing
+
+    @property
+    def last_reload(self) -> LastReload:
+        """How the last reload ended."""
+        return self.editions.last
 
     async def reload(self) -> Reloaded:
         """Put what the files say now in force: `Editions.reload`."""
         return await self.editions.reload()
 
-    def amend(self, config: Config, tree: JsonObject) -> None:
+    async def amend(self, config: Config, tree: JsonObject) -> None:
         """Put `config` in force until the next reload: `Editions.amend`."""
-        self.editions.amend(config, tree)
+        await self.editions.amend(config, tree)
 
     async def prepare(self) -> None:
         """After the call the user's own code is loaded. Raises ConfigError if it cannot be: then nothing is served."""
@@ -238,12 +285,19 @@ class App:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
         await self.editions.begin()
+        if self._unison is not None:
+            await self._unison.begin()
         beating = asyncio.create_task(self._pulse.run())
         try:
             yield
         finally:
             beating.cancel()
+            await self.board.close()
             await self.editions.close()
+
+
+def _stopped() -> ClientError:
+    return ClientError("the router was stopped", status=503, type="overloaded_error")
 
 
 def _with_request_id(send: Send, request_id: str) -> Send:

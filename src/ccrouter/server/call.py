@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -18,35 +18,44 @@ from ccrouter.gateway.record import Exchange
 from ccrouter.jsontypes import JsonObject
 from ccrouter.routing.health import Health
 from ccrouter.server.account import Account
-from ccrouter.server.edition import Edition, Reloaded
+from ccrouter.server.admission import Admission, Stay
+from ccrouter.server.edition import Edition, LastReload, Reloaded
 from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.guard import Caller
 from ccrouter.server.intake import Receive, read_body
 from ccrouter.server.sessions import Sessions
+from ccrouter.server.voice import Voice
 
 
 class Process(Protocol):
     """What endpoints need of the application."""
 
+    pid: int
     started: datetime
     environ: Mapping[str, str]
     account: Account
     sessions: Sessions
     exchanges: Exchanges
     health: Health
+    voice: Voice
+    admission: Admission
 
     @property
-    def changing(self) -> asyncio.Lock:
+    def changing(self) -> AbstractAsyncContextManager[None]:
         """Held while what is in force, or the file behind it, is changed."""
 
     @property
     def edition(self) -> Edition:
         """What is in force now."""
 
+    @property
+    def last_reload(self) -> LastReload:
+        """How the last reload ended."""
+
     async def reload(self) -> Reloaded:
         """Put what the files say now in force. Raises RouterError: then nothing has changed. Takes `changing`."""
 
-    def amend(self, config: Config, tree: JsonObject) -> None:
+    async def amend(self, config: Config, tree: JsonObject) -> None:
         """Put `config`, lowered from `tree`, in force until the next reload. To be called with `changing` held."""
 
     def now(self) -> float:
@@ -58,7 +67,9 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that the guard has let in. `params` are the parts of the path that the route names."""
+    """A request that the guard has let in. `params` are the parts of the path that the route names, `stay` what it
+    takes up.
+    """
 
     process: Process
     edition: Edition
@@ -66,10 +77,15 @@ class Call:
     params: Mapping[str, str]
     receive: Receive
     id: str
+    stay: Stay
+
+    def enter(self) -> None:
+        """After the call this request is one of those in work. Raises Busy if there are as many as may be."""
+        self.stay.enter(lambda: self.edition.guard.key_of(self.caller) or f"at {self.caller.peer}")
 
     async def body(self) -> bytes:
-        """The body, decompressed. Raises ClientError and ClientGone as `read_body`."""
-        return await read_body(self.receive, self.caller.headers, self.edition.config.max_body)
+        """The body, decompressed. Raises ClientError and ClientGone as `read_body`, Busy if there is no room for it."""
+        return await read_body(self.receive, self.caller.headers, self.edition.config.max_body, self.stay.hold)
 
     async def json_object(self) -> JsonObject:
         """The body as a JSON object; an empty body is an empty object. Raises ClientError (400) for anything else."""

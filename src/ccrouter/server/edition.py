@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
 
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.projects import ProjectRouters
@@ -16,6 +18,9 @@ from ccrouter.gateway.pipeline import Gateway
 from ccrouter.jsontypes import JsonObject
 from ccrouter.server.guard import Guard
 from ccrouter.upstream.client import UpstreamClient
+
+#: What came of a reload: "refused" for what the files say, "failed" for any other reason.
+Outcome = Literal["ok", "refused", "failed"]
 
 
 class Lease:
@@ -91,3 +96,15 @@ class Reloaded:
 
     edition: Edition
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LastReload:
+    """How the last reload ended, and when; before the first one the start stands for it. `reason` tells why it was not
+    "ok", without secrets; `config` is the digest of the file's content that was tried, "" if it could not be read.
+    """
+
+    state: Outcome
+    at: datetime
+    config: str
+    reason: str = ""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Literal, Protocol
 
 from ccrouter.compliance.policy import Policy
 from ccrouter.config.projects import ProjectRouters
@@ -17,25 +20,43 @@ from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.pipeline import Gateway
 from ccrouter.jsontypes import JsonObject
 from ccrouter.routing.health import Health
+from ccrouter.routing.sessions import SessionUsage
 from ccrouter.secret import redact
 from ccrouter.server.account import Account
 from ccrouter.server.custom import CustomCode
-from ccrouter.server.edition import Edition, Lease, Reloaded
+from ccrouter.server.edition import Edition, LastReload, Lease, Outcome, Reloaded
 from ccrouter.server.guard import Guard
 from ccrouter.server.presets import serve_presets
 from ccrouter.server.reload import keep_listening
 from ccrouter.server.sessions import Sessions
+from ccrouter.server.sources import Known, Sources, digest_of
 from ccrouter.server.voice import Voice
 from ccrouter.upstream.client import UpstreamClient
 
 #: Told which policy is in force, gives what the files say now, or raises ConfigError.
 Load = Callable[[Policy], tuple[Config, Policy]]
 
+_NOT_KEPT = "what was changed in memory (POST, PUT, PATCH, DELETE /providers) is gone: the files say what is in force"
+
+
+class Fellows(Protocol):
+    """The other processes of a service that has several."""
+
+    async def propose(self, config: Config, policy: Policy) -> None:
+        """After the call every one of them can put it in force. Raises RouterError if one cannot."""
+
+    async def enact(self, config: Config, policy: Policy, amended: JsonObject | None) -> None:
+        """After the call every one of them serves by it."""
+
+    def tell(self) -> None:
+        """A reload is over."""
+
 
 class Editions:
-    """The edition in force. `first` is what the process was started with; `health` outlives every edition.
+    """The edition in force. `first` is what the process was started with; `health` and `usage` outlive every edition.
 
-    `changing` is held while what is in force, or the file behind it, is changed.
+    `changing` is held while what is in force, or the file behind it, is changed. `last` tells how the last reload
+    ended, `sources` which files have a part in it; `observe` is told when a reload begins and when it is over.
     """
 
     def __init__(  # noqa: PLR0913 - what an edition is made of, all but the first by name
@@ -51,8 +72,13 @@ class Editions:
         is_launch_key: Callable[[str], bool] | None,
         clock: Callable[[], float],
         wait: Callable[[float], Awaitable[None]],
+        changing: AbstractAsyncContextManager[None],
     ) -> None:
-        self.changing = asyncio.Lock()
+        self.changing = changing
+        self.usage = SessionUsage()
+        self.sources = Sources(environ)
+        self.last = LastReload("ok", datetime.now(UTC), first[0].digest)
+        self.observe: Callable[[Literal["begin", "end"]], None] = lambda _moment: None
         self._first = first
         self._load = load
         self._account = account
@@ -68,6 +94,9 @@ class Editions:
         self._edition: Edition | None = None
         self._leases: list[Lease] = []
         self._reloading: asyncio.Task[None] | None = None
+        self._is_asked_again = False
+        self._fellows: Fellows | None = None
+        self._ready: Extensions | None = None
 
     @property
     def in_force(self) -> tuple[Config, Policy]:
@@ -75,6 +104,11 @@ class Editions:
         if self._edition is None:
             return self._first[:2]
         return self._edition.config, self._edition.policy
+
+    @property
+    def can_reload(self) -> bool:
+        """False if the process was not told how its files are read."""
+        return self._load is not None
 
     @property
     def current(self) -> Edition:
@@ -91,6 +125,8 @@ class Editions:
         """After the call the first edition is in force. Raises as `prepare`."""
         await self.prepare()
         assert self._prepared is not None
+        if self._load is not None:
+            await asyncio.to_thread(self.sources.begin, *self._first[:2])
         self._put_in_force(*self._first, None, extensions=self._prepared)
 
     async def close(self) -> None:
@@ -104,40 +140,139 @@ class Editions:
 
         Raises ConfigError if it is refused and ClientError if it cannot be done: what was in force then stays so.
         """
-        if self._load is None:
+        load = self._load
+        if load is None:
             raise ClientError("this process cannot reload: restart it", status=501, type="api_error")
         async with self.changing:
             before = self.current
+            self.observe("begin")
             try:
-                config, policy = await asyncio.to_thread(self._load, before.policy)
-                config, notes = keep_listening(config, policy, before.config)
-                extensions = await self._custom.load(config, policy)
-            except ConfigError as error:
-                self._note_refusal(error, before)
+                done = await self._replace(load, before)
+            except Exception as error:
+                await self._note_end(error, before)
                 raise
-            facts = {"policy": policy.digest, "config": config.digest, "result": "ok"}
-            try:
-                self._account.record("reload", facts)  # the last step that may fail: what it says is then so
-            except RouterError:
-                extensions.retire()
-                raise
-            projects = None if before.projects is None else ProjectRouters(config, self._environ)
-            after = self._put_in_force(config, policy, projects, before, extensions=extensions)
-            if policy.digest != before.policy.digest:
-                self._account.report("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
-            self._voice.set_level(config.log_level)
-            self._voice.event("info", "reloaded", policy=policy.name, config=config.digest, notes=list(notes))
-            return Reloaded(after, notes)
+            else:
+                self.last = LastReload("ok", datetime.now(UTC), done.edition.config.digest)
+                return done
+            finally:
+                if self._fellows is not None:
+                    self._fellows.tell()
+                self.observe("end")
+
+    async def _replace(self, load: Load, before: Edition) -> Reloaded:
+        try:
+            config, policy = await asyncio.to_thread(self._read, load, before)
+            config, notes = keep_listening(config, policy, before.config)
+            extensions = await self._custom.load(config, policy)
+            await self._propose(config, policy, extensions)
+        except ConfigError as error:
+            self._note_refusal(error, before)
+            raise
+        facts = {"policy": policy.digest, "config": config.digest, "result": "ok"}
+        try:
+            self._account.record("reload", facts)  # the last step that may fail: what it says is then so
+        except RouterError:
+            extensions.retire()
+            raise
+        if self._fellows is not None:
+            await self._fellows.enact(config, policy, None)
+        after = self._put_in_force(config, policy, self._projects_of(config), before, extensions=extensions)
+        if policy.digest != before.policy.digest:
+            self._account.report("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
+        notes += () if before.amended is None else (_NOT_KEPT,)
+        self._voice.set_level(config.log_level)
+        self._voice.event("info", "reloaded", policy=policy.name, config=config.digest, notes=list(notes))
+        await asyncio.to_thread(self.sources.follow, (config, policy))
+        return Reloaded(after, notes)
+
+    def _read(self, load: Load, before: Edition) -> tuple[Config, Policy]:
+        self.sources.read()
+        in_force = (before.config, before.policy)
+        try:
+            read = load(before.policy)
+        except ConfigError:
+            self.sources.follow(in_force)
+            raise
+        self.sources.follow(in_force, read)
+        return read
+
+    async def _note_end(self, error: Exception, before: Edition) -> None:
+        """After the call `last` tells of a reload that came to nothing."""
+        outcome: Outcome = "refused" if isinstance(error, ConfigError) else "failed"
+        reason = str(error) if isinstance(error, RouterError) else "a defect of the router: its log has the trace"
+        path = before.config.path
+        digest = "" if path is None else await asyncio.to_thread(digest_of, path)
+        self.last = LastReload(outcome, datetime.now(UTC), digest, redact(reason, before.config.secrets))
 
     def reload_soon(self) -> None:
-        """Reload in a task of its own, for a signal. A refusal is in the log, or on stderr without one."""
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self._reload_quietly())
+        """Reload in a task of its own, for a signal. A refusal is in the log, or on stderr without one.
 
-    def amend(self, config: Config, tree: JsonObject) -> None:
+        While one is under way that has read the files perhaps, another follows it.
+        """
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload_until_done())
+        else:
+            self._is_asked_again = True
+
+    async def _reload_until_done(self) -> None:
+        await self.reload_quietly()
+        while self._is_asked_again:
+            self._is_asked_again = False
+            await self.reload_quietly()
+
+    async def amend(self, config: Config, tree: JsonObject) -> None:
         """After the call `config`, lowered from `tree`, is in force until the next reload. `changing` is to be held."""
+        if self._fellows is not None:
+            await self._fellows.enact(config, self.current.policy, tree)
+        self._amend(config, tree)
+
+    def _amend(self, config: Config, tree: JsonObject) -> None:
         before = self.current
         self._put_in_force(config, before.policy, before.projects, before, extensions=before.extensions, amended=tree)
+
+    # -- several processes, one edition ----------------------------------------------------------------------------
+
+    def serve_with(self, fellows: Fellows) -> None:
+        """From now on nothing is put in force here that `fellows` cannot put in force, and all do."""
+        self._fellows = fellows
+
+    @property
+    def history(self) -> tuple[LastReload, Known]:
+        """How the last reload ended, and the files as they were then."""
+        return self.last, self.sources.known
+
+    def take_history(self, history: tuple[LastReload, Known]) -> None:
+        """A reload is over that another process made."""
+        self.last, self.sources.known = history
+
+    async def make_ready(self, config: Config, policy: Policy) -> None:
+        """After the call what another process has read can be put in force here. Raises ConfigError if it cannot."""
+        extensions = await self._custom.load(config, policy)
+        if self._ready is not None:  # proposed before, and given up
+            self._ready.retire()
+        self._ready = extensions
+
+    def put_ready_in_force(self, config: Config, policy: Policy, amended: JsonObject | None) -> None:
+        """After the call it is in force here too: with `amended` what is in force, changed; else what was made ready."""
+        if amended is not None:
+            self._amend(config, amended)
+            return
+        extensions, self._ready = self._ready, None
+        assert extensions is not None, "it was made ready"
+        self._put_in_force(config, policy, self._projects_of(config), self.current, extensions=extensions)
+        self._voice.set_level(config.log_level)
+
+    async def _propose(self, config: Config, policy: Policy, extensions: Extensions) -> None:
+        if self._fellows is None:
+            return
+        try:
+            await self._fellows.propose(config, policy)
+        except BaseException:
+            extensions.retire()
+            raise
+
+    def _projects_of(self, config: Config) -> ProjectRouters | None:
+        return None if self.current.projects is None else ProjectRouters(config, self._environ)
 
     def _put_in_force(  # noqa: PLR0913 - what an edition is made of
         self,
@@ -176,6 +311,7 @@ class Editions:
                 extensions=extensions,
                 health=self._health,
                 wait=self._wait,
+                usage=self.usage,
             ),
             lease=lease,
             extensions=extensions,
@@ -194,10 +330,16 @@ class Editions:
         self._account.report("reload", facts)
         self._voice.event("error", "reload refused", error=reason)
 
-    async def _reload_quietly(self) -> None:
+    def complain(self, error: Exception) -> None:
+        """Say that something failed that nobody waits for."""
+        self._voice.defect(error, "reload", self.current.config.secrets)
+
+    async def reload_quietly(self) -> Outcome:
+        """Reload where nobody waits for the answer. A refusal is in the log, or on stderr without one."""
         try:
             await self.reload()
         except RouterError as error:
             self._voice.refused_reload(redact(str(error), self.current.config.secrets))
-        except Exception as error:  # noqa: BLE001 - nobody waits for this task
-            self._voice.defect(error, "reload", self.current.config.secrets)
+        except Exception as error:  # noqa: BLE001 - nobody waits for this
+            self.complain(error)
+        return self.last.state

@@ -49,6 +49,7 @@ async def count_tokens(call: Call) -> Response:
     exchange = Exchange(call.id, "/v1/messages/count_tokens", call.process.now())
     exchange.status, exchange.error = 500, "cut short"  # unless something better is known below
     try:
+        call.enter()
         body = await call.body()
         tokens = await call.edition.gateway.count_tokens(body, call.caller.headers, exchange)
         exchange.status, exchange.error = 200, ""

@@ -1,11 +1,12 @@
 """The last exchanges, for those who ask what became of a request. In memory, facts only, no content: a restart ends it.
 
-This is the seam for a store: whatever keeps exchanges answers `find` and `last` with the same facts.
+This is the seam for a store: whatever keeps exchanges answers `recall` with the same facts. Of processes that serve as
+one each remembers its own, and the others are asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,8 @@ from ccrouter.gateway.record import Exchange
 from ccrouter.jsontypes import JsonObject
 
 CAPACITY = 1000
+#: What the newest exchange is asked for by.
+LAST = "last"
 #: Of what a client or a provider names: characters that are kept, and names of members.
 _LONGEST = 500
 _MOST_NAMES = 200
@@ -39,6 +42,23 @@ class Exchanges:
         self.capacity = capacity
         self._clock = clock
         self._kept: dict[str, _Kept] = {}  # the oldest first
+        self._elsewhere: Callable[[str], Awaitable[list[JsonObject]]] | None = None
+
+    def ask_elsewhere(self, elsewhere: Callable[[str], Awaitable[list[JsonObject]]]) -> None:
+        """From now on `elsewhere` is asked too: it gives what others remember of an id, or of the last exchange."""
+        self._elsewhere = elsewhere
+
+    async def recall(self, wanted: str) -> JsonObject | None:
+        """The facts of the exchange of this id, or of the "last" one that ended; None if nobody remembers it."""
+        found = self.find_here(wanted)
+        if self._elsewhere is None or (found is not None and wanted != LAST):
+            return found
+        known = [*([] if found is None else [found]), *await self._elsewhere(wanted)]
+        return max(known, key=lambda one: str(one["ended"]), default=None)
+
+    def find_here(self, wanted: str) -> JsonObject | None:
+        """As `recall`, of those that this process served."""
+        return self.last() if wanted == LAST else self.find(wanted)
 
     def note(self, exchange: Exchange) -> None:
         """Remember an exchange that is over; mere counts of tokens are not remembered."""

@@ -11,6 +11,7 @@ from ccrouter.dialects.served import Served
 from ccrouter.errors import LocalProtocolError, RouterError
 from ccrouter.messages.fault import Fault, fault_of, type_of_status
 from ccrouter.secret import Secret, redact
+from ccrouter.server.admission import Busy
 
 
 def fault_for(error: RouterError, secrets: Iterable[Secret]) -> Fault:
@@ -22,6 +23,8 @@ def fault_for(error: RouterError, secrets: Iterable[Secret]) -> Fault:
         text = body.decode("utf-8", "replace")
         body = body if redact(text, secrets) == text else None
     message = redact(fault.message, secrets)
+    if isinstance(error, Busy):
+        return Fault(fault.status, fault.type, message, error.retry_after, should_retry=True)
     return Fault(fault.status, fault.type, message, fault.retry_after, fault.should_retry, fault.details, body)
 
 

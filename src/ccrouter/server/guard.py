@@ -154,6 +154,14 @@ class Guard:
             if not _is_bare(headers):
                 _check_written(method, headers, "application/json")  # what a form of a foreign page cannot send
 
+    def key_of(self, caller: Caller) -> str:
+        """The key that lets `caller` in; the first that it shows where that is none; "" if it shows none at all."""
+        offered = tuple(_offered(caller.headers))
+        for one in offered:
+            if self.is_key(one) or (self._is_launch_key is not None and self._is_launch_key(one)):
+                return one
+        return offered[0] if offered else ""
+
     def is_trusted(self, caller: Caller) -> bool:
         """True for who may be told how the router is set up: with the router's key, or without one from here."""
         return caller.is_local if self._key is None else self._shows_key(caller)

@@ -15,13 +15,24 @@ class ClientGone(Exception):
     """The client hung up."""
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+def _count_nothing(_size: int) -> None:
+    """For bodies that nobody counts."""
+
+
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], limit: int, hold: Callable[[int], None] = _count_nothing
+) -> bytes:
     """The whole body. Raises ClientError: 413 above `limit` bytes, compressed or not; 415 for an unknown encoding; 400
     for damaged compression. Raises ClientGone if the client hangs up first.
+
+    `hold` is told how many bytes are held, before they are: what is declared at once, more as it comes. What it raises
+    is raised. Nothing is asked of the client before that.
     """
     declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+    if declared.isdigit():
+        if int(declared) > limit:
+            raise _too_large(limit)
+        hold(int(declared))
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -32,12 +43,17 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) ->
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        hold(size)
         chunks.append(chunk)
         if not message.get("more_body", False):
             break
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     encoding = headers.get("content-encoding", "identity").strip().lower()
-    return body if encoding in {"", "identity"} else _decompress(body, encoding, limit)
+    if encoding in {"", "identity"}:
+        return body
+    plain = _decompress(body, encoding, limit)
+    hold(len(plain))
+    return plain
 
 
 def _decompress(body: bytes, encoding: str, limit: int) -> bytes:

@@ -6,7 +6,6 @@ Nothing here can weaken a policy: what is written is examined as at a start, by 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +31,9 @@ from ccrouter.server.endpoints import in_force, timestamp
 #: The paths that this router serves for a transformer: the classic router had some for every wire format.
 _ENDPOINTS = {"anthropic": "/v1/messages"}
 
+_LATER = "it is applied by POST /api/restart, or by the next start"
+_AT_ONCE = "it is applied within seconds, and at once by POST /api/restart"
+
 
 async def read_config(call: Call) -> Response:
     """The file's content as it is written now, placeholders kept, literal secrets masked; what is in force where the
@@ -47,7 +49,8 @@ async def read_config(call: Call) -> Response:
 
 
 async def write_config(call: Call) -> Response:
-    """Replace the file's content. It is in force after the next reload or start, as clients of the classic router know.
+    """Replace the file's content. It is in force after the next reload or start, as clients of the classic router know;
+    with `autoReload` the reload comes by itself, within seconds.
 
     Raises ClientError, with every reason, if the new content cannot be used (400) or breaks the policy (403): the file
     is not touched then.
@@ -62,7 +65,7 @@ async def write_config(call: Call) -> Response:
             "success": True,
             "message": "Config saved successfully",
             "backup": str(kept) if kept else None,
-            "note": "it is applied by POST /api/restart, or by the next start",
+            "note": _AT_ONCE if call.edition.config.auto_reload else _LATER,
         }
     )
 
@@ -88,16 +91,28 @@ async def restart(call: Call) -> Response:
 
 
 async def read_policy(call: Call) -> Response:
-    """What is in force in this very process, for those who compare it with what the files say."""
+    """What is in force in the process that answers, and so in every one of the service, for those who compare it with what the files say."""
     told = in_force(call.edition.config, call.edition.policy)
-    process = {"version": __version__, "pid": os.getpid(), "started": timestamp(call.process.started)}
-    return JSONResponse({**told, **process})
+    process = {"version": __version__, "pid": call.process.pid, "started": timestamp(call.process.started)}
+    return JSONResponse({**told, "reload": _last_reload(call), **process})
+
+
+def _last_reload(call: Call) -> JsonObject:
+    """How the last reload ended; `config` is the digest of what was tried."""
+    last = call.process.last_reload
+    return {
+        "state": last.state,
+        "at": timestamp(last.at),
+        "reason": last.reason,
+        "config": last.config,
+        "auto": call.edition.config.auto_reload,
+    }
 
 
 async def read_exchange(call: Call) -> Response:
     """What became of one request: by its id, or "last". Raises ClientError (404) if it is not remembered."""
     exchanges, wanted = call.process.exchanges, call.params["id"]
-    facts = exchanges.last() if wanted == "last" else exchanges.find(wanted)
+    facts = await exchanges.recall(wanted)
     if facts is None:
         which = "there was none" if wanted == "last" else "none of that id is remembered"
         since = timestamp(call.process.started)

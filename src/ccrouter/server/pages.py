@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from urllib.parse import parse_qs
 
 from starlette.responses import RedirectResponse, Response
@@ -26,7 +25,7 @@ def serving(page: Page) -> Endpoint:
 
     async def serve(call: Call) -> Response:
         edition, process = call.edition, call.process
-        snapshot = Snapshot(edition.config, edition.policy, __version__, os.getpid(), process.started)
+        snapshot = Snapshot(edition.config, edition.policy, __version__, process.pid, process.started)
         return _html(render(page, snapshot, PAGES, signed_in=edition.guard.has_session(call.caller)))
 
     return serve

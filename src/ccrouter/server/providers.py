@@ -10,11 +10,13 @@ import asyncio
 import copy
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.responses import JSONResponse, Response
 
 from ccrouter.compliance.examine import examine
+from ccrouter.config.credentials import in_body
+from ccrouter.config.restore import keep_secrets
 from ccrouter.config.schema import DRY_RUN, Config, Provider
 from ccrouter.config.syntax import read_source
 from ccrouter.errors import ClientError, ConfigError, Denied, NoTarget
@@ -75,7 +77,13 @@ async def change_provider(call: Call) -> Response:
         raise ClientError("name: a provider cannot be renamed; delete it and add another")
     if record.get("api_key") == MASK:
         del record["api_key"]
-    return JSONResponse(_entry(await _amend(call, lambda tree: _update(tree, name, record)), name))
+
+    def change(tree: JsonObject) -> None:
+        entries, key = _found(tree, name)
+        present: JsonObject = entries[key]  # type: ignore[index] # an index of the list or a key of the map
+        _update(tree, name, _with_kept_keys(present, record, call.process.environ))
+
+    return JSONResponse(_entry(await _amend(call, change), name))
 
 
 async def delete_provider(call: Call) -> Response:
@@ -143,7 +151,7 @@ async def _amend(call: Call, change: Callable[[JsonObject], None]) -> Config:
             secrets = (*config.secrets, *_keys(tree))
             raise ClientError(redact(str(error), secrets)) from error
         config = dataclasses.replace(config, providers=amended.providers, unavailable=amended.unavailable)
-        process.amend(config, tree)
+        await process.amend(config, tree)
         return config
 
 
@@ -165,8 +173,19 @@ def _keys(tree: JsonObject) -> list[Secret]:
     found = []
     for entries in (tree.get("Providers"), tree.get("providers")):
         records = entries.values() if isinstance(entries, dict) else entries if isinstance(entries, list) else ()
-        found += [Secret(record["api_key"]) for record in records if isinstance(record.get("api_key"), str)]
+        found += [Secret(text) for record in records for text in in_body(record)]
     return found
+
+
+def _with_kept_keys(present: JsonObject, changes: JsonObject, environ: Mapping[str, str]) -> JsonObject:
+    """`changes`, in which each masked one of several keys is again the present one. Raises ClientError."""
+    if not isinstance(changes.get("api_key"), list):
+        return changes
+    try:
+        kept = keep_secrets(present, {"api_key": changes["api_key"]}, environ)
+    except ConfigError as error:
+        raise ClientError(str(error)) from error
+    return {**changes, **kept}
 
 
 def _find(tree: JsonObject, name: str) -> tuple[_Entries, int | str] | None:
@@ -195,7 +214,11 @@ def _update(tree: JsonObject, name: str, changes: JsonObject) -> None:
     entries, key = _found(tree, name)
     record: JsonObject = entries[key]  # type: ignore[index] # an index of the list or a key of the map
     meant = {"".join(char for char in word.lower() if char not in "_-") for word in changes}
-    aliases = {"apibaseurl": {"baseurl", "url", "endpoint", "host"}, "apikey": {"key"}, "protocol": {"type", "api"}}
+    aliases = {
+        "apibaseurl": {"baseurl", "url", "endpoint", "host"},
+        "apikey": {"key", "apikeys"},
+        "protocol": {"type", "api"},
+    }
     meant |= {alias for word in meant for alias in aliases.get(word, ())}
     for written in [word for word in record if "".join(c for c in word.lower() if c not in "_-") in meant]:
         del record[written]  # in whatever spelling: two of them would contradict each other

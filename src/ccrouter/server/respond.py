@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -117,11 +117,14 @@ class HttpReply:
 
 
 class Pulse:
-    """One task for the whole process that looks at every waiting stream once a second."""
+    """One task for the whole process that looks at every waiting stream once a second, and calls `also` then."""
 
-    def __init__(self, clock: Callable[[], float], interval: float = 1.0) -> None:
+    def __init__(
+        self, clock: Callable[[], float], interval: float = 1.0, also: Sequence[Callable[[], None]] = ()
+    ) -> None:
         self._clock = clock
         self._interval = interval
+        self._also = also
         self._replies: dict[int, HttpReply] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -145,3 +148,5 @@ class Pulse:
         while True:
             await asyncio.sleep(self._interval)
             self.beat()
+            for look in self._also:
+                look()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ccrouter.config.schema import DialectName
 from ccrouter.dialects.registry import SERVED
 from ccrouter.dialects.served import Served
-from ccrouter.server import endpoints, management, pages, providers
+from ccrouter.server import endpoints, health, management, pages, providers
 from ccrouter.server.call import Endpoint
 from ccrouter.server.guard import Access
 from ccrouter.web.pages import PAGES
@@ -56,6 +56,8 @@ ROUTES: tuple[Row, ...] = (
     Row(("POST",), "/api/config", Access.MANAGEMENT, management.write_config),
     Row(("POST",), "/api/restart", Access.MANAGEMENT, management.restart),
     Row(_READ, "/api/policy", Access.MANAGEMENT, management.read_policy),
+    Row(_READ, "/api/health/targets", Access.MANAGEMENT, health.read_targets),
+    Row(("POST",), "/api/health/reset", Access.MANAGEMENT, health.reset),
     Row(_READ, "/api/exchanges/{id}", Access.MANAGEMENT, management.read_exchange),
     Row(_READ, "/api/transformers", Access.MANAGEMENT, management.list_transformers),
     Row(_READ, "/providers", Access.MANAGEMENT, providers.list_providers),

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
-import gc
-import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 
@@ -23,10 +18,10 @@ from ccrouter.config.schema import Config
 from ccrouter.errors import ConfigError
 from ccrouter.gateway.record import Auditor
 from ccrouter.server.app import App
+from ccrouter.server.board import Board
+from ccrouter.server.descriptors import raise_limit
+from ccrouter.server.lifetime import Notices, Server, Silence
 from ccrouter.server.log import ExchangeLog
-
-#: How long streams under way may go on after the first signal, in seconds.
-DRAIN_SECONDS = 4
 
 
 def listen(config: Config) -> list[socket.socket]:
@@ -78,20 +73,29 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     is_launch_key: Callable[[str], bool] | None = None,
     reload: Callable[[Policy], tuple[Config, Policy]] | None = None,
     sockets: list[socket.socket] | None = None,
+    on_ending: Callable[[float], None] | None = None,
+    notices: Notices | None = None,
+    board: Board | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; streams under way get DRAIN_SECONDS, a second signal ends them at once.
+    """Serve until SIGTERM or SIGINT; what is under way then may go on for `drainSeconds`, a second signal ends it.
 
-    SIGHUP reloads, unless it tells that our terminal was closed: that ends us too. `on_ready` is called once requests
-    are being answered; exchanges are logged to the file `log`. `auditor` is told of start, stop and what App tells it.
-    `sockets` listen already, and are closed in the end; None: those of `listen(config)`. Returns the exit code, after the sockets are closed. Raises OSError if the port is taken, what `auditor` raises if
-    the start cannot be recorded, and ConfigError if the user's own code cannot be loaded.
+    SIGHUP reloads, unless it tells that our terminal was closed: that ends us too. Changed files reload by themselves
+    unless the config says otherwise. `on_ready` is called once requests are being answered, `on_ending` once the end
+    has begun, with the seconds that what is under way still has; `notices` is told of both, and of reloads. Exchanges
+    are logged to the file `log`. `auditor` is told of start, stop and what App tells it. `sockets` listen already, and
+    are closed in the end; None: those of `listen(config)`. `board` is shared with the other processes of the service.
+
+    Returns the exit code, after the sockets are closed; signals that ask for the end are ignored from then on. Raises
+    OSError if the port is taken, what `auditor` raises if the start cannot be recorded, and ConfigError if the user's
+    own code cannot be loaded.
     """
     if sockets is None:
         sockets = listen(config)
     port: int = sockets[0].getsockname()[1]
     if auditor is not None:
-        _record_start(auditor, _facts(config, policy, port), sockets)
+        _record_start(auditor, service_facts(config, policy, port), sockets)
     exchanges = ExchangeLog(log, config.log_level) if log is not None else None
+    raise_limit()
     app = App(
         config,
         policy=policy,
@@ -100,76 +104,40 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
         auditor=auditor,
         is_launch_key=is_launch_key,
         reload=reload,
+        board=board,
     )
     _tune_allocator()
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # locality is taken from the socket, never from a header
-            timeout_keep_alive=75,  # Claude Code keeps its connection between turns
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        ),
-        on_ready,
-        app.editions.reload_soon,
+    server = Server(
+        _settings(app),
+        app=app,
+        place=f"{config.host}:{port}",
+        on_ready=on_ready,
+        on_ending=on_ending or (lambda _seconds: None),
+        notices=notices or Silence(),
     )
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             _prepare(runner, app, sockets)
             runner.run(server.serve(sockets=sockets))
     finally:
-        app.account.report("stop", _facts(*app.in_force, port))
+        app.account.report("stop", service_facts(*app.in_force, port))
         if exchanges is not None:
             exchanges.close()
     return 0 if server.started else 1
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_hangup: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-        self._on_hangup = on_hangup
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        if self.started:
-            gc.collect()
-            gc.freeze()  # what is here now stays: the collector need not look at it again
-            gc.set_threshold(10_000, 20, 50)  # an exchange makes thousands of objects, and hardly a cycle
-            self._on_ready()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but the signal is not raised again afterwards: an asked-for end is an exit code of 0."""
-        ours = [signal.SIGINT, signal.SIGTERM]
-        if sys.platform == "win32":
-            ours.append(signal.SIGBREAK)
-        before = {number: signal.signal(number, self.handle_exit) for number in ours}
-        hangup = getattr(signal, "SIGHUP", None)
-        if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # nohup asks for that
-            before[hangup] = signal.signal(hangup, self._hangup_action())
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _hangup_action(self) -> Callable[[int, FrameType | None], None]:
-        """What SIGHUP means: the end, if it came because our terminal is gone; else that we are to reload."""
-        loop, had_terminal = asyncio.get_running_loop(), _has_terminal()
-
-        def hang_up(number: int, frame: FrameType | None) -> None:
-            if had_terminal and not _has_terminal():
-                self.handle_exit(number, frame)
-            else:
-                loop.call_soon_threadsafe(self._on_hangup)
-
-        return hang_up
+def _settings(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=app.lines.protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # locality is taken from the socket, never from a header
+        timeout_keep_alive=75,  # Claude Code keeps its connection between turns
+    )
 
 
 def _record_start(auditor: Auditor, facts: dict[str, object], sockets: list[socket.socket]) -> None:
@@ -195,7 +163,7 @@ def _close(sockets: list[socket.socket]) -> None:
         one.close()
 
 
-def _facts(config: Config, policy: Policy, port: int) -> dict[str, object]:
+def service_facts(config: Config, policy: Policy, port: int) -> dict[str, object]:
     """What the audit is told of a start and of a stop."""
     return {
         "config": config.digest,
@@ -206,15 +174,8 @@ def _facts(config: Config, policy: Policy, port: int) -> dict[str, object]:
     }
 
 
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes the event loop: uvloop's where there is one."""
     try:
         import uvloop  # noqa: PLC0415 - optional: there is none for Windows
     except ImportError:

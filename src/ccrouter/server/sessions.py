@@ -1,4 +1,7 @@
-"""Who is signed in to the pages. In memory alone: a router that ends has no sessions left."""
+"""Who is signed in to the pages. In memory alone: a router that ends has no sessions left.
+
+Processes that serve as one tell each other: hashes of tokens go from one to the other, never a token.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,21 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
+
 from ccrouter.secret import Secret
 
 #: Seconds after which a session ends, whatever is done in it.
 LIFETIME = 12 * 60 * 60
 #: Of more, the oldest end: whoever has the key cannot fill the memory with them.
 LARGEST = 64
+
+
+class SessionEvent(msgspec.Struct, frozen=True, array_like=True):
+    """A session by the hash of its token was opened, and ends at `until` of the clock, or was closed (0)."""
+
+    token: bytes
+    until: float = 0.0
 
 
 class Sessions:
@@ -24,6 +36,24 @@ class Sessions:
         self._clock = clock
         self._key: Secret | None = None
         self._ends: dict[bytes, float] = {}
+        self._publish: Callable[[SessionEvent], None] | None = None
+
+    def publish_to(self, publish: Callable[[SessionEvent], None]) -> None:
+        """From now on `publish` is told of every session that is opened or closed here."""
+        self._publish = publish
+
+    def apply(self, event: SessionEvent) -> None:
+        """After the call `event` is known, wherever it happened."""
+        self._ends.pop(event.token, None)
+        if event.until:
+            self._end_old()
+            while len(self._ends) >= LARGEST:
+                del self._ends[next(iter(self._ends))]
+            self._ends[event.token] = event.until
+
+    def retold(self) -> list[SessionEvent]:
+        """What other Sessions have to apply to know the same."""
+        return [SessionEvent(token, until) for token, until in self._ends.items()]
 
     def follow(self, key: Secret | None) -> None:
         """`key` is the router's key from now on. If it was another before, every session has ended."""
@@ -34,11 +64,8 @@ class Sessions:
 
     def open(self) -> str:
         """A new session's token, of 256 random bits, good for LIFETIME."""
-        self._end_old()
-        while len(self._ends) >= LARGEST:
-            del self._ends[next(iter(self._ends))]
         token = secrets.token_urlsafe(32)
-        self._ends[_hash(token)] = self._clock() + LIFETIME
+        self._note(SessionEvent(_hash(token), self._clock() + LIFETIME))
         return token
 
     def is_open(self, token: str) -> bool:
@@ -47,7 +74,12 @@ class Sessions:
 
     def close(self, token: str) -> None:
         """After the call the session of that token, if there was one, has ended."""
-        self._ends.pop(_hash(token), None)
+        self._note(SessionEvent(_hash(token)))
+
+    def _note(self, event: SessionEvent) -> None:
+        self.apply(event)
+        if self._publish is not None:
+            self._publish(event)
 
     def _end_old(self) -> None:
         now = self._clock()

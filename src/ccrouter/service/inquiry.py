@@ -19,7 +19,9 @@ _LARGEST = 1024 * 1024  # bytes read of an answer
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a router says of itself. Of the policy: "", None and "" if none is in force."""
+    """What a router says of itself. Of the policy: "", None and "" if none is in force. `reload` is how its last reload
+    ended, as docs/reference/http.md tells, None for a version that does not say.
+    """
 
     policy_name: str
     policy_digest: str | None
@@ -27,6 +29,7 @@ class Facts:
     config_path: str
     config_digest: str
     version: str
+    reload: JsonObject | None = None
 
 
 class Unanswered(RouterError):
@@ -49,6 +52,7 @@ def ask_policy(host: str, port: int, key: Secret | None, timeout: float = 2.0) -
             config_path=str(config.get("path") or ""),
             config_digest=str(config.get("digest") or ""),
             version=str(told.get("version", "")),
+            reload=told["reload"] if isinstance(told.get("reload"), dict) else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise Unanswered("GET /api/policy was answered with something else", 200) from error
@@ -61,27 +65,48 @@ def ask_exchange(host: str, port: int, key: Secret | None, name: str, timeout: f
     return _ask(f"/api/exchanges/{quote(name, safe='')}", host, port, key, timeout)
 
 
-def _ask(path: str, host: str, port: int, key: Secret | None, timeout: float) -> JsonObject:
+def ask_health(host: str, port: int, key: Secret | None, timeout: float = 2.0) -> JsonObject:
+    """How its targets and keys are: docs/reference/http.md. Raises Unanswered."""
+    return _ask("/api/health/targets", host, port, key, timeout)
+
+
+def reset_health(  # noqa: PLR0913, PLR0917 - where to ask, and what about
+    host: str, port: int, key: Secret | None, provider: str = "", model: str = "", timeout: float = 2.0
+) -> JsonObject:
+    """After the call nothing bad is known of the target, of the provider, or of any. Raises Unanswered, whose words are
+    the router's own where it does not know them (status 404).
+    """
+    wanted = {name: value for name, value in (("provider", provider), ("model", model)) if value}
+    return _ask("/api/health/reset", host, port, key, timeout, body=json.dumps(wanted).encode())
+
+
+def _ask(  # noqa: PLR0913 - one request, all of it
+    path: str, host: str, port: int, key: Secret | None, timeout: float, *, body: bytes | None = None
+) -> JsonObject:
+    """The answer to GET, with a `body` to POST."""
+    method = "GET" if body is None else "POST"
     connection = http.client.HTTPConnection(reachable_host(host), port, timeout=timeout)
     headers = {"accept": "application/json", "connection": "close"}
+    if body is not None:
+        headers["content-type"] = "application/json"
     if key:
         headers["x-api-key"] = key.reveal()
     try:
-        connection.request("GET", path, headers=headers)
+        connection.request(method, path, body, headers=headers)
         answer = connection.getresponse()
-        body = answer.read(_LARGEST)
+        said = answer.read(_LARGEST)
     except (http.client.HTTPException, OSError) as error:
-        raise Unanswered(f"no answer to GET {path}: {error}") from error
+        raise Unanswered(f"no answer to {method} {path}: {error}") from error
     finally:
         connection.close()
     try:
-        told = json.loads(body)
+        told = json.loads(said)
     except ValueError:
         told = None
     if answer.status != 200:
-        raise Unanswered(_words_of(told) or f"GET {path} was answered with {answer.status}", answer.status)
+        raise Unanswered(_words_of(told) or f"{method} {path} was answered with {answer.status}", answer.status)
     if not isinstance(told, dict):
-        raise Unanswered(f"GET {path} was answered with something else", 200)
+        raise Unanswered(f"{method} {path} was answered with something else", 200)
     return told
 
 

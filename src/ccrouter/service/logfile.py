@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -17,16 +18,22 @@ def open_log(config: Config, *, now: datetime | None = None) -> Path | None:
     """The path of a new, empty log file for a run that starts now, None if the config turns logging off.
 
     After the call the file exists (programs look for it within seconds of a start), 0600 in a folder that was made
-    0700, and beside it at most KEPT - 1 older ones and those of routers that are still running.
+    0700, and beside it at most KEPT - 1 older ones and those of routers that are still running. Where it cannot be made
+    it is for whoever writes the log to say so, and to make it when it can be.
     """
     if not config.log:
         return None
-    folder = make_folder(router_folder() / "logs")
-    _remove_oldest(folder, KEPT - 1)
+    folder = router_folder() / "logs"
+    with suppress(OSError):  # as below
+        make_folder(folder)
+        _remove_oldest(folder, KEPT - 1)
     stamp = (now or datetime.now().astimezone()).strftime("%Y%m%d%H%M%S")
     for number in count():
         path = folder / (f"ccr-{stamp}_{number}.log" if number else f"ccr-{stamp}.log")
-        if create_private(path, ""):
+        try:
+            if create_private(path, ""):
+                return path
+        except OSError:  # the disk is full, or read-only
             return path
     raise AssertionError("count() does not end")
 

@@ -19,8 +19,8 @@ def claude_state_file(environ: Mapping[str, str]) -> Path:
 def ensure_onboarded(environ: Mapping[str, str]) -> bool:
     """True if Claude Code's state file was missing and now says that its first-start questions are answered.
 
-    An existing file is never touched. The content is what routers before this one wrote, so that no version of Claude
-    Code finds less than it did.
+    An existing file is never touched. Where none can be written Claude Code asks its questions itself. The content is
+    what routers before this one wrote, so that no version of Claude Code finds less than it did.
     """
     path = claude_state_file(environ)
     if not path.parent.is_dir():
@@ -33,4 +33,7 @@ def ensure_onboarded(environ: Mapping[str, str]) -> bool:
         "lastOnboardingVersion": "1.0.17",
         "projects": {},
     }
-    return create_private(path, json.dumps(state, indent=2) + "\n")
+    try:
+        return create_private(path, json.dumps(state, indent=2) + "\n")
+    except OSError:  # a home that is read-only, a full disk: no reason not to serve
+        return False

@@ -1,9 +1,13 @@
-"""Asks an address whether a router of ours answers there: the measure of "is it running", as no process number is."""
+"""Asks an address whether a router of ours answers there: the measure of "is it running", as no process number is.
+
+`python -m ccrouter.service.probe HOST PORT` ends with 0 if one does, else with 1: a health check for containers.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
+import sys
 import time
 from dataclasses import dataclass
 
@@ -55,3 +59,13 @@ def probe_until(host: str, port: int, patience: float) -> Health | None:
         if health or time.monotonic() > deadline:
             return health
         time.sleep(0.05)
+
+
+def main(host: str, port: str) -> int:
+    """The exit code of a health check."""
+    health = probe(host, int(port))
+    return 0 if health is not None and health.is_ours else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

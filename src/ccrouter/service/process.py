@@ -11,10 +11,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 _POLL = 0.02  # seconds between two looks at a process that was told to end
+_BETWEEN = 0.25  # seconds between two signals
+_AFTER_KILL = 2.0  # seconds that the system takes at most to clear away a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +63,39 @@ def describe(pid: int) -> str:
     return line if len(line) <= 120 else line[:119] + "…"
 
 
-def end(process: Identity, patience: float = 10.0) -> bool:
-    """True if `process` is gone after the call. It is asked to end, and killed after `patience` seconds.
+def end(process: Identity, patience: Callable[[], float] = lambda: 10.0, *, at_once: bool = False) -> bool:
+    """True if `process` is gone after the call. It is asked to end, and killed after `patience()` seconds, which is
+    asked again while we wait, as it may learn more; `at_once` asks twice: a router then cuts off what is under way.
 
     A process that is not `process`, though it has its number, is never touched. Raises PermissionError for a process of
     another user.
     """
-    for ask in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
-        if not process.is_running:
+    begun = time.monotonic()
+    if not _ask(process, signal.SIGTERM):
+        return True
+    if at_once:
+        _is_gone_within(process, lambda: _BETWEEN, begun)  # two signals that are pending at once are one
+        if not _ask(process, signal.SIGTERM):
             return True
-        try:
-            os.kill(process.pid, ask)
-        except ProcessLookupError:
-            return True
-        if _is_gone_within(process, patience):
-            return True
-        patience = min(patience, 2.0)
-    return False
+    if _is_gone_within(process, patience, begun) or not _ask(process, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        return True
+    return _is_gone_within(process, lambda: _AFTER_KILL, time.monotonic())
 
 
-def _is_gone_within(process: Identity, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+def _ask(process: Identity, number: int) -> bool:
+    """True if `process` was there to be sent the signal."""
+    if not process.is_running:
+        return False
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _is_gone_within(process: Identity, seconds: Callable[[], float], begun: float) -> bool:
     while process.is_running:
-        if time.monotonic() > deadline:
+        if time.monotonic() > begun + seconds():
             return False
         time.sleep(_POLL)
     return True

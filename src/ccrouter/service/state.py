@@ -26,7 +26,8 @@ class ServiceState:
     `options` are those it was started with, by name and without a key; `has_key_option` tells that there was one. `log`
     is its log file, None if it keeps none. `policy` is the one it was started under: its `name`, `digest` and `source`,
     empty if none was in force, None if the router is of a version that knew none. `takes_launch_keys` is False for
-    versions that know no launch keys either.
+    versions that know no launch keys either. `drain` is how long answers under way may go on once it is told to end, in
+    seconds.
     """
 
     process: Identity
@@ -39,6 +40,7 @@ class ServiceState:
     log: str | None = None
     policy: Mapping[str, str] | None = None
     takes_launch_keys: bool = False
+    drain: float = 0.0
 
 
 def pid_file(folder: Path) -> Path:
@@ -53,6 +55,18 @@ def state_file(folder: Path, port: int) -> Path:
 
 def record(folder: Path, state: ServiceState) -> None:
     """After the call both files name `state`."""
+    _write(folder, state)
+    write_private(pid_file(folder), str(state.process.pid))
+
+
+def update(folder: Path, state: ServiceState) -> None:
+    """After the call the state file says what `state` says, if it is this process's; the PID file is left as it is."""
+    recorded = _read(state_file(folder, state.port))
+    if recorded is not None and recorded.process == state.process:
+        _write(folder, state)
+
+
+def _write(folder: Path, state: ServiceState) -> None:
     told = {
         "pid": state.process.pid,
         "started": state.process.started,
@@ -65,9 +79,9 @@ def record(folder: Path, state: ServiceState) -> None:
         "log": state.log,
         "policy": None if state.policy is None else dict(state.policy),
         "takesLaunchKeys": state.takes_launch_keys,
+        "drainSeconds": state.drain,
     }
     write_private(state_file(folder, state.port), json.dumps(told, indent=2) + "\n")
-    write_private(pid_file(folder), str(state.process.pid))
 
 
 def forget(folder: Path, state: ServiceState) -> None:
@@ -93,6 +107,12 @@ def read_live(folder: Path) -> list[ServiceState]:
         with suppress(FileNotFoundError):  # it has just ended
             dated.append((path.stat().st_mtime, state))
     return [state for _, state in sorted(dated, key=lambda pair: pair[0], reverse=True)]
+
+
+def drain_of(folder: Path, state: ServiceState) -> float:
+    """The seconds of `state` as its router has them on record by now: a reload may have changed them."""
+    recorded = _read(state_file(folder, state.port))
+    return recorded.drain if recorded is not None and recorded.process == state.process else state.drain
 
 
 def remove_stale(folder: Path) -> None:
@@ -128,6 +148,7 @@ def _read(path: Path) -> ServiceState | None:
             log=told.get("log"),
             policy=_texts(told.get("policy")),
             takes_launch_keys=told.get("takesLaunchKeys") is True,
+            drain=float(told.get("drainSeconds", 0)),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import aiohttp
 from yarl import URL
@@ -24,7 +25,7 @@ from ccrouter import __version__
 from ccrouter.compliance.destination import DRY_RUN_SCHEME
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.proxies import environment_proxy
-from ccrouter.config.schema import Endpoint, Provider
+from ccrouter.config.schema import Endpoint, Provider, Timeouts
 from ccrouter.errors import RemoteProtocolError, UpstreamUnreachable
 from ccrouter.upstream.auth import auth_headers
 from ccrouter.upstream.credentials.bedrock import Unproven
@@ -47,6 +48,9 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 #: The client library warns of larger bodies that are bytes, and sends files in pieces.
 _LARGE = 1 << 20
 
+#: What a time-out may have been waiting for.
+_Waiting = Literal["first_byte", "idle", "total"]
+
 #: No connection was made. If an address was excluded on the way, that is the reason to tell.
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
@@ -64,31 +68,77 @@ class UpstreamResponse(Protocol):
         """Give the connection back, or cut it if the answer was not read to its end. May be called twice."""
 
 
-class HttpResponse:
-    """An UpstreamResponse over HTTP."""
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """By when, on the event loop's clock, an answer must have begun, and by when it must have ended (None: never)."""
 
-    def __init__(self, response: aiohttp.ClientResponse, provider: Provider) -> None:
+    first_by: float
+    end_by: float | None
+
+    @classmethod
+    def of(cls, limits: Timeouts) -> Self:
+        """The limits of an attempt that begins now."""
+        now = asyncio.get_running_loop().time()
+        return cls(now + limits.first_byte, None if limits.total is None else now + limits.total)
+
+    @property
+    def first(self) -> tuple[float, _Waiting]:
+        """The earlier one of the two, for an answer that has not begun."""
+        if self.end_by is not None and self.end_by < self.first_by:
+            return self.end_by, "total"
+        return self.first_by, "first_byte"
+
+
+class HttpResponse:
+    """An UpstreamResponse over HTTP. Silence is the provider's alone: while its bytes are not asked for, because the
+    client is slow, the library stops reading, and its clock with it.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, provider: Provider, due: _Due) -> None:
         self._response = response
-        self._provider = provider.name
+        self._provider = provider
+        self._due = due
+        self._loop = asyncio.get_running_loop()
         limits = provider.timeouts
         # The library's own time-out is the longer one of the two; a shorter one has to be watched here.
-        self._limit = limits.first_byte if limits.first_byte < limits.idle else None
-        self._later = limits.idle if limits.idle < limits.first_byte else None
-        self._waiting: Literal["first_byte", "idle"] = "first_byte"
+        self._idle = limits.idle if limits.idle < limits.first_byte else None
+        self._has_begun = False
+        self._is_watched = True
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self) -> bytes:
+        if self._is_watched:
+            return await self._read_watched()
         try:
-            if self._limit is None:
-                chunk = await self._response.content.readany()
-            else:
-                async with asyncio.timeout(self._limit):
-                    chunk = await self._response.content.readany()
+            return await self._response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _failure(error, self._provider, self._waiting) from error
-        self._limit, self._waiting = self._later, "idle"
+            raise _failure(error, self._provider, "idle") from error
+
+    async def _read_watched(self) -> bytes:
+        """As `read`, with a timer of ours."""
+        when, waiting = self._next_limit()
+        if waiting == "total" and self._loop.time() >= when:  # what has come since then has come too late
+            raise _failure(TimeoutError(), self._provider, "total")
+        try:
+            async with asyncio.timeout_at(when) as scope:
+                chunk = await self._response.content.readany()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            if not scope.expired():
+                waiting = "idle" if self._has_begun else "first_byte"
+            raise _failure(error, self._provider, waiting) from error
+        if not self._has_begun:
+            self._has_begun = True
+            self._is_watched = self._idle is not None or self._due.end_by is not None
         return chunk
+
+    def _next_limit(self) -> tuple[float, _Waiting]:
+        """When to stop waiting for the next piece, and which limit that is."""
+        if not self._has_begun:
+            return self._due.first
+        end_by = math.inf if self._due.end_by is None else self._due.end_by
+        silent_by = math.inf if self._idle is None else self._loop.time() + self._idle
+        return (end_by, "total") if end_by < silent_by else (silent_by, "idle")
 
     def close(self) -> None:
         if self._response.content.at_eof():
@@ -154,20 +204,21 @@ class UpstreamClient:
             url = url_of(endpoint)
             proxy = self._proxy(provider, url)
         except ValueError as error:
-            raise _failure(aiohttp.InvalidURL(provider.name), provider.name) from error
+            raise _failure(aiohttp.InvalidURL(provider.name), provider) from error
         if self.policy.is_in_force:
             check_egress(self.policy, provider, endpoint, proxy, body)
         if url.scheme == DRY_RUN_SCHEME:
             return DryRunResponse(body or b"")
         call = _Call("GET" if body is None else "POST", url, proxy, body)
         merged = self._headers(provider, endpoint, headers, final)
-        proven = await self._proven(provider, endpoint, call, merged)
-        response = await self._exchange(provider, call, proven)
+        due = _Due.of(provider.timeouts)
+        proven = await self._proven(provider, endpoint, call, merged, due)
+        response = await self._exchange(provider, call, proven, due)
         if response.status == 401 and self._clouds.drop(provider, endpoint, proven):  # a token that was revoked
             response.close()
-            proven = await self._proven(provider, endpoint, call, merged)
-            response = await self._exchange(provider, call, proven)
-        answer = HttpResponse(response, provider)
+            proven = await self._proven(provider, endpoint, call, merged, due)
+            response = await self._exchange(provider, call, proven, due)
+        answer = HttpResponse(response, provider, due)
         if endpoint.platform == "bedrock" and answer.headers.get("content-type", "").startswith(EVENT_STREAM):
             return EventStreamResponse(answer, provider.name)
         return answer
@@ -181,14 +232,15 @@ class UpstreamClient:
             url = URL(errand.url)
             proxy = self._proxy(provider, url)
         except ValueError as error:
-            raise _failure(aiohttp.InvalidURL(provider.name), provider.name) from error
+            raise _failure(aiohttp.InvalidURL(provider.name), provider) from error
         check_way(self.policy, provider, url, proxy)
         headers = {name.lower(): value for name, value in errand.headers.items() if name.lower() not in NEVER_SENT}
         headers.setdefault("user-agent", f"ccrouter/{__version__}")
         try:
             async with asyncio.timeout(errand.patience):
                 call = _Call(errand.method, url, proxy, errand.body or None)
-                response = HttpResponse(await self._exchange(provider, call, headers), provider)
+                due = _Due.of(provider.timeouts)
+                response = HttpResponse(await self._exchange(provider, call, headers, due), provider, due)
                 try:
                     data = b""
                     while len(data) < _LARGE and (chunk := await response.read()):
@@ -196,28 +248,33 @@ class UpstreamClient:
                 finally:
                     response.close()
         except TimeoutError as error:
-            raise _failure(error, provider.name) from error
+            words = f"{provider.name}: no credentials within {errand.patience:g} s"
+            raise UpstreamUnreachable(words, kind="first_byte", provider=provider.name) from error
         return Fetched(response.status, response.headers, data)
 
     async def _proven(
-        self, provider: Provider, endpoint: Endpoint, call: _Call, headers: dict[str, str]
+        self, provider: Provider, endpoint: Endpoint, call: _Call, headers: dict[str, str], due: _Due
     ) -> dict[str, str]:
         """`headers` with the proof that a cloud platform asks for."""
         if not endpoint.platform:
             return headers
+        when, waiting = due.first
         try:
-            async with asyncio.timeout(provider.timeouts.first_byte):
+            async with asyncio.timeout_at(when):
                 return await self._clouds.prove(provider, endpoint, call.request, headers)
         except TimeoutError as error:
-            raise _failure(error, provider.name) from error
+            raise _failure(error, provider, waiting) from error
 
-    async def _exchange(self, provider: Provider, call: _Call, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _exchange(
+        self, provider: Provider, call: _Call, headers: Mapping[str, str], due: _Due
+    ) -> aiohttp.ClientResponse:
         """An answer that has begun. Raises Denied for addresses, UpstreamUnreachable, RemoteProtocolError."""
         limits, body = provider.timeouts, call.body
+        when, waiting = due.first
         session = self._direct if call.proxy is None else self._by_proxy
         with refusals() as refused:
             try:
-                async with asyncio.timeout(limits.first_byte):
+                async with asyncio.timeout_at(when):
                     return await session.request(
                         call.method,
                         call.url,
@@ -232,7 +289,7 @@ class UpstreamClient:
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 if refused and isinstance(error, _NOT_CONNECTED):
                     raise refused[0] from error
-                raise _failure(error, provider.name) from error
+                raise _failure(error, provider, waiting) from error
 
     def _headers(
         self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str], final: Mapping[str, str]
@@ -275,38 +332,51 @@ def _session(socket_factory: JudgedSockets | None) -> aiohttp.ClientSession:
 
 
 def _failure(
-    error: Exception, provider: str, waiting: Literal["first_byte", "idle", "total"] = "first_byte"
+    error: Exception, provider: Provider, waiting: _Waiting = "first_byte"
 ) -> UpstreamUnreachable | RemoteProtocolError:
     """The library's exception as ours; `waiting` says what a time-out was waiting for. The text names the provider and
     what to look at, never a header or a key.
     """
+    name = provider.name
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
             detail = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-            return UpstreamUnreachable(f"{provider}: no secure connection: {detail}", kind="tls", provider=provider)
+            return UpstreamUnreachable(f"{name}: no secure connection: {detail}", kind="tls", provider=name)
         case aiohttp.ClientConnectorDNSError():
             return UpstreamUnreachable(
-                f"{provider}: the host name {error.host} cannot be resolved", kind="dns", provider=provider
+                f"{name}: the host name {error.host} cannot be resolved", kind="dns", provider=name
             )
         case aiohttp.ConnectionTimeoutError():
-            return UpstreamUnreachable(f"{provider}: no connection in time", kind="connect", provider=provider)
+            words = f"no connection within {provider.timeouts.connect:g} s (timeouts.connect of the provider)"
+            return UpstreamUnreachable(f"{name}: {words}", kind="connect", provider=name)
         case TimeoutError():
-            return UpstreamUnreachable(
-                f"{provider}: silent for longer than the time-out allows", kind=waiting, provider=provider
-            )
+            words = _patience(provider.timeouts, waiting)
+            return UpstreamUnreachable(f"{name}: {words}", kind=waiting, provider=name)
         case aiohttp.ClientConnectorError():
             return UpstreamUnreachable(
-                f"{provider}: cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}",
+                f"{name}: cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}",
                 kind="connect",
-                provider=provider,
+                provider=name,
             )
         case aiohttp.InvalidURL():
-            return UpstreamUnreachable(f"{provider}: the URL is not valid", kind="connect", provider=provider)
+            return UpstreamUnreachable(f"{name}: the URL is not valid", kind="connect", provider=name)
         case aiohttp.ClientPayloadError():
-            return RemoteProtocolError(f"{provider}: the answer was cut off", provider=provider, kind="cut")
+            return RemoteProtocolError(f"{name}: the answer was cut off", provider=name, kind="cut")
         case aiohttp.ClientResponseError():
-            return RemoteProtocolError(
-                f"{provider}: the answer is not valid HTTP: {error.message[:200]}", provider=provider
-            )
+            return RemoteProtocolError(f"{name}: the answer is not valid HTTP: {error.message[:200]}", provider=name)
         case _:
-            return UpstreamUnreachable(f"{provider}: the connection broke: {error}", kind="reset", provider=provider)
+            return UpstreamUnreachable(f"{name}: the connection broke: {error}", kind="reset", provider=name)
+
+
+def _patience(limits: Timeouts, waiting: _Waiting) -> str:
+    """Which limit was passed, and what raises it."""
+    match waiting:
+        case "first_byte":
+            limit, what = limits.first_byte, "no answer began within"
+        case "idle":
+            limit, what = limits.idle, "silent in the middle of its answer for"
+        case "total":
+            assert limits.total is not None, "only what is set can be passed"
+            return f"the answer was not complete after {limits.total:g} s (timeouts.total of the provider)"
+    key = "firstByte" if waiting == "first_byte" else "idle"
+    return f"{what} {limit:g} s (timeouts.{key} of the provider, else API_TIMEOUT_MS)"

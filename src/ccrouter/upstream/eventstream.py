@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ccrouter.dialects.aws_error import type_of
-from ccrouter.errors import RemoteProtocolError
+from ccrouter.errors import Broken, RemoteProtocolError
 from ccrouter.sse import frame
 from ccrouter.upstream.credentials.seam import library
 
@@ -71,7 +71,7 @@ class EventStreamResponse:
         if self._fault is not None:
             raise self._fault
         if self._waiting:
-            raise self._broken("it ends within a frame")
+            raise self._broken("it ends within a frame", "cut")
         return b""
 
     def close(self) -> None:
@@ -112,8 +112,9 @@ class EventStreamResponse:
         except (*_UNREADABLE, ValueError) as error:  # binascii.Error is one; characters beyond ASCII raise it bare
             raise self._broken(f"a chunk cannot be read: {error}") from error
 
-    def _broken(self, why: str) -> RemoteProtocolError:
-        return RemoteProtocolError(f"{self._provider}: the event stream is broken: {why}", provider=self._provider)
+    def _broken(self, why: str, kind: Broken = "protocol") -> RemoteProtocolError:
+        text = f"{self._provider}: the event stream is broken: {why}"
+        return RemoteProtocolError(text, provider=self._provider, kind=kind)
 
 
 def _error(code: str, payload: bytes) -> bytes:

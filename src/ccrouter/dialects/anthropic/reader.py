@@ -192,7 +192,7 @@ class MessagesReader:
 
     def close(self) -> list[MessageEvent]:
         if not self._tap.is_finished:
-            raise RemoteProtocolError("the stream ended before the message was finished")
+            raise RemoteProtocolError("the stream ended before the message was finished", kind="cut")
         return [] if self._tap.is_done else [MessageStop()]
 
 

@@ -21,7 +21,7 @@ from ccrouter.dialects.gemini.request import GeminiRequest
 from ccrouter.dialects.gemini.signatures import Signatures
 from ccrouter.dialects.gemini.usage import wire_usage
 from ccrouter.dialects.upstream_error import explain_error_object, html_title
-from ccrouter.errors import RemoteProtocolError, UpstreamStatus
+from ccrouter.errors import Broken, RemoteProtocolError, UpstreamStatus
 from ccrouter.messages.events import MessageEvent, StopReason, WireUsage
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent, SseReader
@@ -108,7 +108,7 @@ class GeminiReader:
             events = [*sse.feed(body), *sse.close()]
             return [written for event in events for written in self.feed(event)]
         if not text:
-            raise self._nonsense("the provider answered with an empty body")
+            raise self._nonsense("the provider answered with an empty body", "empty")
         title = html_title(body)
         if title is not None:
             raise self._nonsense(f"the provider answered with an HTML page{f' titled “{title}”' if title else ''}")
@@ -128,7 +128,7 @@ class GeminiReader:
     def _read_row(self, data: bytes) -> None:
         chunks = read_row(data)
         if not chunks:
-            raise self._nonsense("the provider answered with an empty list")
+            raise self._nonsense("the provider answered with an empty list", "empty")
         for chunk in chunks:
             self._read(read_chunk(chunk))
 
@@ -219,7 +219,7 @@ class GeminiReader:
     def _end(self) -> None:
         self._ended = True
         if not self._finish:
-            raise self._nonsense("the provider's answer ended before it was finished")
+            raise self._nonsense("the provider's answer ended before it was finished", "cut")
         if self._calls.is_open:
             if self._finish == "STOP":
                 raise self._nonsense("the provider's answer ended in the middle of a tool call")
@@ -230,7 +230,7 @@ class GeminiReader:
             self._has_text = True
         reason = self._reason()
         if reason == "end_turn" and not self._has_text:
-            raise self._nonsense("the provider's answer is empty: no text, no tool call")
+            raise self._nonsense("the provider's answer is empty: no text, no tool call", "empty")
         if self._refusal:
             self._text(f"\n\n{self._refusal}" if self._has_text else self._refusal)
         self._sources.write(self._writer)
@@ -263,8 +263,8 @@ class GeminiReader:
             error = {"message": data.decode("utf-8", "replace")}
         raise explain_error_object(error, self._provider)
 
-    def _nonsense(self, message: str) -> RemoteProtocolError:
-        return RemoteProtocolError(message, provider=self._provider)
+    def _nonsense(self, message: str, kind: Broken = "protocol") -> RemoteProtocolError:
+        return RemoteProtocolError(message, provider=self._provider, kind=kind)
 
 
 def _words_of(part: Part) -> str:

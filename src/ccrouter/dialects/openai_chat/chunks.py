@@ -91,6 +91,8 @@ class ChatDelta(msgspec.Struct):
     function_call: FunctionDelta | None = None
     refusal: str | None = None
     annotations: list[Annotation] | None = None
+    audio: Any = None
+    images: Any = None
 
 
 class ChatChoice(msgspec.Struct):

@@ -33,7 +33,7 @@ from ccrouter.dialects.openai_chat.thoughts import Thoughts
 from ccrouter.dialects.openai_chat.usage import wire_usage
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.upstream_error import explain_error_object, html_title
-from ccrouter.errors import RemoteProtocolError
+from ccrouter.errors import Broken, RemoteProtocolError
 from ccrouter.messages.events import MessageEvent, StopReason, WireUsage
 from ccrouter.messages.textcalls import TextCall, TextCallReader
 from ccrouter.messages.writer import MessageWriter
@@ -106,7 +106,7 @@ class ChatReader:
             events = [*sse.feed(body), *sse.close()]
             return [written for event in events for written in self.feed(event)]
         if not text:
-            raise self._nonsense("the provider answered with an empty body")
+            raise self._nonsense("the provider answered with an empty body", "empty")
         title = html_title(body)
         if title is not None:
             raise self._nonsense(f"the provider answered with an HTML page{f' titled “{title}”' if title else ''}")
@@ -262,7 +262,7 @@ class ChatReader:
         self._thoughts.end(has_text=self._has_text and not self._calls.any)
         reason = self._reason()
         if is_empty and not self._writer.has_content and reason == "end_turn":
-            raise self._nonsense("the provider's answer is empty: no text, no tool call")
+            raise self._nonsense("the provider's answer is empty: no text, no tool call", "empty")
         self._citations.write(self._writer)
         self._writer.finish(reason, self.usage, self._stop_sequence if reason == "stop_sequence" else None)
 
@@ -271,9 +271,9 @@ class ChatReader:
         silence is none, and neither is [DONE] in the middle of a call or before the answer.
         """
         if not is_told:
-            raise self._nonsense("the provider's answer ended before it was finished")
+            raise self._nonsense("the provider's answer ended before it was finished", "cut")
         if not self._calls.all_whole or not (self._has_text or self._calls.any):
-            raise self._nonsense("the provider ended its answer in the middle: [DONE] without a finish_reason")
+            raise self._nonsense("the provider ended its answer in the middle: [DONE] without a finish_reason", "cut")
 
     def _reason(self) -> StopReason:
         reason = _FINISHES.get(self._finish)
@@ -295,8 +295,8 @@ class ChatReader:
             error = {"message": data.decode("utf-8", "replace")}
         raise explain_error_object(error, self._provider)
 
-    def _nonsense(self, message: str) -> RemoteProtocolError:
-        return RemoteProtocolError(message, provider=self._provider)
+    def _nonsense(self, message: str, kind: Broken = "protocol") -> RemoteProtocolError:
+        return RemoteProtocolError(message, provider=self._provider, kind=kind)
 
 
 def _first_of(text: bytes) -> object:

@@ -36,7 +36,7 @@ from ccrouter.dialects.openai_responses.texts import Texts
 from ccrouter.dialects.openai_responses.thoughts import Thoughts
 from ccrouter.dialects.openai_responses.usage import wire_usage
 from ccrouter.dialects.upstream_error import explain_error_object, html_title
-from ccrouter.errors import RemoteProtocolError
+from ccrouter.errors import Broken, RemoteProtocolError
 from ccrouter.messages.events import MessageEvent, StopReason, WireUsage
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent, SseReader
@@ -100,7 +100,7 @@ class ResponsesReader:
             events = [*sse.feed(body), *sse.close()]
             return [written for event in events for written in self.feed(event)]
         if not text:
-            raise self._nonsense("the provider answered with an empty body")
+            raise self._nonsense("the provider answered with an empty body", "empty")
         title = html_title(body)
         if title is not None:
             raise self._nonsense(f"the provider answered with an HTML page{f' titled “{title}”' if title else ''}")
@@ -112,7 +112,7 @@ class ResponsesReader:
 
     def close(self) -> list[MessageEvent]:
         if not self._ended:
-            raise self._nonsense("the provider's answer ended before it was finished")
+            raise self._nonsense("the provider's answer ended before it was finished", "cut")
         return self._writer.take()
 
     def _read(self, event: Event) -> None:
@@ -284,7 +284,7 @@ class ResponsesReader:
             error = response.error or {"message": "the model's provider failed and did not say why", "code": 502}
             raise explain_error_object(error, self._provider)
         if status not in {"completed", "incomplete"}:
-            raise self._nonsense(f"the provider's answer is not finished: it is {status}")
+            raise self._nonsense(f"the provider's answer is not finished: it is {status}", "cut")
         self._ended = True
         for number, raw in enumerate(response.output or ()):
             item = read_item(raw)
@@ -295,7 +295,7 @@ class ResponsesReader:
         reason = self._reason(response, status)
         self._citations.write(self._writer)
         if reason == "end_turn" and not self._writer.has_content:
-            raise self._nonsense("the provider's answer is empty: no text, no tool call")
+            raise self._nonsense("the provider's answer is empty: no text, no tool call", "empty")
         self._writer.finish(reason, self.usage)
 
     def _key_at(self, number: int, item: Item) -> str:
@@ -320,8 +320,8 @@ class ResponsesReader:
     def _error(self, event: Event) -> None:
         raise explain_error_object(_error_of(event), self._provider)
 
-    def _nonsense(self, message: str) -> RemoteProtocolError:
-        return RemoteProtocolError(message, provider=self._provider)
+    def _nonsense(self, message: str, kind: Broken = "protocol") -> RemoteProtocolError:
+        return RemoteProtocolError(message, provider=self._provider, kind=kind)
 
     #: The events that say something. All others repeat it, tell of progress only, or are of tools that nobody
     #: offered, whose finished items tell enough.

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from ccrouter.compliance.judge import Passage, judge
 from ccrouter.compliance.policy import Policy
-from ccrouter.config.schema import DRY_RUN, Config, Endpoint, Provider, Target
+from ccrouter.config.schema import DRY_RUN, Config, Endpoint, PoolKey, Provider, Target
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.errors import Denied, RemoteProtocolError, RouterError, UpstreamStatus
 from ccrouter.messages.request import MessagesRequest
@@ -59,12 +59,12 @@ def _key(provider: Provider, environ: Mapping[str, str]) -> str:
     if not provider.key:
         cloud = {"vertex": "Google's credentials", "bedrock": "AWS's credentials"}
         return cloud.get(provider.endpoints[0].platform, "no key")
-    state = "unset in this shell" if _unset(provider, environ) else "set"
-    return f"key from {provider.key_source} ({state})"
+    told = [f"{key.source} ({'unset in this shell' if _unset(key, environ) else 'set'})" for key in provider.pool]
+    return f"key from {told[0]}" if len(told) == 1 else f"{len(told)} keys, from {', '.join(told)}"
 
 
-def _unset(provider: Provider, environ: Mapping[str, str]) -> list[str]:
-    return [name for name in _VARIABLE.findall(provider.key_source) if not environ.get(name)]
+def _unset(key: PoolKey, environ: Mapping[str, str]) -> list[str]:
+    return [name for name in _VARIABLE.findall(key.source) if not environ.get(name)]
 
 
 def ask_providers(
@@ -96,7 +96,7 @@ def ask_providers(
 
 def _unasked(provider: Provider, environ: Mapping[str, str], incomplete: Collection[str]) -> Finding | None:
     """Why a provider is not asked, None if it can be: without its key, or elsewhere than it is, nothing is proven."""
-    unset = " and ".join(_unset(provider, environ))
+    unset = " and ".join(_unset(provider.pool[0], environ))
     if unset:
         return Finding(TOPIC, "warning", f"{provider.name}: not asked, {unset} is unset", f'export {unset}="..."')
     if provider.name in incomplete:

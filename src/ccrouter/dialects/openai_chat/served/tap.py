@@ -37,7 +37,8 @@ class ChatTap:
         data = event.data
         if data[: len(_DONE)] == _DONE:
             if not self._finished and not self.has_content:
-                raise RemoteProtocolError("the provider ended its answer before it began: [DONE] without content")
+                words = "the provider ended its answer before it began: [DONE] without content"
+                raise RemoteProtocolError(words, kind="cut")
             self.is_done = True
             return data
         return self._look(data)
@@ -46,14 +47,14 @@ class ChatTap:
         told = self._look(body)
         if not self._begun:
             raise RemoteProtocolError("the answer is JSON, but no chat completion: it has no choices")
-        self.has_content = self.is_done = True
+        self.is_done = True
         return told
 
     def close(self) -> bytes:
         if self.is_done:
             return b""
         if not self._finished or self._begun - self._finished:
-            raise RemoteProtocolError("the provider's answer ended before it was finished")
+            raise RemoteProtocolError("the provider's answer ended before it was finished", kind="cut")
         return frame(b"", _DONE)  # clients that wait for it wait long
 
     def fault(self, fault: Fault) -> bytes:
@@ -77,8 +78,9 @@ class ChatTap:
                     words = {"message": f"the model's provider failed: {choice.finish_reason}", "code": 502}
                     raise explain_error_object(choice.error or words, "")
                 self._finished.add(index)
-                self.has_content = True
                 self.stop_reason = _STOPS.get(choice.finish_reason, "end_turn")
+                if self.stop_reason != "end_turn":  # a finished answer that holds nothing is not worth committing to
+                    self.has_content = True
         return with_model(data, self._renamed) if self._renamed and chunk.model is not None else data
 
     def _count(self, chunk: ChatChunk) -> None:
@@ -97,4 +99,6 @@ def _says_something(said: ChatDelta) -> bool:
         or said.tool_calls
         or said.function_call
         or said.refusal
+        or said.audio
+        or said.images
     )

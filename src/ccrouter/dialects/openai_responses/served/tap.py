@@ -94,7 +94,8 @@ class ResponsesTap:
         if told.response is not None:
             self._look(told.response)
         if told.type in _FINAL:
-            self.is_done = self.has_content = True
+            self.is_done = True
+            self._judge(told.response)
         elif told.type not in _OPENING:
             self.has_content = True
         if self._renamed and told.response is not None and told.response.model is not None:
@@ -107,13 +108,15 @@ class ResponsesTap:
         if response.output is None:
             raise RemoteProtocolError("the answer is JSON, but no response: it has no output")
         if response.status not in {None, "completed", "incomplete"}:
-            raise RemoteProtocolError(f"the provider's answer is not finished: its status is {response.status}")
-        self.has_content = self.is_done = True
+            words = f"the provider's answer is not finished: its status is {response.status}"
+            raise RemoteProtocolError(words, kind="cut")
+        self.is_done = True
+        self._judge(response)
         return with_model(body, self._renamed) if self._renamed and response.model is not None else body
 
     def close(self) -> bytes:
         if not self.is_done:
-            raise RemoteProtocolError("the provider's answer ended before it was finished")
+            raise RemoteProtocolError("the provider's answer ended before it was finished", kind="cut")
         return b""
 
     def fault(self, fault: Fault) -> bytes:
@@ -135,6 +138,11 @@ class ResponsesTap:
             (b"error", {"type": "error", "sequence_number": number + 1, **members}),
         ]
         return b"".join(frame(name, msgspec.json.encode(event)) for name, event in events)
+
+    def _judge(self, response: _Response | None) -> None:
+        """The answer is complete. One that is, and holds nothing, is not worth committing to."""
+        is_complete = response is None or response.status in {None, "completed"}
+        self.has_content = self.has_content or not is_complete or bool(response and response.output)
 
     def _look(self, response: _Response) -> None:
         self._id = response.id or self._id

@@ -1,0 +1,192 @@
+"""One audit trail for several processes: the supervising one writes it, the workers have it written, and wait until it is.
+
+A record is in the file when `record` returns, as in a single process: what must be recorded is so before anything is sent.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from ccrouter.audit.trail import AuditTrail, AuditUnavailable
+from ccrouter.secret import Secret
+
+#: Seconds that a worker waits for a record to be written.
+PATIENCE = 10.0
+#: Kinds that are told of the service and not of a worker: who supervises the workers records them.
+_OF_SERVICE = frozenset({"start", "stop"})
+_HEAD = 4
+_LARGEST = 16 * 1024 * 1024
+
+
+class _Order(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker wants done. `secrets` are those of `protect`, in the clear, between two of our own processes."""
+
+    number: int
+    what: Literal["record", "protect", "require"]
+    kind: str = ""
+    facts: bytes = b""
+    secrets: tuple[str, ...] = ()
+
+
+class _Done(msgspec.Struct, frozen=True, array_like=True):
+    """What became of an order: `wrong` is "" if it was carried out."""
+
+    number: int
+    wrong: Literal["", "unavailable", "value", "type"] = ""
+    why: str = ""
+
+
+class AuditDesk:
+    """Carries out what workers want of `trail`, one after another. The trail is used by nobody else meanwhile, but
+    through this: `record`.
+    """
+
+    def __init__(self, trail: AuditTrail, secrets: Iterable[Secret]) -> None:
+        self._trail = trail
+        self._lock = threading.Lock()
+        self._known = {secret.reveal() for secret in secrets}
+
+    def record(self, kind: str, facts: Mapping[str, object]) -> None:
+        """As AuditTrail's."""
+        with self._lock:
+            self._trail.record(kind, facts)
+
+    def attend(self, sock: socket.socket) -> None:
+        """From now on a thread serves the worker at the other end of `sock`, until that one closes it."""
+        threading.Thread(target=self._serve, args=(sock,), name="ccr-audit", daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock:
+            while True:
+                try:
+                    packed = _read(sock)
+                    if packed is None:
+                        return
+                    _write(sock, msgspec.msgpack.encode(self._carry_out(_orders.decode(packed))))
+                except OSError:  # killed while it waited: nobody is left to tell
+                    return
+
+    def _carry_out(self, order: _Order) -> _Done:
+        try:
+            with self._lock:
+                match order.what:
+                    case "record":
+                        self._trail.record(order.kind, msgspec.json.decode(order.facts))
+                    case "protect":  # what was secret stays so: requests under way know it
+                        self._known.update(order.secrets)
+                        self._trail.protect([Secret(text) for text in sorted(self._known)])
+                    case "require":
+                        self._trail.require()
+        except AuditUnavailable as error:
+            return _Done(order.number, "unavailable", str(error))
+        except ValueError as error:
+            return _Done(order.number, "value", str(error))
+        except TypeError as error:
+            return _Done(order.number, "type", str(error))
+        return _Done(order.number)
+
+
+class DistantTrail:
+    """The trail as a worker has it: `record`, `protect` and `require` as AuditTrail's, by any thread.
+
+    `is_required` as the trail's: where it is not, what cannot be recorded for want of a supervising process is passed
+    over, as such a process has ended and this one is about to.
+    """
+
+    def __init__(self, sock: socket.socket, *, is_required: bool, patience: float = PATIENCE) -> None:
+        sock.settimeout(patience)
+        self._sock = sock
+        self._is_required = is_required
+        self._lock = threading.Lock()
+        self._last = 0
+        self._is_broken = False
+
+    def record(self, kind: str, facts: Mapping[str, object]) -> None:
+        """After the call it is in the file, or AuditUnavailable is raised, or it counts as missed."""
+        if kind in _OF_SERVICE:
+            return
+        self._order("record", kind=kind, facts=msgspec.json.encode(facts))
+
+    def protect(self, secrets: Iterable[Secret]) -> None:
+        """After the call texts are searched for `secrets` too."""
+        self._order("protect", secrets=tuple(secret.reveal() for secret in secrets))
+
+    def require(self) -> None:
+        """After the call the trail is required. Raises AuditUnavailable if it is not being written at present."""
+        self._order("require", must=True)
+        self._is_required = True
+
+    def _order(
+        self,
+        what: Literal["record", "protect", "require"],
+        *,
+        kind: str = "",
+        facts: bytes = b"",
+        secrets: tuple[str, ...] = (),
+        must: bool = False,
+    ) -> None:
+        try:
+            with self._lock:
+                self._last += 1
+                done = self._exchange(_Order(self._last, what, kind, facts, secrets))
+        except OSError as error:
+            self._is_broken = True
+            if self._is_required or must:
+                raise AuditUnavailable(
+                    f"the audit log cannot be written ({error}), and the policy requires it"
+                ) from error
+            return
+        match done.wrong:
+            case "unavailable":
+                raise AuditUnavailable(done.why)
+            case "value":
+                raise ValueError(done.why)
+            case "type":
+                raise TypeError(done.why)
+
+    def _exchange(self, order: _Order) -> _Done:
+        """Raises OSError if nobody answers; then and from then on, as what comes later would be for another."""
+        if self._is_broken:
+            raise OSError("the supervising process did not answer")
+        try:
+            _write(self._sock, msgspec.msgpack.encode(order))
+            packed = _read(self._sock)
+        except TimeoutError as error:
+            raise OSError("the supervising process does not answer") from error
+        if packed is None:
+            raise OSError("the supervising process is gone")
+        return _dones.decode(packed)
+
+
+_orders = msgspec.msgpack.Decoder(_Order)
+_dones = msgspec.msgpack.Decoder(_Done)
+
+
+def _write(sock: socket.socket, packed: bytes) -> None:
+    sock.sendall(len(packed).to_bytes(_HEAD) + packed)
+
+
+def _read(sock: socket.socket) -> bytes | None:
+    """The next message; None if the other end closed. Raises OSError, TimeoutError too."""
+    head = _exactly(sock, _HEAD)
+    if head is None:
+        return None
+    size = int.from_bytes(head)
+    if size > _LARGEST:
+        raise OSError("a message is too long")
+    return _exactly(sock, size)
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes | None:
+    got = b""
+    while len(got) < size:
+        piece = sock.recv(size - len(got))
+        if not piece:
+            return None
+        got += piece
+    return got

@@ -1,0 +1,1 @@
+"""The soak's own checks: each can fail, and a small soak runs."""
