@@ -42,7 +42,7 @@ def full(minutes: float) -> Size:
 
 
 #: The same in about a minute: the memory of a router that young still grows, everything else must hold.
-QUICK = Size(Crowd(128, 100, 50), Crowd(512, 10, 50), Pace(20.0, 1.5, 30.0, is_quick=True), kills=3)
+QUICK = Size(Crowd(128, 100, 50), Crowd(512, 10, 50), Pace(20.0, 1.5, 30.0, is_quick=True, look=0.4), kills=3)
 
 
 def read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

@@ -157,6 +157,8 @@ class Mixed:
         for name, series in self._series.at_rest.items():
             tally.add_verdict(phase, judge(name, series, pace.seconds / 60), "at rest")
         for name, series in self._series.loaded.items():
+            if len(series) < 2 * LEAST:  # a short run: what is left at rest tells enough
+                continue
             tally.add_verdict(phase, judge(name, series, pace.seconds / 60), "under load")
         if not tally.holds and self._series.names:
             first, last = self._series.names[len(self._series.names) // 2], self._series.names[-1]

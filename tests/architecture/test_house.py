@@ -109,7 +109,7 @@ def test_handling_is_not_swallowing(code):
 #: Outside cli/: file → why it prints.
 PRINTERS = {
     "src/ccrouter/audit/trail.py": "a record that cannot be written can only be said on stderr",
-    "src/ccrouter/server/app.py": "the trace of a defect, where there is no log to take it",
+    "src/ccrouter/server/voice.py": "the trace of a defect, where there is no log to take it",
     "src/ccrouter/server/log.py": "a log that cannot be written can only be said on stderr",
 }
 

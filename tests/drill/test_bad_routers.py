@@ -10,9 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ccrouter.cli.group import run
 from ccrouter.config.load import read
 from ccrouter.config.schema import Config
+from ccrouter.drill import course
 from ccrouter.drill.course import Drill, Findings, hold
+from ccrouter.drill.faults import followed
 from ccrouter.drill.setting import DEMO, routes_of
 from tests.drill.wire import BY_NAME, QUICK, unchunked
 
@@ -145,7 +148,9 @@ def test_silence_about_a_cut_misleads():
     assert not findings.is_good
 
 
-@pytest.mark.parametrize("name", ["html-502", "html-200", "malformed", "invalid-utf8", "empty-200", "empty-answer", "error-200"])
+@pytest.mark.parametrize(
+    "name", ["html-502", "html-200", "malformed", "invalid-utf8", "empty-200", "empty-answer", "error-200"]
+)
 def test_what_is_passed_on_misleads(name):
     """Pages, nonsense and nothing, passed on as an answer, mislead: where only the first target is at fault, nothing
     that it says is the answer.
@@ -159,8 +164,6 @@ def test_following_a_redirect_misleads():
 
     class Follows(Proxy):
         pass
-
-    from ccrouter.drill.faults import followed
 
     config = read(None, {}, text=json.dumps(DEMO)).config
     elsewhere = BY_NAME["redirect"].__class__("redirect", "as if it had been followed", followed)
@@ -191,9 +194,6 @@ def test_who_was_asked_is_known_without_the_router():
 
 def test_the_command_fails(monkeypatch, capsys, tmp_path):
     """`ccr drill` of a router that misleads: exit code 1, the table says so, and why stands below it."""
-    from ccrouter.cli.group import run
-    from ccrouter.drill import course
-
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(course, "OwnRouter", lambda _: Proxy(invents_endings))
     assert run(["drill", "--demo", "--only", "end-text"]) == 1

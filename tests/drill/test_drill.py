@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
+from ccrouter.cli import drill
 from ccrouter.cli.group import run
 from ccrouter.config.load import read
-from ccrouter.drill.course import Drill, hold
+from ccrouter.config.schema import Target
+from ccrouter.dialects.profiles import profile_of
+from ccrouter.drill.course import Drill, Findings, hold
 from ccrouter.drill.faults import FAULTS
 from ccrouter.drill.island import IslandLoop
-from ccrouter.drill.setting import DEMO, Places, check_island, drilled_config, routes_of
 from ccrouter.drill.server import Pace
+from ccrouter.drill.setting import DEMO, Places, check_island, drilled_config, given_up, routes_of
+from ccrouter.drill.table import as_json, lines_of
 from ccrouter.errors import LocalProtocolError
 from tests.drill.wire import BY_NAME
 
@@ -117,12 +123,45 @@ def test_a_route_with_one_target():
 
 
 def test_an_answer_that_is_gone_on_with_is_whole():
-    """With `resume` a text that was cut is gone on with by a target that can, and is the truth in the end."""
-    tree = json.loads(json.dumps(DEMO))
-    tree["resume"] = True
-    config = config_of(tree)
-    findings = hold(Drill(config, routes_of(config), [BY_NAME["cut-text"], BY_NAME["cut-tool"]]), lambda _: None)
+    """With `resume` a text that came to a halt is gone on with by the next target, and is the truth in the end; a call
+    is not gone on with.
+    """
+    config = config_of({
+        "Providers": [
+            {"name": "one", "api_base_url": "https://one.invalid/v1/messages", "api_key": KEYS[0], "models": ["a"]},
+            {"name": "two", "api_base_url": "https://two.invalid/v1/messages", "api_key": KEYS[1], "models": ["b"]},
+        ],
+        "Router": {"default": "one,a"},
+        "fallback": {"default": ["two,b"]},
+        "resume": True,
+    })  # fmt: skip
+    faults = [BY_NAME["stall-text"], BY_NAME["stall-tool"]]
+    findings = hold(Drill(config, routes_of(config), faults), lambda _: None)
     assert verdicts(findings) == []
+    streamed = [one for one in findings.outcomes if one.run.form == "streamed" and one.run.who == "first"]
+    assert {(one.run.fault.name, one.run.scene, one.saw, one.asked) for one in streamed} == {
+        ("stall-text", "text", "answered", ("one,a", "two,b")),
+        ("stall-text", "tool", "answered", ("one,a", "two,b")),
+        ("stall-tool", "tool", "safe error", ("one,a",)),
+    }
+
+
+def test_an_empty_answer_of_the_maker_is_one():
+    """A turn that is finished without content is right where the maker's own API finished it so, or where nobody had
+    more to say; not where another relay would have had.
+    """
+
+    def first(url):
+        provider = {"name": "one", "api_base_url": url, "api_key": KEYS[0], "models": ["claude-sonnet-4-5"]}
+        config = config_of(
+            {**DEMO, "Providers": [provider, DEMO["Providers"][1]], "Router": {"default": "one,claude-sonnet-4-5"}}
+        )
+        findings = hold(Drill(config, routes_of(config), [BY_NAME["empty-answer"]]), lambda _: None)
+        assert verdicts(findings) == []
+        return {len(one.asked) for one in findings.outcomes if one.run.who == "first"}
+
+    assert first("https://api.anthropic.com/v1/messages") == {1}
+    assert first("https://relay.invalid/v1/messages") == {2}
 
 
 # -- the island --------------------------------------------------------------------------------------------------------
@@ -153,8 +192,6 @@ def test_nothing_leaves_the_island():
 
 def test_what_leads_elsewhere_is_refused():
     """A configuration with an address that is not this machine's, a proxy or a key of the user's is not drilled."""
-    import dataclasses
-
     config = config_of(CLASSIC)
     drilled = drilled_config(config, routes_of(config)[0], Places("r0", 1, 2), Pace())
     check_island(drilled)
@@ -186,7 +223,6 @@ def test_no_secret_is_taken_over(tree):
 
 def revealed(config) -> str:
     """Everything in a configuration, secrets too."""
-    import dataclasses
 
     def walk(value):
         if hasattr(value, "reveal"):
@@ -204,9 +240,6 @@ def revealed(config) -> str:
 
 def test_the_profile_is_kept():
     """A provider that was recognised by its address is still recognised at the drill's."""
-    from ccrouter.config.schema import Target
-    from ccrouter.dialects.profiles import profile_of
-
     config = config_of(CLASSIC)
     drilled = drilled_config(config, routes_of(config)[0], Places("r0", 1, 2), Pace())
     for before, after in zip(config.providers, drilled.providers, strict=False):
@@ -215,8 +248,6 @@ def test_the_profile_is_kept():
 
 def test_own_code_and_platforms_are_told(tmp_path):
     """Custom code is not taken over, platforms are asked plainly; both are said."""
-    from ccrouter.drill.setting import given_up
-
     module = tmp_path / "mine.py"
     module.write_text("raise SystemExit('run')")
     tree = {
@@ -317,9 +348,8 @@ def test_the_table_fits(home, capsys):
 
 def test_interrupted(home, monkeypatch, capsys):
     """Ctrl-C in the middle ends it at once: exit code 130, in a sentence, with nothing left open."""
-    from ccrouter.cli import drill
-
-    monkeypatch.setattr(drill._Progress, "tell", lambda *_: signal.raise_signal(signal.SIGINT))
+    interrupts = iter([signal.SIGINT])
+    monkeypatch.setattr(drill._Progress, "tell", lambda *_: [signal.raise_signal(one) for one in interrupts])
     assert run(["drill", "--demo", "--only", "500", "--only", "hang-headers"]) == 130
     told = capsys.readouterr()
     assert told.out == ""
@@ -338,8 +368,18 @@ def test_a_policy_is_told(home, monkeypatch, capsys):
 
 def test_a_leak_would_be_told():
     """Had a secret of the user's arrived, the drill would not be good."""
-    from ccrouter.drill.course import Findings
-    from ccrouter.drill.table import lines_of
-
     assert not Findings((), 1).is_good
     assert any("LEAKED" in line for line in lines_of(Findings((), 1), lambda text, _: text))
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_names_everything():
+    """docs/drill.md names every fault, every option, and every member of the JSON."""
+    page = (Path(__file__).parents[2] / "docs" / "drill.md").read_text(encoding="utf-8")
+    missing = [fault.name for fault in FAULTS if f"`{fault.name}`" not in page]
+    missing += [option for one in drill.command.params for option in one.opts if option not in page and option != "-c"]
+    told = as_json(Findings(()), {"demo": True, "config": None, "notes": [], "seconds": 0})
+    missing += [name for name in told if f"`{name}`" not in page]
+    assert missing == []

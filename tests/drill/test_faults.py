@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import pytest
 
 from ccrouter.config.schema import Endpoint, Provider, Target
-from ccrouter.dialects.registry import DIALECTS as READERS
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.registry import DIALECTS as READERS
 from ccrouter.drill.faults import FAULTS, followed, well
-from ccrouter.drill.server import Pace
+from ccrouter.drill.server import Asked, Pace
 from ccrouter.drill.setting import NO_SUCH_HOST, Places
 from ccrouter.drill.truth import TOOL_INPUT, TOOL_NAME
 from ccrouter.errors import RemoteProtocolError, UpstreamStatus
@@ -50,7 +52,9 @@ def read(dialect: str, body: bytes, *, streamed: bool) -> dict:
     }
 
 
-async def heard(name: str, dialect: str = "anthropic", scene: str = "text", *, streamed: bool = True, patience: float = 1.0):
+async def heard(
+    name: str, dialect: str = "anthropic", scene: str = "text", *, streamed: bool = True, patience: float = 1.0
+):
     async with serving(BY_NAME[name].serve) as server:
         return await hear(server, dialect, scene, streamed=streamed, patience=patience)
 
@@ -74,8 +78,6 @@ async def test_a_well_target_says_the_truth(dialect, scene, streamed):
 
 async def test_who_goes_on_says_the_rest():
     """Asked with the beginning of its own answer, a well target says what is left, in whichever dialect it is asked."""
-    from ccrouter.drill.server import Asked
-
     begun, whole = truth()[:40], truth()
     turns = {
         "anthropic": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": begun}]},
@@ -104,7 +106,9 @@ def test_what_cannot_be_reached_leads_nowhere():
     assert url("refused").startswith("http://127.0.0.1:2000/")
     assert url("dns").startswith(f"http://{NO_SUCH_HOST}:1000/")
     assert url("tls").startswith("https://127.0.0.1:1000/")
-    assert {url(fault, "q") for fault in ("refused", "dns", "tls")} == {"http://127.0.0.1:1000/r1/0/anthropic/v1/messages"}
+    assert {url(fault, "q") for fault in ("refused", "dns", "tls")} == {
+        "http://127.0.0.1:1000/r1/0/anthropic/v1/messages"
+    }
 
 
 async def test_reset():
@@ -331,8 +335,6 @@ async def test_what_is_odd_about_whole_answers():
 
 async def test_the_drip_is_slow_and_never_silent():
     """It takes longer than the patience with silence, and no pause in it is as long as that."""
-    import time
-
     async with serving(BY_NAME["slow-drip"].serve, Pace(patience=0.4, gap=0.02)) as server:
         began = time.monotonic()
         wire = await hear(server, patience=0.4)
@@ -359,8 +361,6 @@ async def test_the_server_notes_who_was_asked_and_what_leaked():
         await hear(server)
         await hear(server, "gemini")
         assert not server.leaks
-        import asyncio
-
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"POST /r0/1/anthropic/x HTTP/1.1\r\nx-key: sk-arrives-0123456789\r\ncontent-length: 2\r\n\r\n{}")
         await reader.read()

@@ -140,4 +140,7 @@ def test_answers_that_mislead():
     assert saw(message(json.dumps(ERROR).encode(), status=500, end="cut")) == "misled"
     assert saw(message(b"", status=204)) == "misled"
     assert saw(judge(Heard(), (TRUTH["text"],), streamed=True)) == "misled"
-    assert saw(judge(Heard(200, {"content-type": "text/plain"}, wire().stream, "whole"), (TRUTH["text"],), streamed=True)) == "misled"
+    assert (
+        saw(judge(Heard(200, {"content-type": "text/plain"}, wire().stream, "whole"), (TRUTH["text"],), streamed=True))
+        == "misled"
+    )

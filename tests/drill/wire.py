@@ -93,7 +93,12 @@ def upstream_request(dialect: str, scene: str = "text", *, streamed: bool = True
 
 
 async def hear(
-    server: FaultyServer, dialect: str = "anthropic", scene: str = "text", *, streamed: bool = True, patience: float = 1.0
+    server: FaultyServer,
+    dialect: str = "anthropic",
+    scene: str = "text",
+    *,
+    streamed: bool = True,
+    patience: float = 1.0,
 ) -> Wire:
     """Everything that comes, until the connection ends or nothing came for `patience`."""
     path, body = upstream_request(dialect, scene, streamed=streamed)

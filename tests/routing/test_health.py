@@ -325,7 +325,7 @@ def test_weights_over_ten_thousand_sessions(health: Health) -> None:
 
 def test_a_session_keeps_its_key(health: Health, clock: Clock) -> None:
     """The same in another process, after a reload, in whatever order the keys are written, and at any time."""
-    one, turned = target(A, B, C), target(C, A, B)
+    one, turned = target(A, B, C), target(key("C"), key("A"), key("B"))
     before = {f"s{n}": chosen(health, one, f"s{n}") for n in range(500)}
     clock.now += 1e5
     other = Health(Clock(5.0))
@@ -559,16 +559,15 @@ def test_memory_is_bounded(health: Health, clock: Clock) -> None:
 def test_what_others_took_is_bounded_without_being_asked(clock: Clock) -> None:
     """A process that hears of every request elsewhere, and has none itself, forgets them after a minute."""
     told = Health(clock)
-    limited = key("A", per_minute=10, tokens_per_minute=10)
     teller = Health(clock, told.apply)
-    for _ in range(1000):
-        clock.now += 1
-        health_of = target(limited)
-        teller.begin(health_of, limited)
-        teller.end(health_of, limited, None, 5)
-    state = told.key_state("p", limited.id)
-    assert len(state.taken) <= 60
-    assert len(state.spent) <= 60
+    for limited in (key("A", per_minute=10), key("B", concurrent=10), key("C", tokens_per_minute=10)):
+        one = target(limited)
+        for _ in range(1000):
+            clock.now += 1
+            teller.begin(one, limited)
+            teller.end(one, limited, None, 5)
+        state = told.key_state("p", limited.id)
+        assert len(state.taken) + len(state.spent) == 60
 
 
 # -- several processes -------------------------------------------------------------------------------------------------

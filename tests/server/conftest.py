@@ -93,8 +93,8 @@ async def raw(router: Router, data: bytes) -> Answer | None:
 async def until(is_so: Callable[[], bool]) -> None:
     """After the call it is so; raises TimeoutError if it is not within ten seconds."""
     async with asyncio.timeout(10):
-        while not is_so():
-            await asyncio.sleep(0)  # noqa: ASYNC110 - of what is looked at nobody sets an event
+        while not is_so():  # noqa: ASYNC110 - of what is looked at nobody sets an event
+            await asyncio.sleep(0)
 
 
 def settings(up: Upstream, **more) -> dict:

@@ -36,12 +36,6 @@ class Client:
         self.writer = writer
         self.sent = 0
 
-    @property
-    def line(self) -> protocol.BoundedProtocol:
-        """The router's end of it."""
-        name = self.writer.get_extra_info("sockname")
-        return next(line for line in self.router.app.lines.owing if line.client == name)
-
     async def send(self, data: bytes) -> None:
         """After the call the router has read `data`."""
         self.writer.write(data)
@@ -51,10 +45,7 @@ class Client:
 
     def has_arrived(self) -> bool:
         name = self.writer.get_extra_info("sockname")
-        for line in self.router.app.lines.owing:
-            if line.client == name:
-                return line._received >= self.sent
-        return self.sent > 0 and self.reader._buffer != b""  # or it was answered
+        return all(line._received >= self.sent for line in self.router.app.lines.open if line.client == name)
 
     async def rest(self) -> bytes:
         async with asyncio.timeout(10):

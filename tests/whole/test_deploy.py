@@ -26,7 +26,7 @@ SERVICES = [DEPLOY / "systemd" / "ccrouter.service", DEPLOY / "systemd" / "user"
 
 
 class Unit(RawConfigParser):
-    """A unit's file; what is written more than once is a list, as systemd has it."""
+    """A unit's file; of what is written more than once the last counts."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(strict=False, delimiters=("=",), comment_prefixes=("#",), interpolation=None)
@@ -94,7 +94,10 @@ def test_systemd_takes_the_units(tmp_path: Path):
 def test_the_socket():
     """It is opened on loopback alone, at the port that clients know."""
     text = (DEPLOY / "systemd" / "ccrouter.socket").read_text()
-    assert re.findall("^ListenStream=(.*)$", text, re.M) == [f"127.0.0.1:{DEFAULT_PORT}", f"[::1]:{DEFAULT_PORT}"]
+    assert re.findall("^ListenStream=(.*)$", text, re.MULTILINE) == [
+        f"127.0.0.1:{DEFAULT_PORT}",
+        f"[::1]:{DEFAULT_PORT}",
+    ]
 
 
 def test_the_agent_of_macos():

@@ -186,10 +186,10 @@ def _tell(  # noqa: PLR0913 - what there is to tell, by name
         say(json.dumps(told_of(findings, facts), indent=2, ensure_ascii=False))
         return
     for line in lines_of(findings, _paint):
-        say(harmless(line) if "\033" not in line else line)
+        say(line)
     say(f"It took {seconds:.0f} s, and nothing left this machine.")
     for one in notes:
-        note(f"note: {one}")
+        note(f"note: {harmless(one)}")
 
 
 def _paint(text: str, word: Word) -> str:

@@ -89,7 +89,7 @@ def _protecting(trail: DistantTrail | None, reload: _Load) -> _Load:
 def _adopt(number: str) -> socket.socket:
     """The socket that was handed down; what this process starts does not get it."""
     descriptor = int(number)
-    os.set_inheritable(descriptor, False)
+    os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no name
     return socket.socket(fileno=descriptor)
 
 

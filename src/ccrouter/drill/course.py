@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from ccrouter.config.schema import Config
+from ccrouter.dialects.profiles import profile_of
 from ccrouter.drill.client import ask
 from ccrouter.drill.faults import FAULTS, Fault, Form, followed, well
 from ccrouter.drill.island import IslandLoop
 from ccrouter.drill.server import ELSEWHERE, HOST, PACE, Asked, FaultyServer, Pace, Serve
 from ccrouter.drill.setting import Drilled, Places, drilled_config, numbers_of
-from ccrouter.drill.subject import OwnRouter, Running, Subject
-from ccrouter.drill.truth import NOTHING, TRUTH, Scene, question
+from ccrouter.drill.subject import HASTE, OwnRouter, Running, Subject
+from ccrouter.drill.truth import NOTHING, TRUTH, Said, Scene, question
 from ccrouter.drill.verdict import Saw, Verdict, judge
 
 #: Whom the fault befalls: the first target of the plan, or all.
@@ -88,7 +89,7 @@ class Drill:
         if self.limit is not None:
             return self.limit
         asked = min(self.config.retries.attempts, sum(len(target.provider.pool) for target in run.route.plan.every))
-        return 10.0 + 4 * self.pace.patience * asked
+        return 10.0 + 4 * self.pace.patience * asked + HASTE * self.config.retries.wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +180,7 @@ class _Post:
                 asked = self._asked(running, name, run)
         finally:
             self.server.strike(name)
-        truths = [TRUTH[run.scene]]
-        if run.fault.is_empty and run.who == "all":  # then nobody had more to say
-            truths.append(NOTHING)
-        verdict = judge(heard, tuple(truths), streamed=run.form == "streamed")
+        verdict = judge(heard, _truths(run), streamed=run.form == "streamed")
         return Outcome(run, verdict, heard.seconds, asked)
 
     def _cast(self, run: Run) -> Callable[[Asked], Serve]:
@@ -208,3 +206,12 @@ class _Post:
             names = numbers_of(run.route.plan)
             told = [f"{names.get(number, number)},{model}" for number, model in self.server.strike(name)]
         return tuple(told)
+
+
+def _truths(run: Run) -> tuple[Said, ...]:
+    """The answers that are right. One without content is, where nobody had more to say, or where the API of the model's
+    own maker finished it so: there a turn may really end without a word.
+    """
+    truth = TRUTH[run.scene]
+    is_final = run.who == "all" or profile_of(run.route.plan.targets[0]).is_first_party
+    return (truth, NOTHING) if run.fault.is_empty and is_final else (truth,)

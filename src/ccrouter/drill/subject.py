@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,7 @@ from ccrouter.drill.server import HOST
 from ccrouter.server.app import App
 
 #: Pauses between attempts take this share of their time in truth.
-_HASTE = 1 / 50
+HASTE = 1 / 50
 
 
 class Running(Protocol):
@@ -53,8 +53,7 @@ class OwnRouter:
             await server.begun(serving)
             yield _Own(app, (HOST, listener.getsockname()[1]))
         finally:
-            server.should_exit = True
-            await serving
+            await _undisturbed(server.end(serving))
             listener.close()
 
 
@@ -86,10 +85,18 @@ class _Server(uvicorn.Server):
     async def begun(self, serving: asyncio.Task[None]) -> None:
         """Returns once it serves. Raises what `serving` failed with."""
         waiting = asyncio.create_task(self._has_begun.wait())
-        await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        try:
+            await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
         if serving.done():
             serving.result()
+
+    async def end(self, serving: asyncio.Task[None]) -> None:
+        """Ends it. Told so before it has begun, it would leave open what it began with."""
+        await self.begun(serving)
+        self.should_exit = True
+        await serving
 
 
 def _options(app: App) -> uvicorn.Config:
@@ -106,6 +113,16 @@ def _options(app: App) -> uvicorn.Config:
     )
 
 
+async def _undisturbed(ending: Coroutine[None, None, None]) -> None:
+    """After the call it is done, also where whoever asks for it is cancelled meanwhile."""
+    task = asyncio.create_task(ending)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
 class _Haste:
     """Time that passes faster while somebody pauses, for everybody who goes by it."""
 
@@ -116,5 +133,5 @@ class _Haste:
         return time.monotonic() + self._gained
 
     async def wait(self, seconds: float) -> None:
-        await asyncio.sleep(seconds * _HASTE)
-        self._gained += seconds * (1 - _HASTE)
+        await asyncio.sleep(seconds * HASTE)
+        self._gained += seconds * (1 - HASTE)

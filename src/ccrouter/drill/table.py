@@ -41,9 +41,9 @@ def lines_of(findings: Findings, paint: Paint) -> Iterator[str]:
 
 
 def _route(route: Drilled, outcomes: Sequence[Outcome], paint: Paint) -> Iterator[str]:
-    yield paint(f"Route {route.name}", "title")
+    yield paint(_plain(f"Route {route.name}")[:80], "title")
     for target, letter in route.letters.items():
-        yield f"  {letter} = {target}"[:80]
+        yield _plain(f"  {letter} = {target}")[:80]
     yield ""
     yield paint(f"{'fault':<{_NAME}}{'whose':<{_WHOM}}{'streamed':<{_CELL + 1}}unstreamed", "title")
     before = ""
@@ -77,7 +77,7 @@ def _complaints(findings: Findings, paint: Paint) -> Iterator[str]:
     for outcome in bad[:_MOST_COMPLAINTS]:
         run = outcome.run
         where = f"{run.fault.name}, {run.route.name}, {run.who}, {run.form}, {run.scene}"
-        yield f"{paint(outcome.saw.upper(), 'bad')}: {where}: {_why(outcome)}"
+        yield f"{paint(outcome.saw.upper(), 'bad')}: {_plain(f'{where}: {_why(outcome)}')}"
     if len(bad) > _MOST_COMPLAINTS:
         yield f"... and {len(bad) - _MOST_COMPLAINTS} more; --only NAME shows one, --json tells all."
     if findings.leaks:
@@ -89,6 +89,11 @@ def _complaints(findings: Findings, paint: Paint) -> Iterator[str]:
 def _why(outcome: Outcome) -> str:
     why = " ".join(outcome.verdict.why.split())[:_LONGEST]
     return why if outcome.saw != "safe error" else f"{_LOST}: {why}"
+
+
+def _plain(text: str) -> str:
+    """`text` without what could move a cursor or paint: names are the user's, errors the provider's."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _sum(findings: Findings) -> str:

@@ -147,10 +147,13 @@ class Pursuit:
             raise error
         if resumption.is_new:
             first = [target] if resumption.asks_same(failure) else []
-            self._left = [one for one in dict.fromkeys((*first, *self._left)) if resumption.accepts(one)]
+            others = [one for one in self._left if one != target]
+            self._left = [one for one in (*first, *others) if resumption.accepts(one)]
             self._again = {name: one for name, one in self._again.items() if resumption.accepts(one[0])}
             self._longer = None  # what has begun to be answered was not too long
-        self._told = resumption.error  # what came of asking for the rest is not what the client has to hear
+        self._told = cut = resumption.error  # what came of asking for the rest is not what the client has to hear
+        assert cut is not None, "without one nothing is gone on with"
+        self._exchange.error = self._means.words(cut, self._question)
 
     # -- whom to ask next --------------------------------------------------------------------------------------------
 

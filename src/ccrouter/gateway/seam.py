@@ -23,6 +23,7 @@ from ccrouter.errors import RemoteProtocolError
 from ccrouter.gateway.image_agent import replace_index
 from ccrouter.gateway.stream import Translation
 from ccrouter.jsontypes import JsonObject
+from ccrouter.messages.carrier import is_bare
 from ccrouter.messages.events import (
     BlockDelta,
     BlockStart,
@@ -73,7 +74,7 @@ class Said:
 
     @property
     def is_plain(self) -> bool:
-        """True if it is text and nothing else: but for thinking before it that nobody signed, which needs no return."""
+        """True if it is text and nothing else: but for thinking before it that its maker did not sign."""
         return self._is_plain and self._thinking is None and any(not piece.isspace() for piece in self._pieces)
 
     def feed(self, events: Iterable[MessageEvent]) -> list[MessageEvent]:
@@ -123,7 +124,7 @@ class Said:
                 self.add(index, piece)
             case {"type": "thinking_delta", "thinking": str()} if index == self._thinking:
                 self.count += 1
-            case {"type": "signature_delta", "signature": ""}:
+            case {"type": "signature_delta", "signature": str(signature)} if not signature or is_bare(signature):
                 pass
             case _:
                 self.spoil()

@@ -27,6 +27,11 @@ def is_packed(signature: str) -> bool:
     return signature.startswith(_PREFIX + ":")
 
 
+def is_bare(signature: str) -> bool:
+    """True if `pack` made the signature without any state: it says whose the thinking is, and seals nothing."""
+    return is_packed(signature) and signature.endswith(":")
+
+
 def unpack(signature: str, dialect: str, provider: str) -> bytes | None:
     """The state, or None if the signature is somebody else's, Anthropic's own, or damaged."""
     parts = signature.split(":")

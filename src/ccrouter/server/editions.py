@@ -253,7 +253,9 @@ class Editions:
         self._ready = extensions
 
     def put_ready_in_force(self, config: Config, policy: Policy, amended: JsonObject | None) -> None:
-        """After the call it is in force here too: with `amended` what is in force, changed; else what was made ready."""
+        """After the call it is in force here too: with `amended` what is in force, changed; else what was made
+        ready.
+        """
         if amended is not None:
             self._amend(config, amended)
             return

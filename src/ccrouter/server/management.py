@@ -91,7 +91,9 @@ async def restart(call: Call) -> Response:
 
 
 async def read_policy(call: Call) -> Response:
-    """What is in force in the process that answers, and so in every one of the service, for those who compare it with what the files say."""
+    """What is in force in the process that answers, and so in all of the service, for those who compare it with what
+    the files say.
+    """
     told = in_force(call.edition.config, call.edition.policy)
     process = {"version": __version__, "pid": call.process.pid, "started": timestamp(call.process.started)}
     return JSONResponse({**told, "reload": _last_reload(call), **process})

@@ -60,6 +60,7 @@ class ClientLines:
         self.refused = refused
         self.most = most
         self.turned_away = 0  # since it began
+        self.open: set[BoundedProtocol] = set()
         self.owing: set[BoundedProtocol] = set()
         self._tell = tell
         self._told = 0
@@ -132,14 +133,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
         self._owe()
+        self.lines.open.add(self)
         most = self.lines.most
-        if most is not None and len(self.connections) > most and not self._displace():
+        if most is not None and len(self.lines.open) > most and not self._displace():
             self._is_surplus = True
-            if len(self.connections) > most + most // 2:
+            if len(self.lines.open) > most + most // 2:
                 self.lines.turned_away += 1
                 transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lines.open.discard(self)
         self.lines.owing.discard(self)
         super().connection_lost(exc)
         self.app = self._app  # or it would hold itself
@@ -197,7 +200,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._is_surplus = self._is_surplus and len(self.connections) > (self.lines.most or 0)
+        self._is_surplus = self._is_surplus and len(self.lines.open) > (self.lines.most or 0)
         if self._is_surplus:
             self.lines.turned_away += 1
             self._refuse(Fault(503, "overloaded_error", _TURNED_AWAY, retry_after=1, should_retry=True))
@@ -285,13 +288,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self.lines.owing.add(self)
 
     def _displace(self) -> bool:
-        """True if an idle connection was closed to make room for this one."""
-        for other in self.connections:
-            is_idle = isinstance(other, BoundedProtocol) and other.cycle is not None and not other._is_busy  # noqa: SLF001 - of the same class
-            if is_idle and not other.transport.is_closing():
+        """True if a connection without a request was closed to make room for this one."""
+        now = self.lines.clock()
+        silent = None
+        for other in self.lines.open:
+            if other._is_busy or other.transport.is_closing():  # noqa: SLF001 - of the same class
+                continue
+            if other._begun:  # noqa: SLF001 - as above
                 other.transport.close()
                 return True
-        return False
+            if not other._received and now - other._since >= LINGER:  # noqa: SLF001 - as above
+                silent = other
+        if silent is not None:
+            silent.transport.close()
+        return silent is not None
 
     @property
     def _is_busy(self) -> bool:

@@ -95,7 +95,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     if auditor is not None:
         _record_start(auditor, service_facts(config, policy, port), sockets)
     exchanges = ExchangeLog(log, config.log_level) if log is not None else None
-    raise_limit()
+    _ask_the_system()
     app = App(
         config,
         policy=policy,
@@ -106,7 +106,6 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
         reload=reload,
         board=board,
     )
-    _tune_allocator()
     server = Server(
         _settings(app),
         app=app,
@@ -181,6 +180,12 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def _ask_the_system() -> None:
+    """After the call the process has what the system gives it for being asked: descriptors, and a fit allocator."""
+    raise_limit()
+    _tune_allocator()
 
 
 def _tune_allocator() -> None:

@@ -42,7 +42,7 @@ def find_holder(port: int) -> Holder | None:
     elif sys.platform == "win32":  # noqa: RET505 - the type checker leaves out the other systems' branches only so
         return _from_netstat(_run("netstat", "-ano", "-p", "TCP"), port)
     else:
-        return from_lsof(_run("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpu"))
+        return from_lsof(_run("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-FpRu"))
 
 
 def listening_addresses(port: int) -> list[str]:
@@ -78,7 +78,7 @@ def _from_proc(port: int) -> Holder | None:
     sockets = [row for table in ("tcp", "tcp6") for row in _listening(Path("/proc/net") / table, port)]
     if not sockets:
         return None
-    pid = _owner_of({f"socket:[{socket.inode}]" for socket in sockets})
+    pid = _first_owner({f"socket:[{socket.inode}]" for socket in sockets})
     return Holder(pid, describe(pid) if pid else "", sockets[0].uid)
 
 
@@ -111,15 +111,29 @@ def address_from_proc(digits: str) -> str:
     return str(ipaddress.ip_address(packed))
 
 
-def _owner_of(links: set[str]) -> int | None:
+def _first_owner(links: set[str]) -> int | None:
+    """The process that has one of these descriptors: of several that share it, the one that the others descend from."""
     for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            descriptors = list(folder.iterdir())
-        except OSError:  # ended meanwhile, or another user's
-            continue
-        if any(_link(descriptor) in links for descriptor in descriptors):
-            return int(folder.parent.name)
+        if _has_any(folder, links):
+            pid = int(folder.parent.name)
+            while (parent := _parent_of(pid)) and _has_any(Path(f"/proc/{parent}/fd"), links):
+                pid = parent
+            return pid
     return None
+
+
+def _has_any(folder: Path, links: set[str]) -> bool:
+    try:
+        return any(_link(descriptor) in links for descriptor in folder.iterdir())
+    except OSError:  # ended meanwhile, or another user's
+        return False
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    except OSError:  # ended meanwhile
+        return 0
 
 
 def _link(descriptor: Path) -> str:
@@ -130,12 +144,17 @@ def _link(descriptor: Path) -> str:
 
 
 def from_lsof(listed: str) -> Holder | None:
-    """The holder in what `lsof -Fpu` prints: `p<pid>` and `u<uid>`, a line each."""
-    pid = re.search(r"^p(\d+)", listed, re.MULTILINE)
-    uid = re.search(r"^u(\d+)", listed, re.MULTILINE)
-    if pid is None:
-        return None
-    return Holder(int(pid[1]), describe(int(pid[1])), int(uid[1]) if uid else None)
+    """The holder in what `lsof -FpRu` prints: `p<pid>`, `R<parent>` and `u<uid>`, a line each. Of several that share
+    the socket it is the one that the others descend from.
+    """
+    entries = re.split(r"^(?=p\d)", listed, flags=re.MULTILINE)
+    found = {int(entry[1:].split(maxsplit=1)[0]): entry for entry in entries if re.match(r"p\d", entry)}
+    for pid, entry in found.items():
+        parent = re.search(r"^R(\d+)", entry, re.MULTILINE)
+        if parent is None or int(parent[1]) not in found:
+            uid = re.search(r"^u(\d+)", entry, re.MULTILINE)
+            return Holder(pid, describe(pid), int(uid[1]) if uid else None)
+    return None
 
 
 def from_netstat(listed: str, port: int) -> int | None:

@@ -1,6 +1,7 @@
-"""One audit trail for several processes: the supervising one writes it, the workers have it written, and wait until it is.
+"""One audit trail for several processes: the supervising one writes it, the workers have it written, and wait for that.
 
-A record is in the file when `record` returns, as in a single process: what must be recorded is so before anything is sent.
+A record is in the file when `record` returns, as in a single process: what must be recorded is so before anything is
+sent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The hub: takes what each worker tells and hands it to the others, in order. Knows no topic, and keeps nothing but what
-a worker that starts is to begin with.
+"""The hub: takes what each worker tells and hands it to the others, in order. Knows no topic, and keeps nothing but
+what a worker that starts is to begin with.
 
-It never waits for a worker: who does not take what it is told, or does not answer where it must, is reported to `stuck`.
+It never waits for a worker: who does not take what it is told, or does not answer where it must, is reported to
+`stuck`.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ class _Turns:
 class Hub:
     """Connects workers. `kept`, by topic, is what a worker that starts is welcomed with.
 
-    `said` is told of `ready`, `reloading` and `failed`, with the worker's number and its words; `stuck` of a worker that is to be
-    ended, and why; `gone` of one whose connection is closed.
+    `said` is told of `ready`, `reloading` and `failed`, with the worker's number and its words; `stuck` of a worker
+    that is to be ended, and why; `gone` of one whose connection is closed.
     """
 
     def __init__(

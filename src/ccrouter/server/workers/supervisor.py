@@ -1,7 +1,7 @@
-"""Starts the workers of one service, starts anew those that end, passes on what the service is told, and ends with them.
+"""Starts the workers of one service, starts anew those that end, passes on what the service is told, ends with them.
 
-Workers are fresh processes that are handed the listening sockets; this one answers no request itself. If it ends they do:
-each sees its connection closed.
+Workers are fresh processes that are handed the listening sockets; this one answers no request itself. If it ends they
+do: each sees its connection closed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,10 +47,10 @@ class NotStarted(RouterError):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What there is to do: `count` processes of `command`, each with `sockets` to serve on. `kept` is what each begins
-    with, by topic; `desk` writes the audit trail, if one is kept. `drain` gives the seconds that requests under way have
-    in the end. `on_ready` is called once all workers serve, `on_ending` when the end has begun, with those seconds;
-    `notices` is told of both, and of reloads.
+    """What there is to do: `count` processes of `command`, each with `sockets` to serve on. `kept` is what each
+    begins with, by topic; `desk` writes the audit trail, if one is kept. `drain` gives the seconds that requests
+    under way have in the end. `on_ready` is called once all workers serve, `on_ending` when the end has begun, with
+    those seconds; `notices` is told of both, and of reloads.
     """
 
     count: int
@@ -98,9 +99,11 @@ class Supervisor:
         self._failure: RouterError | None = None
 
     async def run(self) -> None:
-        """Serve until `stop`; after the call no worker lives. Raises RouterError if one could not start: all end then."""
+        """Serve until `stop`; after the call no worker lives. Raises RouterError if one cannot start: all end then."""
         slots = [asyncio.create_task(self._keep(slot)) for slot in range(self._task.count)]
         beating = asyncio.create_task(self._beat())
+        for slot in slots:
+            slot.add_done_callback(self._note_end)
         try:
             await self._stopped.wait()
             await self._end_all(slots)
@@ -148,11 +151,13 @@ class Supervisor:
                 facts = {
                     "pid": worker.process.pid,
                     "slot": slot,
-                    "code": await asyncio.to_thread(_wait, worker.process),
+                    "code": worker.process.returncode,
                 }
                 worker.deadline.cancel()
                 del self._workers[worker.number]
-            if not (self._has_served or self._is_over):
+            if self._stopped.is_set():
+                return
+            if not self._has_served:
                 told = ", ".join(f"{name} {fact}" for name, fact in facts.items())
                 self._fail(NotStarted(f"a worker ended before it served ({told})"))
                 return
@@ -190,6 +195,7 @@ class Supervisor:
         deadline = loop.call_later(START_SECONDS, self._end_stuck, number, "it does not get to serve")
         worker = _Worker(number, slot, process, self._clock(), asyncio.Event(), deadline)
         self._workers[number] = worker
+        threading.Thread(target=_await_end, args=(worker, loop), name="ccr-worker", daemon=True).start()
         await self._hub.add(board, number)
         return worker
 
@@ -236,6 +242,11 @@ class Supervisor:
         self._failure = self._failure or error
         self.stop()
 
+    def _note_end(self, slot: asyncio.Task[None]) -> None:
+        """A slot that is no longer looked after, by a defect of ours, is the end: nobody would start another worker."""
+        if not slot.cancelled() and (error := slot.exception()) is not None:
+            self._fail(NotStarted(f"a defect of the router: {error!r}"))
+
     def _end_stuck(self, number: int, why: str) -> None:
         worker = self._workers.get(number)
         if worker is not None:
@@ -243,9 +254,12 @@ class Supervisor:
             self._signal(worker, signal.SIGKILL)
 
     def _lose(self, number: int) -> None:
+        """Its connection is closed: it is about to end, or out of order."""
         worker = self._workers.get(number)
         if worker is not None:
-            worker.gone.set()
+            worker.deadline.cancel()
+            loop = asyncio.get_running_loop()
+            worker.deadline = loop.call_later(_GRACE, self._end_stuck, number, "it does not get to its end")
 
     async def _beat(self) -> None:
         """Whoever started the service hears of it as long as this event loop turns."""
@@ -272,13 +286,10 @@ class Supervisor:
             worker.process.send_signal(number)  # not sent to a process that was waited for already
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a worker whose connection is closed; one that goes on all the same is killed."""
-    try:
-        return process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
+def _await_end(worker: _Worker, loop: asyncio.AbstractEventLoop) -> None:
+    worker.process.wait()
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(worker.gone.set)
 
 
 def worker_command(module: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
@@ -75,8 +75,7 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a stream socket has such a transport"
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base, and all that it has
 
     def data_received(self, data: bytes) -> None:
         for message in self._frames.feed(data):
