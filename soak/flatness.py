@@ -9,9 +9,9 @@ from dataclasses import dataclass
 #: What may be added over the second half of a run, by the line that fits it best: more is a leak. Memory in MB.
 #: A run's length does not matter: what leaks a little with each request leaks thousands of times.
 MAY_GROW = {"rss": 6.0, "descriptors": 4.0, "threads": 1.0, "tasks": 3.0}
-#: Memory that a process takes at first, and keeps, MB: over a run of half an hour hardly any of it falls into the
-#: second half, over one of a minute most.
-_WARMING = 40.0
+#: What a young process still takes and keeps, ÷ minutes of the run: memory, a pool of threads, kept connections. Over
+#: half an hour hardly any of it falls into the second half, over a minute most.
+WARMING = {"rss": 40.0, "descriptors": 20.0, "threads": 6.0, "tasks": 5.0}
 #: A growth counts only if it is this many times what scatter alone makes likely.
 CERTAINTY = 3.0
 #: Samples that a fitted line needs.
@@ -54,7 +54,7 @@ def judge(name: str, series: Sequence[tuple[float, float]], minutes: float = 30.
         max(values),
         growth,
         error,
-        MAY_GROW[name] + (_WARMING / max(minutes, 1.0) if name == "rss" else 0.0),
+        round(MAY_GROW[name] + WARMING[name] / max(minutes, 1.0), 1),
         len(half),
     )
 

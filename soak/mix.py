@@ -62,7 +62,7 @@ def draw(chance: random.Random, number: int, *, is_quick: bool = False) -> Reque
     dialect = chance.choice("mc")
     ident = f"r{number}"
     deltas, streams = chance.randint(1, 60), chance.random() < 0.7
-    waiting = 300 if is_quick else 1500
+    waiting, beat = (300, 10) if is_quick else (1500, 40)
 
     def request(ask: Ask, model: str = "plain", expects: frozenset[Outcome] = _RIGHT, **more: Any) -> Request:
         return Request(ask, f"{dialect},{model}", kind=kind, expects=expects, **{"streams": streams, **more})
@@ -73,7 +73,7 @@ def draw(chance: random.Random, number: int, *, is_quick: bool = False) -> Reque
         case "unstreamed":
             return request(Ask(ident, deltas), streams=False)
         case "paced":
-            return request(Ask(ident, 20, every=40), streams=True)
+            return request(Ask(ident, 20, every=beat), streams=True)
         case "big request":
             return request(Ask(ident, deltas), padding=_MEGABYTE)
         case "big answer":

@@ -22,6 +22,8 @@ from soak.flatness import LEAST, MAY_GROW, judge
 from soak.processes import ROUTER_KEY, ProviderProcess, RouterProcess
 from soak.tally import Tally
 
+#: So many requests have one of each kind among them.
+_ENOUGH = 600
 #: Of the changes, every so many is one that the router must refuse.
 _INVALID = 6
 
@@ -141,7 +143,7 @@ class Mixed:
         phase = f"{pace.seconds / 60:g} minutes of mixed faults, {pace.rate:g} requests a second"
         tally.add_answers(phase, self._answers, least=int(pace.seconds * pace.rate / 4))
         kinds = Counter(seen.request.kind for seen in self._answers)
-        missing = sorted(set(mix.WEIGHTS) - set(kinds))
+        missing = sorted(set(mix.WEIGHTS) - set(kinds)) if len(self._answers) >= _ENOUGH else []
         tally.add_list(phase, "kinds of requests that never came", missing)
         tally.add_list(phase, "requests left open at the provider, at rest", self._series.left_open)
         applied = files.count_lines(self._router.folder, "reloaded")

@@ -39,8 +39,10 @@ _SUSPICIOUS, _EVERY = 0.015, 0.004
 
 _ROOT = Path(__file__).resolve().parent.parent
 _OURS = f"{_ROOT / 'src' / 'ccrouter'}{os.sep}"
-_TESTS = f"{_ROOT / 'tests'}{os.sep}"
+_TESTS = (f"{_ROOT / 'tests'}{os.sep}", f"{_ROOT / 'soak'}{os.sep}")
 _IMPORTING = "<frozen importlib._bootstrap"
+#: What uvicorn runs for a request: all that it does is to call the application.
+_REQUEST = "RequestResponseCycle.run_asgi"
 
 #: Audit events of what may wait for a disk, a network or a process.
 _WAITING = frozenset({
@@ -51,11 +53,15 @@ _WAITING = frozenset({
 
 #: "file: function" of ours that may do such a thing within a step → why it does not hold up the loop.
 ALLOWED: dict[str, str] = {
+    "config/certified.py: read_certified": "one small file a provider of a preset, when an edition begins",
+    "config/customs.py: installed_transforms": "what is installed beside us, when an edition begins that names some of it",
     "config/presets.py: installed": "lists one small folder, when an edition begins",
-    "config/customs.py: installed_transforms": "reads what is installed beside us, when an edition begins",
-    "config/syntax.py: read_bounded": "a config file of 4 MiB at most, when an edition begins or somebody saves one",
-    "config/certified.py: read_certified": "one small file a provider, when an edition begins",
-    "config/projects.py: _folders": "lists Claude Code's projects, for a session that is not yet known",
+    "config/projects.py: _folders": "lists Claude Code's projects, once for each session that is not known yet",
+    "config/syntax.py: read_bounded": "one file of 4 MiB at most: a preset's, a project's, or the one to be changed",
+    "extensions/faults.py: line_in": "a line of the user's own code, to tell where it failed",
+    "extensions/node/worker.py: Worker.start": "asyncio starts processes so; once in the life of a worker",
+    "extensions/prompt.py: _read": "a short text of the user's, again only after it was changed",
+    "server/voice.py: Voice.defect": "the lines of a trace, which only a defect of ours has",
 }
 
 Place = tuple[str, int, str]
@@ -80,6 +86,7 @@ class LoopWatch:
         self._gc_began = 0.0
         self._thread = threading.main_thread().ident
         self._is_heavy = False
+        self.sample_from = _SUSPICIOUS
 
     # -- measuring -----------------------------------------------------------------------------------------------------
 
@@ -98,11 +105,13 @@ class LoopWatch:
             self._step = None
             if step.stacks:
                 self._judge(step.stacks, took)
+            elif took > LIMIT:  # the timer goes by the system's ticks, and may have missed all of it
+                self._judge([begun_by(handle)], took)
 
     def sample(self, _number: int, frame: FrameType | None) -> None:
         """The timer's signal: another thread's computing may have set it off."""
         step = self._step
-        if step is not None and time.thread_time() - step.began >= _SUSPICIOUS:
+        if step is not None and time.thread_time() - step.began >= self.sample_from:
             step.stacks = [*(step.stacks or ()), _stack(frame)]
 
     def note_collection(self, phase: str, _info: dict[str, int]) -> None:
@@ -202,10 +211,23 @@ def is_ours(stack: tuple[Place, ...]) -> bool:
     return False
 
 
+def begun_by(handle: asyncio.Handle) -> tuple[Place, ...]:
+    """Where a step begins, as a stack of one: the coroutine of its task, else its function. A request's begins with us."""
+    callback: Any = handle._callback
+    task = getattr(callback, "__self__", None)
+    begun: Any = task.get_coro() if isinstance(task, asyncio.Task) else callback
+    code = getattr(begun, "cr_code", None) or getattr(getattr(begun, "__func__", begun), "__code__", None)
+    if code is None:
+        return ()
+    if code.co_qualname == _REQUEST:
+        return ((f"{_OURS}server{os.sep}app.py", 0, "App.__call__"),)
+    return ((code.co_filename, code.co_firstlineno, code.co_qualname),)
+
+
 def inner_place(stack: tuple[Place, ...]) -> str:
     """The innermost function of ours, as ALLOWED names it."""
     for file, _, name in reversed(stack):
-        if file.startswith(_OURS):
+        if file.startswith(_OURS) and file.endswith(".py"):  # templates are ours, too
             return f"{file.removeprefix(_OURS)}: {name}"
     return "?"
 

@@ -479,13 +479,21 @@ def test_restart_keeps_the_policy(ccr: Ccr, port: int, tmp_path: Path) -> None:
     assert api(port, "/api/policy")[1]["policy"]["name"] == "anthropic-only"  # type: ignore[index] # an object
 
 
+def policy_and_reload(port: int) -> tuple[dict[str, object], object]:
+    """What is in force, and how the last reload ended."""
+    told = api(port, "/api/policy")[1]
+    reload = told.pop("reload")
+    assert isinstance(reload, dict)
+    return told, reload["state"]
+
+
 def test_reload_cannot_end_enforcement(ccr: Ccr, port: int) -> None:
     """A policy whose file is deleted, or broken, or which the config breaks: the reload is refused, and the old one stays."""
     ccr.configure(PORT=port, **GUIDE)
     path = install_policy(ccr)
     ccr.serve(**KEYS)
-    before = api(port, "/api/policy")[1]
-    assert before.pop("reload")["state"] == "ok"
+    before, reload = policy_and_reload(port)
+    assert reload == "ok"
     text = path.read_text()
     path.unlink()
     status, told = api(port, "/api/restart", "POST")
@@ -496,9 +504,7 @@ def test_reload_cannot_end_enforcement(ccr: Ccr, port: int) -> None:
     path.write_text(text)
     ccr.configure(PORT=port, **FORBIDDEN)
     assert api(port, "/api/restart", "POST")[0] >= 400
-    after = api(port, "/api/policy")[1]
-    assert after.pop("reload")["state"] == "refused"
-    assert after == before
+    assert policy_and_reload(port) == (before, "refused")
     ccr.configure(PORT=port, **GUIDE)
     assert api(port, "/api/restart", "POST")[0] < 400
 
@@ -540,7 +546,7 @@ def test_reload_can_only_tighten(ccr: Ccr, port: int) -> None:
     ccr.configure(PORT=port, **GUIDE)
     path = install_policy(ccr)
     ccr.serve(**KEYS)
-    before = api(port, "/api/policy")[1]
+    before, _ = policy_and_reload(port)
     path.write_text('{"name": "nothing"}')
     status, told = api(port, "/api/restart", "POST")
     assert status >= 400
@@ -549,7 +555,7 @@ def test_reload_can_only_tighten(ccr: Ccr, port: int) -> None:
     install_policy(ccr, httpsOnly=False)
     status, told = api(port, "/api/restart", "POST")
     assert (status >= 400, "(httpsOnly)" in json.dumps(told)) == (True, True)
-    assert api(port, "/api/policy")[1] == before
+    assert policy_and_reload(port) == (before, "refused")
     install_policy(ccr, name="tighter", models={"allowed": ["claude-3.7-sonnet"]})
     ccr.configure(PORT=port, **GUIDE | {"Providers": [GUIDE["Providers"][0] | {"models": ["claude-3.7-sonnet"]}]})  # type: ignore[index] # a list
     assert api(port, "/api/restart", "POST")[0] < 400

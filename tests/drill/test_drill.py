@@ -239,11 +239,14 @@ def revealed(config) -> str:
 
 
 def test_the_profile_is_kept():
-    """A provider that was recognised by its address is still recognised at the drill's."""
-    config = config_of(CLASSIC)
+    """A provider that was recognised by its address alone is still recognised at the drill's."""
+    tree = json.loads(json.dumps(CLASSIC).replace('"openrouter"', '"mine"').replace('"openrouter,', '"mine,'))
+    tree["Providers"][0]["transformer"] = {}
+    config = config_of(tree)
     drilled = drilled_config(config, routes_of(config)[0], Places("r0", 1, 2), Pace())
     for before, after in zip(config.providers, drilled.providers, strict=False):
         assert profile_of(Target(after, "m")).name == profile_of(Target(before, "m")).name
+    assert profile_of(Target(drilled.providers[0], "m")).name == "openrouter"
 
 
 def test_own_code_and_platforms_are_told(tmp_path):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -209,7 +210,7 @@ def test_in_a_loop_of_tools(claude: ClaudeCode, pair, dying, road, stage, turn, 
 class Deaf:
     """A listener whose queue is full: connections hang. When one more than our own hangs, it is closed: they are refused."""
 
-    def __enter__(self) -> Deaf:
+    def __enter__(self) -> Self:
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(0)
@@ -217,7 +218,7 @@ class Deaf:
         self._own: list[socket.socket] = []
         while not self._hanging():
             line = socket.socket()
-            line.setblocking(False)
+            line.setblocking(False)  # noqa: FBT003 - its name says what is set
             line.connect_ex(self._listener.getsockname())
             self._own.append(line)
         self._left = self._hanging()

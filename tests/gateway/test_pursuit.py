@@ -244,6 +244,59 @@ async def test_a_target_that_failed_again_and_again_is_asked_last():
     assert scene.names == ["b", "a"]
 
 
+RESTING = failure_of(status(429, 60.0))
+
+
+@pytest.mark.parametrize(
+    ("failures", "waits"),
+    [([failure_of(status(500))] * 5, []), ([failure_of(status(429))], []), ([failure_of(status(429, 3.0))], [3.0])],
+)
+async def test_who_rests_for_long_does_not_stand_in_the_way(failures: list[Failure], waits: list[float]):
+    """Where no target is well the one is asked that can be asked first: a breaker and a guess keep nobody from it."""
+    one, two = target("a", *keys(1)), target("b", *keys(1))
+    scene = Scene([None])
+    scene.health.end(one, one.provider.pool[0], RESTING)
+    for failure in failures:
+        scene.health.end(two, two.provider.pool[0], failure)
+    await scene.run(one, two)
+    assert (scene.names, scene.waits) == (["b"], waits)
+
+
+async def test_a_fallback_that_rests_does_not_end_the_rounds():
+    """Who could not be asked in time is no target that is left: the first one gets its second round."""
+    two = target("b", *keys(1))
+    scene = Scene([status(503), None])
+    scene.health.end(two, two.provider.pool[0], RESTING)
+    await scene.run(A, two)
+    assert (scene.names, scene.waits) == (["a", "a"], [1.0])
+
+
+async def test_all_rest_for_long_and_the_first_is_told():
+    """The seconds in the 429 are those of the target that is back first."""
+    one, two = target("a", *keys(1)), target("b", *keys(1))
+    scene = Scene([])
+    scene.health.end(one, one.provider.pool[0], RESTING)
+    scene.health.end(two, two.provider.pool[0], failure_of(status(429, 40.0)))
+    with pytest.raises(UpstreamStatus, match="b rests for m") as told:
+        await scene.run(one, two)
+    assert told.value.retry_after == 40.0
+
+
+async def test_a_key_that_stays_at_its_limit_is_not_asked():
+    """What was free a moment ago may be taken again: it is looked at after every wait, until the budget is spent."""
+    lone = target("a", *keys(1, concurrent=1))
+    scene = Scene([])
+    scene.health.begin(lone, lone.provider.pool[0])
+    with pytest.raises(UpstreamStatus, match="rests for m"):
+        await scene.run(lone)
+    assert (scene.names, scene.waits) == ([], [1.0] * 10)
+    scene = Scene([None])
+    scene.health.begin(lone, lone.provider.pool[0])
+    scene.on_wait = lambda: scene.health.give_back(lone, lone.provider.pool[0]) if len(scene.waits) == 3 else None
+    await scene.run(lone)
+    assert (scene.names, scene.waits) == (["a"], [1.0] * 3)
+
+
 async def test_what_no_target_can_carry_is_told_as_such():
     """Content that one dialect cannot carry may be carried by the next; if by none, the first refusal is told."""
     scene = Scene([UnsupportedContent("messages[0]", "a PDF"), None])

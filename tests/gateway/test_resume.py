@@ -6,6 +6,7 @@ said twice, and any that is missing, shows.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from tests.gateway.conftest import events_of, text_of
 from tests.served.law import chat_of
 from tests.upstream import Upstream, anthropic_wire, chat_wire, gemini_wire, reply, responses_wire
 
-TEXT = 'Hello  \n\n wörld 🙂,\n\n\tthis is\u2028the text;  and here is its \\"end\\".  \n'
+TEXT = 'Hello  \n\n wörld 🙂,\n\tthe\u2028"end\\".  \n'
 TOOL = ("call_1", "Read", {"path": "ä 中"})
 ASKED = {
     "model": "asked",
@@ -59,7 +60,7 @@ class Response:
         if self._chunks:
             return self._chunks.pop(0)
         if self._ending is not None:
-            raise self._ending
+            raise copy.copy(self._ending)  # raised again, one error would remember every place that it was raised at
         return b""
 
     def close(self) -> None: ...
@@ -179,13 +180,20 @@ def configured(tmp_path) -> Callable[..., Config]:
     return configure
 
 
-async def ask(config: Config, answer: Callable[..., Response], form=None, **more: Any) -> Outcome:
-    """One request through a gateway of this configuration."""
+async def ask(config: Config, answer: Callable[..., Response], form=None, gateways=None, **more: Any) -> Outcome:
+    """One request through a gateway of this configuration, a new one if there is none in `gateways`."""
     line, client, exchange = Line(answer), Client(), Exchange("req_1", "/v1/messages", 0.0)
     error = None
     try:
         body = json.dumps({**ASKED, **more} if form is None else more).encode()
-        await Gateway(config, line, lambda: 0.0).messages(body, {}, client, exchange, form)
+        if gateways is not None and config.resume in gateways:
+            gateway, line = gateways[config.resume]
+            line.answer, line.asked = answer, []
+        else:
+            gateway = Gateway(config, line, lambda: 0.0)
+            if gateways is not None:
+                gateways[config.resume] = (gateway, line)
+        await gateway.messages(body, {}, client, exchange, form)
     except RouterError as failed:
         error = failed
         if client.has_begun:
@@ -262,7 +270,8 @@ async def test_cut_at_every_byte(configured, upstream, dialect, ending, tools):
     """
     on, off = configured(dialect), configured(dialect, resume=False)
     whole = wire_of(dialect, TEXT, tools)
-    resumed = 0
+    second = await ask(off, lambda name, body, times: Response(wire_of(name, "x", tools)))
+    resumed, gateways = 0, {}
     for end, chunks in cuts(whole, 1 << 20):
 
         def answer(name, body, times, chunks=chunks):
@@ -270,8 +279,8 @@ async def test_cut_at_every_byte(configured, upstream, dialect, ending, tools):
                 return Response(list(chunks), ENDINGS[ending])
             return Response(wire_of(name, rest_of(body), tools))
 
-        alone = await ask(off, answer)
-        both = await ask(on, answer)
+        alone = await ask(off, answer, gateways=gateways)
+        both = await ask(on, answer, gateways=gateways)
         assert len(alone.asked) == 1
         if not both.raw:  # nothing had gone out: no message that could be gone on with
             assert (both.error is None, len(both.asked)) == (False, 1)
@@ -294,11 +303,10 @@ async def test_cut_at_every_byte(configured, upstream, dialect, ending, tools):
         assert text_of(events) == TEXT, end
         assert blocks_of(events) == ["text", *("tool_use" for _ in tools)]
         assert (json.loads(input_of(events)) if tools else "") == (TOOL[2] if tools else "")
-        second = await ask(off, lambda name, body, times: Response(wire_of(name, "x", tools)))
         assert total(both.exchange.usage) == total(alone.exchange.usage, second.exchange.usage)
         told = events[-2]["usage"]
         assert told == total(both.exchange.usage)
-        if end % 7 == 0:
+        if resumed % 50 == 1:
             message = await sdk_message(both.raw, upstream)
             assert message.content[0].text == TEXT
             assert message.usage.output_tokens == told["output_tokens"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ccrouter.config.schema import Limits
 from ccrouter.errors import ClientError
-from ccrouter.server.admission import Admission, Busy, Stay
+from ccrouter.server.admission import Admission, Busy, Load, Stay
 from tests.gateway.conftest import Router, provider, running
 from tests.server.conftest import until
 from tests.upstream import Gate, Stall, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
@@ -140,7 +140,8 @@ async def test_as_many_as_one_client_may_have(upstream: Upstream, tmp_path):
             asking.append(Asking(router, headers))
             await until(lambda number=number: len(upstream.requests) == number)
         disguised = {"authorization": "Bearer another", "x-api-key": "the-routers-own-key"}
-        for headers in (own, one, two, disguised, {**one, "x-api-key": "something"}):
+        hidden = {"authorization": "Bearer the-routers-own-key", "x-api-key": "something"}
+        for headers in (own, one, two, disguised, hidden, {**one, "x-api-key": "something"}):
             status, answered, body = await post(router, "/v1/messages", headers)
             assert (status, answered["retry-after"]) == (429, "2"), headers
             assert "limits.perClient" in body["error"]["message"]
@@ -352,6 +353,35 @@ def test_nothing_stays_counted(steps, concurrent, per_client, buffered):
         stay.__exit__(None, None, None)
     told = admission.snapshot()
     assert (told["requests"], told["bufferedBytes"], told["clients"]) == (0, 0, 0)
+
+
+def test_processes_that_count_together():
+    """What other processes have in work counts with what is in work here, until they are gone; each hears of its own."""
+    limits = Limits(concurrent=5, per_client=2, buffered_bytes=100)
+    heard: list[Load] = []
+    here, there = Admission(lambda: limits), Admission(lambda: limits)
+    here.share(b"the same", lambda: heard.append(here.load))
+    there.share(b"the same", lambda: None)
+    with there.stay(is_bounded=True) as stay:
+        stay.enter(lambda: "a")
+        stay.hold(60)
+        here.note_other(1, there.load)
+    with here.stay(is_bounded=True) as first, here.stay(is_bounded=True) as second, here.stay(is_bounded=True) as third:
+        first.enter(lambda: "a")
+        with pytest.raises(Busy, match="perClient"):
+            second.enter(lambda: "a")
+        second.enter(lambda: "b")
+        first.hold(40)
+        with pytest.raises(Busy, match="bufferedBytes"):
+            second.hold(1)
+        here.note_other(2, Load(2, 0, {}))
+        with pytest.raises(Busy, match="concurrent"):
+            third.enter(lambda: "c")
+        here.note_other(1, None)
+        third.enter(lambda: "a")
+        second.hold(60)
+    assert (heard[0].requests, heard[-1]) == (1, Load(0, 0, {}))
+    assert max(load.bytes for load in heard) == 100
 
 
 async def test_random_ends(upstream: Upstream, tmp_path):

@@ -53,15 +53,19 @@ def messages(path: Path) -> list[str]:
 
 
 @needs_full
-def test_a_full_disk(path, clock, capsys):
+def test_a_full_disk(path, clock, capsys, monkeypatch):
     """A fault is told once on stderr, tried again once a second, and told once more when it is over: on stderr and in
     the log, with how many lines were lost.
     """
     path.symlink_to(FULL)
+    tries: list[int] = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: (tries.append(file), write(file, data))[1])
     with opened(path, clock) as log:
         for _ in range(5):
             log.event("info", "lost")
             clock.now += 0.5
+        assert len(tries) == 3
         path.unlink()
         clock.now += 1
         log.event("info", "kept")

@@ -361,12 +361,12 @@ async def test_a_key_from_the_command_line(tmp_path, upstream: Upstream):
     async with running(settings(upstream), tmp_path) as router:
         path.write_text(json.dumps(config))
         given = load(path, {}, Overrides(api_key=KEY))
-        router.app.amend(given, config)
+        await router.app.amend(given, config)
         headers = {"x-api-key": KEY, **JSON}
         assert (await save(router, {**config, "strict": True}, headers)).status == 200
         body = json.dumps(extra(upstream)).encode()
         assert (await call(router.app, "POST", "/providers", headers, body)).status == 200
-        router.app.amend(dataclasses.replace(given, api_key=None), config)
+        await router.app.amend(dataclasses.replace(given, api_key=None), config)
         assert (await save(router, config)).status in {400, 403}
 
 

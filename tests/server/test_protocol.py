@@ -43,6 +43,12 @@ class Client:
         self.sent += len(data)
         await until(self.has_arrived)
 
+    @property
+    def line(self) -> protocol.BoundedProtocol:
+        """The router's end of it."""
+        name = self.writer.get_extra_info("sockname")
+        return next(line for line in self.router.app.lines.open if line.client == name)
+
     def has_arrived(self) -> bool:
         name = self.writer.get_extra_info("sockname")
         return all(line._received >= self.sent for line in self.router.app.lines.open if line.client == name)
@@ -278,6 +284,21 @@ async def test_a_body_on_a_slow_line(world: World, upstream: Upstream):
     assert status == 200
 
 
+async def test_a_body_that_stalls_after_a_good_beginning(world: World):
+    """What came before it stalled buys no time: it is the last piece that counts."""
+    async with world.client() as client:
+        await client.send(head(length=50_000))
+        await client.send(b"{" * 20_000)
+        world.pass_time(10)
+        for seconds in (49, 10):
+            world.pass_time(seconds)
+            assert client.line in world.router.app.lines.owing
+        world.pass_time(1)
+        status, _, body = await client.answer()
+    assert status == 408
+    assert "nothing" in body["error"]["message"]
+
+
 async def test_a_body_byte_by_byte(world: World):
     """A byte now and then keeps no place: a body has to come at a least rate."""
     async with world.client() as client:
@@ -290,8 +311,8 @@ async def test_a_body_byte_by_byte(world: World):
     assert "bytes a second" in body["error"]["message"]
 
 
-async def test_a_body_that_nobody_asked_for_yet(world: World):
-    """A client that waits for `100 Continue` before it is told to go on does not owe us anything; after that it does."""
+async def test_a_body_that_was_asked_for(world: World):
+    """A client that is told to go on (`100 Continue`) and does not is one that stalls."""
     async with world.client() as client:
         await client.send(head(more="expect: 100-continue\r\n"))
         await client.reader.readuntil(b"100 Continue\r\n\r\n")
@@ -313,8 +334,10 @@ async def test_a_body_that_nobody_wants(upstream: Upstream, tmp_path, monkeypatc
             await client.writer.drain()
             closed = asyncio.create_task(client.rest())
             while not closed.done():
-                world.pass_time(1)
+                world.router.app.lines.beat()
                 await asyncio.sleep(0)
+            with contextlib.suppress(ConnectionResetError):  # it was still writing
+                await closed  # in time
         async with world.client() as client:
             await client.send(head(length=10**9) + b"x" * 100_000)
             await client.reader.readuntil(b'"request_id":"')
@@ -386,6 +409,8 @@ async def test_as_many_connections_as_descriptors(upstream: Upstream, tmp_path):
             client.writer.write(head() + BODY)
         await until(lambda: len(upstream.requests) == 2)
         idle = await stack.enter_async_context(world.client())
+        await until(lambda: len(world.router.app.lines.open) == 3)
+        idle.line.timeout_keep_alive = 1000
         idle.writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
         await idle.reader.readuntil(b"}")
         third = await stack.enter_async_context(world.client())

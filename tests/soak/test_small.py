@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 SMALL = Size(
     Crowd(6, 10, 5),
     Crowd(12, 4, 5),
-    Pace(60.0, 0.5, 1.0, is_quick=True, look=0.2, change=0.4, quiet=0.05),
+    Pace(40.0, 0.3, 1.0, is_quick=True, look=0.2, change=0.4, quiet=0.05),
     kills=1,
     stall=10_000.0,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_one_chain(tmp_path, connect):
     """Lines of several workers at once, and of the desk, make one unbroken chain; each is in the file when it is said to
     be. What is of the service is not a worker's to record."""
     trail = AuditTrail(tmp_path, PORT, is_required=True)
-    desk = AuditDesk(trail, ())
+    desk = AuditDesk(trail, (), pytest.fail)
     desk.record("start", {"port": PORT})
 
     def work(distant: DistantTrail, number: int) -> None:
@@ -66,7 +67,7 @@ def test_one_chain(tmp_path, connect):
 def test_what_cannot_be_recorded(tmp_path, connect):
     """AuditUnavailable comes back as such where the trail is required, errors of the caller as what they are."""
     trail = AuditTrail(tmp_path, PORT, is_required=True)
-    distant = connect(AuditDesk(trail, ()))
+    distant = connect(AuditDesk(trail, (), pytest.fail))
     with pytest.raises(ValueError, match="no audit record of kind"):
         distant.record("nonsense", DECISION)
     with pytest.raises(ValueError, match="cannot be named"):
@@ -83,7 +84,7 @@ def test_what_cannot_be_recorded(tmp_path, connect):
 def test_secrets_add_up(tmp_path, connect):
     """What any worker says is secret is removed from the lines of all, and so is what was secret before."""
     trail = AuditTrail(tmp_path, PORT, is_required=True, secrets=[Secret("first-0123456789")])
-    desk = AuditDesk(trail, [Secret("first-0123456789")])
+    desk = AuditDesk(trail, [Secret("first-0123456789")], pytest.fail)
     one, two = connect(desk), connect(desk)
     one.protect([Secret("second-0123456789")])
     two.protect([Secret("third-0123456789")])
@@ -117,3 +118,26 @@ def test_a_desk_that_hangs():
         for _ in range(2):
             with pytest.raises(AuditUnavailable, match=r"does not answer|did not answer"):
                 distant.record("decision", DECISION)
+
+
+def test_what_has_happened(tmp_path, connect):
+    """What is only reported is written behind what was recorded before it, by the end at the latest; what cannot be is
+    said, and the next record is answered for itself."""
+    trail = AuditTrail(tmp_path, PORT, is_required=True)
+    said: list[str] = []
+    desk = AuditDesk(trail, (), said.append)
+    distant = connect(desk)
+    distant.record("decision", DECISION)
+    for number in range(20):
+        distant.report("outcome", {"request": str(number)})
+    distant.report("start", {})
+    distant.report("nonsense", {})
+    distant.record("decision", {"request": "last"})
+    distant.report("outcome", {"request": "behind it"})
+    distant._sock.close()
+    desk.finish()
+    trail.close()
+    found = [json.loads(line) for line in lines(tmp_path)]
+    assert [one["request"] for one in found] == ["r", *map(str, range(20)), "last", "behind it"]
+    (complaint,) = said
+    assert "nonsense" in complaint

@@ -158,8 +158,8 @@ def test_a_reload_reaches_all(serve, up):
     assert refused.status == 400
     assert "absent" in refused.json["error"]["message"]
     for connection in each:
-        in_force = connection.ask("GET", "/api/policy").json
-        assert (in_force["config"]["digest"], in_force["reload"]["state"]) == (digest, "refused")
+        until(lambda one: one.ask("GET", "/api/policy").json["reload"]["state"] == "refused", connection)
+        assert connection.ask("GET", "/api/policy").json["config"]["digest"] == digest
 
 
 def test_a_hangup_and_an_edit_reload_all(serve, up):
@@ -198,7 +198,7 @@ def test_a_provider_added_in_memory(serve, up):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(LIMIT)
     wanted = {"p", "q0", "q1", "q2"}
     for connection in each:
         assert {one["name"] for one in connection.ask("GET", "/providers").json} == wanted

@@ -8,8 +8,8 @@ LOW_TO_HIGH = ("low", "medium", "high")
 
 #: Families as they are at every provider.
 FAMILIES = (
-    # "Prefilling assistant messages returns a 400 error on Claude 4.6 models" (platform.claude.com/docs/en/about-claude/
-    # models/migration-guide), and on those after them.
+    # "Prefilling assistant messages returns a 400 error on Claude 4.6 models" (platform.claude.com/docs, migration
+    # guide), and on those after them.
     family(r"claude-[a-z]+-(4[.-]([6-9]|\d\d)(?!\d)|[5-9](?!\d)|\d\d(?!\d))", accepts_prefill=False),
     # OpenAI's reasoning models refuse max_tokens, sampling and stop ("Unsupported parameter", platform.openai.com/docs/
     # guides/reasoning); from gpt-5 on they answer 400 to a limit below 16. The "-chat" models are not of the family.

@@ -158,17 +158,26 @@ class Pursuit:
     # -- whom to ask next --------------------------------------------------------------------------------------------
 
     def _take(self) -> Target:
-        """The next target of this round: the first that is well, else the first. Its keys are all to be tried."""
+        """The next target of this round: the first that is well, else the first that may be asked now, else the one
+        that may be asked first. Its keys are all to be tried.
+        """
         self._spent_keys = set()
         if len(self._left) == 1:
             return self._left.pop()
-        well = next((n for n, target in enumerate(self._left) if self._is_well(target)), 0)
-        return self._left.pop(well)
+        return self._left.pop(min(range(len(self._left)), key=lambda n: self._rank(self._left[n])))
 
-    def _is_well(self, target: Target) -> bool:
-        health = self._means.health
+    def _rank(self, target: Target) -> tuple[float, bool]:
+        """The less, the sooner it is asked: first by the seconds that would have to be waited."""
+        seconds, health = self._wait_for(target), self._means.health
+        if seconds:
+            return seconds, True
         choice = health.choose(target, self._affinity)
-        return not health.is_open(target) and (choice is None or choice.free_at <= health.now)
+        return 0.0, health.is_open(target) or (choice is not None and choice.free_at > health.now)
+
+    def _wait_for(self, target: Target) -> float:
+        """Seconds until `target` may be asked: asking earlier is known to be useless."""
+        choice, now = self._means.health.choose(target, self._affinity), self._means.health.now
+        return max(0.0, choice.free_at - now) if choice is not None and choice.is_told else 0.0
 
     async def _next_after(self, target: Target, key: PoolKey, failure: Failure) -> Target | None:
         """Whom to ask after a failure, once its time has come; None: nobody."""
@@ -177,6 +186,8 @@ class Pursuit:
             asked_for = failure.retry_after or 0.0
             _, soonest = self._again.get(str(target), (target, asked_for))  # of its keys, the first that is free
             self._again[str(target)] = (target, min(soonest, asked_for))
+        if self._left:  # who could not be asked in time is no chance, and must not end the rounds of the others
+            self._left = [one for one in self._left if self._wait_for(one) <= self._patience]
         seconds = self._pause()
         has_room = len(self._exchange.attempts) < self._means.retries.attempts
         chances = Chances(
@@ -230,14 +241,15 @@ class Pursuit:
         Raises UpstreamStatus (429) if that is too short, and asking earlier would be useless.
         """
         health = self._means.health
-        choice = health.choose(target, self._affinity, self._spent_keys) or health.choose(target, self._affinity)
-        assert choice is not None, "every provider has a key, be it an empty one"
-        seconds = choice.free_at - health.now
-        if seconds > 0 and choice.is_told:
+        while True:  # another request may have been quicker
+            choice = health.choose(target, self._affinity, self._spent_keys) or health.choose(target, self._affinity)
+            assert choice is not None, "every provider has a key, be it an empty one"
+            seconds = choice.free_at - health.now
+            if seconds <= 0 or not choice.is_told:
+                return choice.key
             if seconds > self._patience:
                 raise self._told or _resting(target, seconds)
             await self._rest(seconds)
-        return choice.key
 
     async def _rest(self, seconds: float) -> None:
         self._patience -= seconds

@@ -189,6 +189,7 @@ class Seam:
         self._next = said.next
         self._known = text[len(text.rstrip()) :]  # white space that was not told to the provider
         self._indexes: dict[int, int] = {}  # theirs → the client's
+        self._held: BlockStart | None = None  # a text of which nothing but that white space has come
         self._has_spoken = False
 
     def total(self, usage: WireUsage) -> WireUsage:
@@ -208,8 +209,11 @@ class Seam:
             case BlockStart():
                 yield from self._begin(event)
             case BlockDelta(index=index, delta=TextDelta(text=piece)):
-                yield from self._text(self._indexes[index], piece)
+                yield from self._text(index, piece)
+            case BlockStop(index=index) if self._held is not None and self._held.index == index:
+                self._held = None
             case BlockDelta(index=index) | BlockStop(index=index):
+                yield from self._release()
                 yield replace_index(event, self._indexes[index])
             case MessageDelta(delta=ending, usage=usage):
                 if not self._has_spoken and not self._may_be_silent and ending.stop_reason in {None, "", "end_turn"}:
@@ -226,12 +230,19 @@ class Seam:
             yield from self._close()
             yield from self._number(event)
             return
-        text = block.get("text") or ""
         if self._open is None:
-            yield from self._number(BlockStart(event.index, {**block, "text": ""}))
+            self._held = BlockStart(event.index, {**block, "text": ""})
         else:
             self._indexes[event.index], self._open = self._open, None
-        yield from self._text(self._indexes[event.index], text)
+        if not self._known:
+            yield from self._release()
+        yield from self._text(event.index, block.get("text") or "")
+
+    def _release(self) -> Iterator[MessageEvent]:
+        """The text that was held back begins."""
+        held, self._held = self._held, None
+        if held is not None:
+            yield from self._number(held)
 
     def _number(self, event: BlockStart) -> Iterator[MessageEvent]:
         self._indexes[event.index] = self._next
@@ -249,7 +260,8 @@ class Seam:
             self._known = self._known[shared:] if shared == len(piece) else ""
             piece = piece[shared:]
         if piece:
-            yield BlockDelta(index, TextDelta(piece))
+            yield from self._release()
+            yield BlockDelta(self._indexes[index], TextDelta(piece))
 
     def _close(self) -> Iterator[MessageEvent]:
         """The block that was open for the client ends, if this answer has not taken it up."""

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 from ccrouter.errors import ClientError, RouterError
 from ccrouter.gateway.record import Auditor
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """An Auditor that can be told of what has happened without being waited for."""
+
+    def report(self, kind: str, facts: Mapping[str, object]) -> None:
+        """After the call the line is on its way, behind those before it."""
 
 
 class Account:
@@ -13,6 +22,7 @@ class Account:
 
     def __init__(self, auditor: Auditor | None, complain: Callable[[str], None]) -> None:
         self._auditor = auditor
+        self._tell = auditor.report if isinstance(auditor, Reporter) else None if auditor is None else auditor.record
         self._complain = complain
 
     @property
@@ -36,9 +46,9 @@ class Account:
 
     def report(self, kind: str, facts: Mapping[str, object]) -> None:
         """Write down what has happened already: a failure is complained of, and changes nothing."""
-        if self._auditor is None:
+        if self._tell is None:
             return
         try:
-            self._auditor.record(kind, facts)
+            self._tell(kind, facts)
         except Exception as error:  # noqa: BLE001 - the answer has been given; nothing may break it any more
             self._complain(f"{kind}: {error}")

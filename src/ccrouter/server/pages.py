@@ -1,7 +1,11 @@
-"""The endpoints of the pages below /ui. What a page says is written by `ccrouter.web`; here it is asked for."""
+"""The endpoints of the pages below /ui. What a page says is written by `ccrouter.web`; here it is asked for.
+
+In a thread: the first page brings in the template language, and the event loop is not to wait for that.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import parse_qs
 
 from starlette.responses import RedirectResponse, Response
@@ -26,7 +30,8 @@ def serving(page: Page) -> Endpoint:
     async def serve(call: Call) -> Response:
         edition, process = call.edition, call.process
         snapshot = Snapshot(edition.config, edition.policy, __version__, process.pid, process.started)
-        return _html(render(page, snapshot, PAGES, signed_in=edition.guard.has_session(call.caller)))
+        signed_in = edition.guard.has_session(call.caller)
+        return _html(await asyncio.to_thread(render, page, snapshot, PAGES, signed_in=signed_in))
 
     return serve
 
@@ -40,7 +45,7 @@ async def show_sign_in(call: Call) -> Response:
     guard = call.edition.guard
     if not guard.asks_sign_in or guard.has_session(call.caller):
         return _to(_HOME)
-    return _html(render_sign_in())
+    return _html(await asyncio.to_thread(render_sign_in))
 
 
 async def sign_in(call: Call) -> Response:
@@ -54,7 +59,8 @@ async def sign_in(call: Call) -> Response:
     if not edition.guard.asks_sign_in:
         return _to(_HOME)
     if not edition.guard.is_key(fields.get("key", [""])[0].strip()):
-        return _html(render_sign_in("That is not the key of this router."), status=401)
+        words = "That is not the key of this router."
+        return _html(await asyncio.to_thread(render_sign_in, words), status=401)
     _end_session(call)
     response = _to(_HOME)
     _set_cookie(response, edition.config.port, call.process.sessions.open(), LIFETIME)

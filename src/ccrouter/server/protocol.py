@@ -249,13 +249,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_late(f"the request's head did not arrive within {seconds:g} seconds"))
 
     def _look_at_body(self, now: float, seconds: float) -> None:
-        if self.cycle.response_complete:
-            if self._received - self._answered > _MOST_UNREAD:
-                self.transport.close()
-        elif self.flow.read_paused or self.cycle.waiting_for_100_continue:  # it waits for us
-            self._since = self._mark = now
-            self._seen = self._marked = self._received
-            return
+        if self.cycle.response_complete and self._received - self._answered > _MOST_UNREAD:
+            self.transport.close()
         if self._received != self._seen:
             self._seen, self._since = self._received, now
         if now - self._since >= seconds:

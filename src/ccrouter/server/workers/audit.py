@@ -1,14 +1,14 @@
 """One audit trail for several processes: the supervising one writes it, the workers have it written, and wait for that.
 
 A record is in the file when `record` returns, as in a single process: what must be recorded is so before anything is
-sent.
+sent. What has happened already is told and not waited for.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -25,7 +25,9 @@ _LARGEST = 16 * 1024 * 1024
 
 
 class _Order(msgspec.Struct, frozen=True, array_like=True):
-    """What a worker wants done. `secrets` are those of `protect`, in the clear, between two of our own processes."""
+    """What a worker wants done; it does not wait for number 0. `secrets` are those of `protect`, in the clear, between
+    two of our own processes.
+    """
 
     number: int
     what: Literal["record", "protect", "require"]
@@ -44,11 +46,13 @@ class _Done(msgspec.Struct, frozen=True, array_like=True):
 
 class AuditDesk:
     """Carries out what workers want of `trail`, one after another. The trail is used by nobody else meanwhile, but
-    through this: `record`.
+    through this: `record`. `complain` is told of what cannot be written, where no worker waits to hear it.
     """
 
-    def __init__(self, trail: AuditTrail, secrets: Iterable[Secret]) -> None:
+    def __init__(self, trail: AuditTrail, secrets: Iterable[Secret], complain: Callable[[str], None]) -> None:
         self._trail = trail
+        self._complain = complain
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._known = {secret.reveal() for secret in secrets}
 
@@ -59,7 +63,14 @@ class AuditDesk:
 
     def attend(self, sock: socket.socket) -> None:
         """From now on a thread serves the worker at the other end of `sock`, until that one closes it."""
-        threading.Thread(target=self._serve, args=(sock,), name="ccr-audit", daemon=True).start()
+        thread = threading.Thread(target=self._serve, args=(sock,), name="ccr-audit", daemon=True)
+        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+        thread.start()
+
+    def finish(self, seconds: float = PATIENCE) -> None:
+        """To be called when no worker lives: after the call what they have told is written."""
+        for thread in self._threads:
+            thread.join(seconds)
 
     def _serve(self, sock: socket.socket) -> None:
         with sock:
@@ -68,7 +79,11 @@ class AuditDesk:
                     packed = _read(sock)
                     if packed is None:
                         return
-                    _write(sock, msgspec.msgpack.encode(self._carry_out(_orders.decode(packed))))
+                    done = self._carry_out(_orders.decode(packed))
+                    if done.number:
+                        _write(sock, msgspec.msgpack.encode(done))
+                    elif done.wrong:
+                        self._complain(done.why)
                 except OSError:  # killed while it waited: nobody is left to tell
                     return
 
@@ -113,6 +128,11 @@ class DistantTrail:
             return
         self._order("record", kind=kind, facts=msgspec.json.encode(facts))
 
+    def report(self, kind: str, facts: Mapping[str, object]) -> None:
+        """After the call it is on its way, behind what was recorded before. Raises AuditUnavailable if it cannot be."""
+        if kind not in _OF_SERVICE:
+            self._order("record", kind=kind, facts=msgspec.json.encode(facts), is_waited_for=False)
+
     def protect(self, secrets: Iterable[Secret]) -> None:
         """After the call texts are searched for `secrets` too."""
         self._order("protect", secrets=tuple(secret.reveal() for secret in secrets))
@@ -122,7 +142,7 @@ class DistantTrail:
         self._order("require", must=True)
         self._is_required = True
 
-    def _order(
+    def _order(  # noqa: PLR0913 - the parts of an order, by name
         self,
         what: Literal["record", "protect", "require"],
         *,
@@ -130,11 +150,12 @@ class DistantTrail:
         facts: bytes = b"",
         secrets: tuple[str, ...] = (),
         must: bool = False,
+        is_waited_for: bool = True,
     ) -> None:
         try:
             with self._lock:
                 self._last += 1
-                done = self._exchange(_Order(self._last, what, kind, facts, secrets))
+                done = self._exchange(_Order(self._last if is_waited_for else 0, what, kind, facts, secrets))
         except OSError as error:
             self._is_broken = True
             if self._is_required or must:
@@ -156,6 +177,8 @@ class DistantTrail:
             raise OSError("the supervising process did not answer")
         try:
             _write(self._sock, msgspec.msgpack.encode(order))
+            if not order.number:
+                return _Done(0)
             packed = _read(self._sock)
         except TimeoutError as error:
             raise OSError("the supervising process does not answer") from error

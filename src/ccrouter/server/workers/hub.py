@@ -77,21 +77,27 @@ class Hub:
     """Connects workers. `kept`, by topic, is what a worker that starts is welcomed with.
 
     `said` is told of `ready`, `reloading` and `failed`, with the worker's number and its words; `stuck` of a worker
-    that is to be ended, and why; `gone` of one whose connection is closed.
+    that is to be ended, and why; `gone` of one whose connection is closed. Of the first workers none joins before
+    `quorum` of them want to; then `assembled` is called, and they do.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it tells what, by name
         self,
         kept: dict[str, bytes],
         *,
         said: Callable[[int, Message], None],
         stuck: Callable[[int, str], None],
         gone: Callable[[int], None],
+        quorum: int = 1,
+        assembled: Callable[[], None] = lambda: None,
     ) -> None:
         self.kept = kept
         self._said = said
         self._stuck = stuck
         self._gone = gone
+        self._quorum = quorum
+        self._assembled = assembled
+        self._early: list[int] = []
         self._members: dict[int, _Member] = {}
         self._questions: dict[int, _Question] = {}
         self._joins: dict[int, int] = {}  # by the number of the question for what is known: who joins
@@ -144,6 +150,8 @@ class Hub:
             case "hello":
                 self._turns.queue.append((number, False))
                 self._grant()
+            case "join" if self._quorum:
+                self._assemble(number)
             case "join":
                 self._join(member)
             case "ready":
@@ -227,6 +235,15 @@ class Hub:
         for number, is_exclusive in self._turns.grant():
             told = Message("granted") if is_exclusive else Message("welcome", body=msgspec.msgpack.encode(self.kept))
             self._members[number].line.send(frame(told))
+
+    def _assemble(self, number: int) -> None:
+        self._early.append(number)
+        if len(self._early) == self._quorum:
+            self._quorum = 0
+            self._assembled()
+            for one in self._early:
+                if (member := self._members.get(one)) is not None:
+                    self._admit(member, b"")  # nobody knows anything yet
 
     def _join(self, member: _Member) -> None:
         """It is given what another knows, and behind that what was told and is not in it: each exactly once."""

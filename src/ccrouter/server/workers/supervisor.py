@@ -49,8 +49,9 @@ class NotStarted(RouterError):
 class Task:
     """What there is to do: `count` processes of `command`, each with `sockets` to serve on. `kept` is what each
     begins with, by topic; `desk` writes the audit trail, if one is kept. `drain` gives the seconds that requests
-    under way have in the end. `on_ready` is called once all workers serve, `on_ending` when the end has begun, with
-    those seconds; `notices` is told of both, and of reloads.
+    under way have in the end. `on_ready` is called once all workers are about to serve: what it leaves behind is there
+    when the first request is answered; `on_ending` when the end has begun, with those seconds. `notices` is told of
+    both, and of reloads.
     """
 
     count: int
@@ -91,7 +92,14 @@ class Supervisor:
         self._clock = clock
         self._wait = wait
         self._started = datetime.now(UTC)
-        self._hub = Hub(task.kept, said=self._hear, stuck=self._end_stuck, gone=self._lose)
+        self._hub = Hub(
+            task.kept,
+            said=self._hear,
+            stuck=self._end_stuck,
+            gone=self._lose,
+            quorum=task.count,
+            assembled=task.on_ready,
+        )
         self._workers: dict[int, _Worker] = {}
         self._last = 0
         self._has_served = False
@@ -234,7 +242,6 @@ class Supervisor:
         worker.deadline.cancel()
         if not self._has_served and sum(one.is_ready for one in self._workers.values()) == self._task.count:
             self._has_served = True
-            self._task.on_ready()
         if self._has_served and message.topic:
             self._task.notices.ready(message.topic)
 

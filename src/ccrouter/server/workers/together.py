@@ -45,8 +45,8 @@ def serve_together(  # noqa: PLR0913 - what a service has one of, all but the fi
     lines = ExchangeLog(log, config.log_level) if log is not None else None
     port: int = sockets[0].getsockname()[1]
     kept = {**brief, EDITION: edition_parcel(config, policy)}
-    desk = None if trail is None else AuditDesk(trail, config.secrets)
     voice = Voice(lines)
+    desk = None if trail is None else AuditDesk(trail, config.secrets, voice.audit_complaint)
 
     def in_force() -> tuple[Config, Policy]:
         return in_parcel(kept[EDITION])[:2]
@@ -70,6 +70,7 @@ def serve_together(  # noqa: PLR0913 - what a service has one of, all but the fi
             supervise(task, make)
         finally:
             if desk is not None:
+                desk.finish()
                 _record_stop(desk, service_facts(*in_force(), port), voice)
     finally:
         for one in sockets:
