@@ -115,13 +115,13 @@ def wire_of(dialect: str, text: str, tools=(), **more: Any) -> list[bytes]:
     """The frames in which a provider says `text`, in small pieces, and calls tools."""
     match dialect:
         case "anthropic":
-            return anthropic_wire.message_stream(text, tools=tools, size=3, **more)
+            return anthropic_wire.message_stream(text, tools=tools, size=6, **more)
         case "mistral":
-            return chat_wire.chat_stream(text, tools=tools, size=3, usage_in="every", **more)
+            return chat_wire.chat_stream(text, tools=tools, size=6, usage_in="every", **more)
         case "gemini":
-            return gemini_wire.gemini_stream(text, tools=tools, size=3, signature=None, **more)
+            return gemini_wire.gemini_stream(text, tools=tools, size=6, signature=None, **more)
         case _:
-            return responses_wire.response_stream(text, tools=tools, size=3, **more)
+            return responses_wire.response_stream(text, tools=tools, size=6, **more)
 
 
 def beginning_of(body: dict[str, Any]) -> str:
@@ -261,9 +261,8 @@ def cuts(frames: list[bytes], size: int) -> Iterator[tuple[int, list[bytes]]]:
         yield end, [whole[at : min(at + size, end)] for at in range(0, end, size)]
 
 
-@pytest.mark.parametrize("ending", ["cut", "end"])
+@pytest.mark.parametrize(("ending", "tools"), [("cut", ()), ("end", (TOOL,))])
 @pytest.mark.parametrize("dialect", ["anthropic", "mistral", "gemini"])
-@pytest.mark.parametrize("tools", [(), (TOOL,)])
 async def test_cut_at_every_byte(configured, upstream, dialect, ending, tools):
     """The client has the exact text in a well-formed message with the usage of both answers, or an error: never a word
     twice, never one lost, never a seam within a call. What can be gone on with, is.
@@ -612,7 +611,7 @@ async def test_a_model_that_thinks_does_not_think_again(configured):
     own = {"openai": {"profile": "dashscope", "models": ["qwen3-max"]}}
 
     def answer(name, body, times):
-        frames = chat_wire.chat_stream(rest_of(body), reasoning="hm" if not times else None, size=3)
+        frames = chat_wire.chat_stream(rest_of(body), reasoning="hm" if not times else None, size=6)
         return Response(frames) if times else Response(frames[:9], ENDINGS["cut"])
 
     config = configured("openai", **own, top={"Router": {"default": "openai,qwen3-max"}})

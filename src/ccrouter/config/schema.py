@@ -34,7 +34,7 @@ DEFAULT_PORT = 3456
 DEFAULT_LONG_CONTEXT_THRESHOLD = 60_000
 DEFAULT_MAX_BODY = 64 * 1024 * 1024
 #: How long streams under way may go on after the router was told to stop, in seconds.
-DEFAULT_DRAIN = 4.0
+DEFAULT_DRAIN = 10.0
 DRY_RUN = "dry-run"
 
 

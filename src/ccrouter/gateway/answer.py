@@ -25,7 +25,7 @@ from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.seam import Continuation, SaidTap
-from ccrouter.gateway.stream import Passage, Pipe, Relay, Translation, ends_empty, renamed_body
+from ccrouter.gateway.stream import Passage, Pipe, Relay, Translation, ends_empty, renamed_body, with_usage
 from ccrouter.messages.events import MessageEvent
 from ccrouter.messages.fold import Fold
 from ccrouter.messages.writer import MessageWriter
@@ -204,7 +204,8 @@ class BegunAnswer:
             answer = tap.note_body(body)
             exchange.usage, exchange.answered = tap.usage, tap.answered_model
             exchange.stop_reason = tap.stop_reason or ""
-            return body if asked == sent else renamed_body(body, asked), bool(answer["content"])
+            told = body if tap.tells_usage else with_usage(body, tap.usage)
+            return told if asked == sent else renamed_body(told, asked), bool(answer["content"])
         return self._folded(body, exchange)
 
     def _folded(self, body: bytes, exchange: Exchange) -> tuple[bytes, bool]:

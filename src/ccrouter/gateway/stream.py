@@ -115,8 +115,12 @@ class Relay(_Progress):
                 if _is_end(event) and tap.open_blocks:
                     out += self._missing_stops()
                 tap.feed(event)
+                if not data.isascii():
+                    _check_text(data)
                 if tap.name == "message_start" and self._renames:
                     data = _renamed(data, self._renames)
+                elif tap.name == "message_delta" and not tap.tells_usage:
+                    data = with_usage(data, tap.usage)
                 out.append(frame(tap.name.encode(), data))  # what the data says it is: clients go by either
         except UpstreamError:
             self.partial = b"".join(out)
@@ -237,6 +241,8 @@ class Translation(_Progress):
             kind = type(event)
             if kind is BlockStart:
                 self.has_content = True
+            elif kind is MessageStop:  # whatever the connection does now, the message is whole
+                self.is_done = True
             elif kind is MessageDelta:
                 self.stop_reason = event.delta.stop_reason or ""  # type: ignore[union-attr] # mypy sees no identity of types
         for filter_events in self._filters:
@@ -259,6 +265,21 @@ def _last_words() -> Iterator[None]:
 def ends_empty(stop_reason: str, *, has_content: bool) -> bool:
     """True if an answer that is finished says nothing, and no limit, tool or refusal is the reason."""
     return not has_content and stop_reason in {"", "end_turn"}
+
+
+def _check_text(data: bytes) -> None:
+    """Raises RemoteProtocolError for bytes that are no UTF-8: no client could read the stream any further."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError(f"an event of the stream is no UTF-8: {error.reason}") from error
+
+
+def with_usage(data: bytes, usage: WireUsage) -> bytes:
+    """A message, or its end, with figures: SDK helpers add them up without looking."""
+    members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    members["usage"] = msgspec.Raw(msgspec.json.encode(usage))
+    return msgspec.json.encode(members)
 
 
 def _is_end(event: ServerSentEvent) -> bool:

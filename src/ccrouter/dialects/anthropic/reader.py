@@ -82,6 +82,7 @@ class Tap:
         self.answered_model = ""
         self.stop_reason: str | None = None
         self.has_content = False
+        self.tells_usage = False  # in the event just fed, or in the body
         self.name = ""
 
     @property
@@ -132,6 +133,7 @@ class Tap:
         elif self.name == "message_delta":
             self.stop_reason = _word((decoded.delta or {}).get("stop_reason")) or self.stop_reason
             self._count(decoded.usage)
+            self.tells_usage = isinstance(decoded.usage, dict)
         return decoded
 
     def note_body(self, body: bytes) -> JsonObject:
@@ -144,6 +146,7 @@ class Tap:
         self.stop_reason = _word(answer.get("stop_reason"))
         self.has_content = self._is_body = True
         self._count(answer.get("usage"))
+        self.tells_usage = isinstance(answer.get("usage"), dict)
         return answer
 
     def _step(self, index: int | None) -> None:
