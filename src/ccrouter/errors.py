@@ -38,8 +38,8 @@ ErrorType = Literal[
     "overloaded_error",
 ]
 
-#: How a provider was not reached, or no more.
-Unreachable = Literal["connect", "tls", "dns", "first_byte", "idle", "total", "reset"]
+#: How a provider was not reached, or no more; `local`: this machine has no descriptor or memory left for a connection.
+Unreachable = Literal["connect", "tls", "dns", "first_byte", "idle", "total", "reset", "local"]
 #: How an answer was none.
 Broken = Literal["protocol", "cut", "empty"]
 

@@ -69,7 +69,10 @@ async def test_before_the_first_byte(client, clock, upstream, limits, kind, afte
 
     async def read():
         response = await begin(client, upstream, **limits)
-        await response.read()
+        try:
+            await response.read()
+        finally:
+            response.close()
 
     reading = asyncio.create_task(read())
     await upstream.request(1)

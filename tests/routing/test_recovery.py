@@ -79,14 +79,14 @@ def test_laws(kind: FailureKind, letters: str) -> None:
 def test_what_is_unhealthy() -> None:
     """A target's health is not about keys, refusals, or what was asked for."""
     assert set(KINDS) - UNHEALTHY == {
-        "rate_limit", "quota", "key", "too_long", "unsupported", "refused", "missing", "request",
+        "local", "rate_limit", "quota", "key", "too_long", "unsupported", "refused", "missing", "request",
     }  # fmt: skip
 
 
 def test_what_passes() -> None:
     """What may be another thing a second later; a time-out has cost minutes, and a certificate stays as it is."""
     assert {kind for kind in KINDS if is_passing(Failure(kind))} == {
-        "connect", "dns", "reset", "rate_limit", "overloaded", "server", "empty", "cut", "protocol",
+        "connect", "dns", "reset", "local", "rate_limit", "overloaded", "server", "empty", "cut", "protocol",
     }  # fmt: skip
 
 

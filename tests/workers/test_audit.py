@@ -28,7 +28,7 @@ def connect():
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         desk.attend(near)
         open_ones.append(far)
-        return DistantTrail(far, is_required=is_required)
+        return DistantTrail(far, is_required=is_required, silent=pytest.fail)
 
     yield make
     for one in open_ones:
@@ -99,7 +99,7 @@ def test_nobody_is_there(tmp_path):
     for is_required in (True, False):
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with far:
-            distant = DistantTrail(far, is_required=is_required)
+            distant = DistantTrail(far, is_required=is_required, silent=pytest.fail)
             near.close()
             if is_required:
                 with pytest.raises(AuditUnavailable, match=r"gone|Broken pipe|reset"):
@@ -111,13 +111,15 @@ def test_nobody_is_there(tmp_path):
 
 
 def test_a_desk_that_hangs():
-    """A worker waits only for so long, and does not take a late answer for that to its next order."""
+    """A worker waits only for so long, does not take a late answer for that to its next order, and is to end."""
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with near, far:
-        distant = DistantTrail(far, is_required=True, patience=0.01)
+        silences: list[int] = []
+        distant = DistantTrail(far, is_required=True, silent=lambda: silences.append(1), patience=0.01)
         for _ in range(2):
             with pytest.raises(AuditUnavailable, match=r"does not answer|did not answer"):
                 distant.record("decision", DECISION)
+        assert silences == [1]
 
 
 def test_what_has_happened(tmp_path, connect):
@@ -141,3 +143,16 @@ def test_what_has_happened(tmp_path, connect):
     assert [one["request"] for one in found] == ["r", *map(str, range(20)), "last", "behind it"]
     (complaint,) = said
     assert "nonsense" in complaint
+
+
+def test_what_one_worker_requires(tmp_path, connect):
+    """Where one worker's reload made the trail required, the others know it from their next record on."""
+    trail = AuditTrail(tmp_path, PORT, is_required=False)
+    desk = AuditDesk(trail, (), pytest.fail)
+    one, two = connect(desk, is_required=False), connect(desk, is_required=False)
+    one.require()
+    two.record("decision", DECISION)
+    two._sock.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(AuditUnavailable):
+        two.record("decision", DECISION)
+    trail.close()

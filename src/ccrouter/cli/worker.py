@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def _serve(board: MemberBoard, sockets: list[socket.socket], to_desk: socket.soc
     if to_desk is not None:
         from ccrouter.server.workers.audit import DistantTrail
 
-        trail = DistantTrail(to_desk, is_required=policy.audit_required)
+        trail = DistantTrail(to_desk, is_required=policy.audit_required, silent=_end_in_order)
     require = trail.require if trail is not None else None
     reload = reloader(brief.options, Accepted(config, policy), require_audit=require)
     if brief.are_given:
@@ -84,6 +85,10 @@ def _protecting(trail: DistantTrail | None, reload: _Load) -> _Load:
         return config, policy
 
     return read
+
+
+def _end_in_order() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _adopt(number: str) -> socket.socket:

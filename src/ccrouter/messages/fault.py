@@ -104,6 +104,8 @@ def fault_of(error: RouterError) -> Fault:
             return Fault(status, kind, text, retry_after=seconds, should_retry=is_final, body=body)
         case UpstreamUnreachable(kind="first_byte" | "idle" | "total"):
             return Fault(504, "timeout_error", text)
+        case UpstreamUnreachable(kind="local"):
+            return Fault(503, "overloaded_error", text)
         case UpstreamUnreachable() | RemoteProtocolError():
             return Fault(502, "api_error", text)
         case LocalProtocolError() | ConfigError():

@@ -15,7 +15,7 @@ from ccrouter.errors import (
 )
 
 FailureKind = Literal[
-    "connect", "dns", "tls", "first_byte", "idle", "total", "reset",
+    "connect", "dns", "tls", "first_byte", "idle", "total", "reset", "local",
     "rate_limit", "quota", "key", "overloaded", "server",
     "empty", "cut", "protocol",
     "too_long", "unsupported", "refused", "missing", "request",

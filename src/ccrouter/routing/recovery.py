@@ -33,6 +33,7 @@ _STEPS: dict[FailureKind, tuple[Step, ...]] = {
     "idle": _ELSEWHERE,
     "total": _ELSEWHERE,
     "reset": _ELSEWHERE,
+    "local": _ELSEWHERE,  # it may have a connection that is open
     "rate_limit": _KEY,
     "quota": _KEY,
     "key": _KEY,
@@ -51,7 +52,7 @@ _STEPS: dict[FailureKind, tuple[Step, ...]] = {
 #: Failures that may pass by themselves: their targets are asked again in the next round. A time-out has cost minutes,
 #: and the same again would cost as many; a certificate or a key is not another one a second later.
 _PASSING: frozenset[FailureKind] = frozenset({
-    "connect", "dns", "reset", "rate_limit", "overloaded", "server", "empty", "cut", "protocol",
+    "connect", "dns", "reset", "local", "rate_limit", "overloaded", "server", "empty", "cut", "protocol",
 })  # fmt: skip
 
 #: Failures that say something of a target's health; the others are about one key, or about the request.

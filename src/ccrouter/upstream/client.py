@@ -8,6 +8,7 @@ setting for it. Under a policy nothing leaves unjudged: `egress` sees the URL, t
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import math
 import os
@@ -50,6 +51,9 @@ _LARGE = 1 << 20
 
 #: What a time-out may have been waiting for.
 _Waiting = Literal["first_byte", "idle", "total"]
+
+#: What the system says when this machine has nothing left to connect with: then no provider is to blame.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 #: No connection was made. If an address was excluded on the way, that is the reason to tell.
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -352,6 +356,9 @@ def _failure(
         case TimeoutError():
             words = _patience(provider.timeouts, waiting)
             return UpstreamUnreachable(f"{name}: {words}", kind=waiting, provider=name)
+        case aiohttp.ClientConnectorError() if error.os_error.errno in _EXHAUSTED:
+            words = f"this machine has no connection to give: {error.os_error.strerror}"
+            return UpstreamUnreachable(f"{name}: {words}", kind="local", provider=name)
         case aiohttp.ClientConnectorError():
             return UpstreamUnreachable(
                 f"{name}: cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}",

@@ -37,11 +37,12 @@ class _Order(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Done(msgspec.Struct, frozen=True, array_like=True):
-    """What became of an order: `wrong` is "" if it was carried out."""
+    """What became of an order: `wrong` is "" if it was carried out. `is_required`: a worker has made the trail so."""
 
     number: int
     wrong: Literal["", "unavailable", "value", "type"] = ""
     why: str = ""
+    is_required: bool = False
 
 
 class AuditDesk:
@@ -53,6 +54,7 @@ class AuditDesk:
         self._trail = trail
         self._complain = complain
         self._threads: list[threading.Thread] = []
+        self._is_required = False
         self._lock = threading.Lock()
         self._known = {secret.reveal() for secret in secrets}
 
@@ -98,23 +100,28 @@ class AuditDesk:
                         self._trail.protect([Secret(text) for text in sorted(self._known)])
                     case "require":
                         self._trail.require()
+                        self._is_required = True
         except AuditUnavailable as error:
             return _Done(order.number, "unavailable", str(error))
         except ValueError as error:
             return _Done(order.number, "value", str(error))
         except TypeError as error:
             return _Done(order.number, "type", str(error))
-        return _Done(order.number)
+        return _Done(order.number, is_required=self._is_required)
 
 
 class DistantTrail:
     """The trail as a worker has it: `record`, `protect` and `require` as AuditTrail's, by any thread.
 
     `is_required` as the trail's: where it is not, what cannot be recorded for want of a supervising process is passed
-    over, as such a process has ended and this one is about to.
+    over, as such a process has ended and this one is about to. `silent` is called if it lives and does not answer:
+    nothing is recorded from then on, so another worker is to take this one's place.
     """
 
-    def __init__(self, sock: socket.socket, *, is_required: bool, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, sock: socket.socket, *, is_required: bool, silent: Callable[[], None], patience: float = PATIENCE
+    ) -> None:
+        self._silent = silent
         sock.settimeout(patience)
         self._sock = sock
         self._is_required = is_required
@@ -163,6 +170,7 @@ class DistantTrail:
                     f"the audit log cannot be written ({error}), and the policy requires it"
                 ) from error
             return
+        self._is_required = self._is_required or done.is_required
         match done.wrong:
             case "unavailable":
                 raise AuditUnavailable(done.why)
@@ -181,6 +189,7 @@ class DistantTrail:
                 return _Done(0)
             packed = _read(self._sock)
         except TimeoutError as error:
+            self._silent()
             raise OSError("the supervising process does not answer") from error
         if packed is None:
             raise OSError("the supervising process is gone")
