@@ -101,6 +101,7 @@ async def test_in_the_middle(client, clock, upstream, limits, kind, after):
     response = await begin(client, upstream, **limits)
     assert await response.read()
     reading = asyncio.create_task(response.read())
+    await clock.forward(0)
     await clock.forward(after - 2)
     assert not reading.done()
     await clock.forward(3)

@@ -75,8 +75,11 @@ async def test_losses_are_those_of_the_target_that_answered(router, upstream: Up
     facts = await told(router, headers["request-id"])
     assert (facts["sent"], facts["provider"]) == ("m2", "anthropic")
     assert [one["target"] for one in facts["attempts"]] == ["openai,m1", "anthropic,m2"]
-    assert "busy" in facts["attempts"][0]["failure"]
-    assert facts["attempts"][1]["failure"] is None
+    first, second = facts["attempts"]
+    assert "busy" in first["failure"]
+    assert (first["kind"], first["status"], first["waitedMs"]) == ("overloaded", 503, 0)
+    assert (second["kind"], second["status"], second["failure"]) == (None, None, None)
+    assert 0 <= first["beganMs"] <= first["endedMs"] <= second["beganMs"] <= second["endedMs"] <= facts["totalMs"]
     assert "top_k" in facts["ledger"]["kept"]
 
 

@@ -81,12 +81,13 @@ def test_a_streamed_one_as_json(ccr, port, upstream):
 
 
 def test_failed_attempts(ccr, port, upstream):
-    """Every attempt is listed with its failure."""
-    configure(ccr, upstream)
+    """Every attempt is listed with its failure, in one word and the provider's."""
+    configure(ccr, upstream, retry={"again": 0})
     ccr.serve("--port", str(port))
     upstream.reply(json_reply(chat_wire.error_json("busy, come back"), 503))
     told = ccr.run("explain", ask(port), "--port", str(port)).stdout
     assert "Attempts\n  p,m, after " in told
+    assert "overloaded: " in told
     assert "busy, come back" in told
     assert "  status  503: " in told
 

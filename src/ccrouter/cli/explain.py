@@ -88,11 +88,17 @@ def sections(facts: JsonObject) -> Iterator[Section]:
     yield Section(f"Request {facts['id']}", list(_head(facts)))
     attempts = facts["attempts"]
     if len(attempts) > 1 or any(one["failure"] for one in attempts):
-        rows = [
-            (f"{one['target']}, after {one['beganMs']:.0f} ms", str(one["failure"] or "answered")) for one in attempts
-        ]
-        yield Section("Attempts", rows)
+        yield Section("Attempts", [_attempt(one) for one in attempts])
     yield from _ledger(facts)
+
+
+def _attempt(one: JsonObject) -> tuple[str, str]:
+    """Whom, when and with which key; and what came of it. A router of an older version tells less."""
+    name = f"{one['target']}, after {one['beganMs']:.0f} ms"
+    name += f", of which {one['waitedMs']:.0f} were a pause" if one.get("waitedMs") else ""
+    name += f", {one['key']}" if one.get("key") not in {None, "key"} else ""
+    kind = f"{one['kind']}: " if one.get("kind") else ""
+    return name, f"{kind}{one['failure']}" if one["failure"] else "answered"
 
 
 def plain(page: Iterable[Section]) -> str:

@@ -128,7 +128,16 @@ def _facts(kept: _Kept) -> JsonObject:
         "stopReason": exchange.stop_reason or None,
         "upstreamId": exchange.upstream_id or None,
         "attempts": [
-            {"target": one.target, "beganMs": _ms(one.began), "failure": one.failure or None}
+            {
+                "target": one.target,
+                "key": one.key or None,
+                "waitedMs": _ms(one.waited),
+                "beganMs": _ms(one.began),
+                "endedMs": _ms(one.ended),
+                "kind": one.kind or None,
+                "status": one.status or None,
+                "failure": one.failure or None,
+            }
             for one in exchange.attempts
         ],
         "transforms": list(exchange.transforms),

@@ -98,7 +98,10 @@ class ExchangeLog:
         if exchange.error:
             line["error"] = exchange.error
         if len(exchange.attempts) > 1:
-            line["attempts"] = [{"target": one.target, "failure": one.failure} for one in exchange.attempts]
+            line["attempts"] = [
+                {"target": one.target, "key": one.key, "kind": one.kind, "failure": one.failure}
+                for one in exchange.attempts
+            ]
         if counts := exchange.count_by_fate():
             line["losses"] = counts
         self._put(line)
