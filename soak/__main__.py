@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import aiohttp
 
@@ -38,7 +40,9 @@ class Size:
 
 def full(minutes: float) -> Size:
     """128 streams for half a minute, 512 at once, `minutes` of faults, 25 kills."""
-    return Size(Crowd(128, 600, 50), Crowd(512, 40, 100), Pace(20.0, 40.0, minutes * 60), kills=25)
+    return Size(
+        Crowd(128, 600, 50), Crowd(512, 40, 100), Pace(20.0, min(40.0, minutes * 60 / 10), minutes * 60), kills=25
+    )
 
 
 #: The same in about a minute: the memory of a router that young still grows, everything else must hold.
@@ -93,12 +97,17 @@ async def run(size: Size, only: Sequence[str], seed: int, folder: Path) -> Tally
     return tally
 
 
+def _leave(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit("soak: stopped by SIGTERM")  # by way of what ends the router
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Exit code 0 if everything holds, 1 if something does not, 2 if the soak itself could not be done."""
     if not sys.platform.startswith("linux"):
         print("soak: needs Linux (/proc of other processes)", file=sys.stderr)
         return 2
     arguments = read_arguments(words)
+    signal.signal(signal.SIGTERM, _leave)
     seed = arguments.seed if arguments.seed is not None else int(time.time())
     print(f"soak: seed {seed}", file=sys.stderr, flush=True)
     allow_descriptors()

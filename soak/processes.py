@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import resource
@@ -22,6 +23,14 @@ START_LIMIT = 30.0
 #: The largest number of descriptors that a run needs: two for each of 512 exchanges, and some.
 _DESCRIPTORS = 4096
 ROUTER_KEY = "soak-router-key-0123456789"
+
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_us() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class SoakError(Exception):
@@ -117,6 +126,7 @@ class RouterProcess:
                 stderr=errors,
                 start_new_session=True,  # without a terminal SIGHUP is a reload
                 pass_fds=passed,
+                preexec_fn=_die_with_us,  # noqa: PLW1509 - nothing may outlive the run
             )
         self.starts += 1
         if is_watched:
