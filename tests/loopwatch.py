@@ -53,11 +53,8 @@ _WAITING = frozenset({
 
 #: "file: function" of ours that may do such a thing within a step → why it does not hold up the loop.
 ALLOWED: dict[str, str] = {
-    "config/certified.py: read_certified": "one small file a provider of a preset, when an edition begins",
     "config/customs.py: installed_transforms": "what is installed beside us, when an edition begins that names some of it",
-    "config/presets.py: installed": "lists one small folder, when an edition begins",
     "config/projects.py: _folders": "lists Claude Code's projects, once for each session that is not known yet",
-    "config/syntax.py: read_bounded": "one file of 4 MiB at most: a preset's, a project's, or the one to be changed",
     "extensions/faults.py: line_in": "a line of the user's own code, to tell where it failed",
     "extensions/node/worker.py: Worker.start": "asyncio starts processes so; once in the life of a worker",
     "extensions/prompt.py: _read": "a short text of the user's, again only after it was changed",

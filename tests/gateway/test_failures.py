@@ -180,7 +180,7 @@ async def test_error_in_mid_stream(router, upstream: Upstream, dialect):
         if dialect == "anthropic"
         else chat_wire.error_frame("busy", 529)
     )
-    upstream.reply(sse_reply([*whole[:4], error]))
+    upstream.reply(sse_reply([*whole[:6], error]))
     events = await router.stream(model=MODELS[dialect])
     assert text_of(events)
     assert events[-1]["type"] == "error"
@@ -191,7 +191,7 @@ async def test_error_in_mid_stream(router, upstream: Upstream, dialect):
 async def test_corrupt_data_line(router, upstream: Upstream, dialect):
     """A data line that is not JSON among good ones is an error: what it held is lost, and nobody may pretend otherwise."""
     whole = frames(dialect)
-    upstream.reply(sse_reply([*whole[:4], b'data: {"half\n\n', *whole[4:]]))
+    upstream.reply(sse_reply([*whole[:6], b'data: {"half\n\n', *whole[6:]]))
     events = await router.stream(model=MODELS[dialect])
     assert events[-1]["type"] == "error"
 

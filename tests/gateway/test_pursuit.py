@@ -14,6 +14,7 @@ import pytest
 from ccrouter.compliance.policy import NO_POLICY
 from ccrouter.config.schema import Endpoint, PoolKey, Provider, Retries, Target
 from ccrouter.errors import Denied, RemoteProtocolError, UnsupportedContent, UpstreamStatus, UpstreamUnreachable
+from ccrouter.gateway.answer import EmptyAnswer
 from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.pursuit import Means, Pursuit
 from ccrouter.gateway.record import Exchange
@@ -342,3 +343,49 @@ async def test_too_long_goes_to_the_longer_target_first():
 
 def _failure(code: int, retry_after: float | None) -> Failure:
     return failure_of(status(code, retry_after))
+
+
+@pytest.mark.parametrize(
+    ("script", "targets", "told"),
+    [
+        ([status(429, 20), status(429, 60)], (target("a", *keys(2)),), 20),
+        ([status(429, 60), status(429, 20)], (target("a", *keys(2)),), 20),
+        ([status(503, 60), status(429, 20)], (A, B), 20),
+        ([status(503, 20), status(429, 60)], (A, B), 20),
+        ([status(503, 60), status(500)], (A, B), 60),
+        ([status(500), status(429, 60)], (A, B), None),
+    ],
+)
+async def test_when_to_ask_again_is_when_the_first_may_be_asked(script: list[object], targets: tuple, told: float):
+    """A client that was told a time by the route's own target is told the earliest that anybody named, and what is left
+    of it.
+    """
+    scene = Scene(script)
+    with pytest.raises(UpstreamStatus) as raised:
+        await scene.run(*targets, again=0)
+    assert raised.value.retry_after == told
+
+
+async def test_of_a_time_that_was_named_what_has_passed_is_over():
+    """Rounds with others take time too."""
+    scene = Scene([status(429, 60), status(500), status(500), status(500)])
+    with pytest.raises(UpstreamStatus) as raised:
+        await scene.run(A, B)
+    assert (scene.names, raised.value.retry_after) == (["a", "b", "b", "b"], 57)
+
+
+async def test_an_empty_answer_is_given_although_nobody_may_be_asked_any_more():
+    """A key that has come to rest meanwhile does not make an error of it."""
+    lone = target("a", *keys(1))
+    delivered: list[object] = []
+
+    class Nothing(EmptyAnswer):
+        async def deliver(self, reply: object) -> None:
+            delivered.append(reply)
+
+    empty = Nothing(lone, {})
+    scene = Scene([empty])
+    # another request is told meanwhile that the key rests
+    scene.on_wait = lambda: scene.health.end(lone, lone.provider.pool[0], failure_of(status(429, 60)))
+    await scene.run(lone)
+    assert delivered == [scene.reply]

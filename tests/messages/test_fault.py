@@ -40,7 +40,7 @@ CASES = [
     (NoTarget("x", status=503), 503, "overloaded_error", None),
     (UpstreamStatus("x", status=429, type="rate_limit_error", retry_after=3), 429, "rate_limit_error", None),
     (UpstreamStatus("x", status=529, type="overloaded_error"), 529, "overloaded_error", None),
-    (UpstreamUnreachable("x", kind="timeout"), 504, "timeout_error", None),
+    (UpstreamUnreachable("x", kind="idle"), 504, "timeout_error", None),
     (UpstreamUnreachable("x", kind="connect"), 502, "api_error", None),
     (UpstreamUnreachable("x", kind="dns"), 502, "api_error", None),
     (UpstreamUnreachable("x", kind="tls"), 502, "api_error", None),

@@ -331,6 +331,7 @@ def test_a_session_keeps_its_key(health: Health, clock: Clock) -> None:
     other = Health(Clock(5.0))
     assert {name: chosen(health, one, name) for name in before} == before
     assert {name: chosen(other, turned, name) for name in before} == before
+    assert "".join(before[f"s{n}"] for n in range(20)) == "BACACCAAACABCBBCCACB"  # as every process has it
 
 
 def test_only_the_sessions_of_a_lost_key_move(health: Health) -> None:
@@ -656,3 +657,17 @@ def test_nothing_rests_longer_than_the_longest(deeds: list[tuple]) -> None:
             state = health.key_state("p", one.id)
             assert all(rest.until <= clock.now + LONGEST_REST for rest in (state.rests.values() if state else ()))
         assert health.choose(target(*POOL), "s") is not None
+
+
+def test_names_of_any_length_are_not_kept():
+    """A client can name any text for a model: what nobody could have for one is not remembered."""
+    now = [1000.0]
+    health = Health(lambda: now[0])
+    endless = Target(Provider("p", (Endpoint("anthropic", "http://p.test/v1/messages"),)), "x" * 1_000_000)
+    key = endless.provider.pool[0]
+    for failure in (Failure("connect"), Failure("rate_limit", 429), Failure("server", 500)):
+        health.begin(endless, key)
+        health.end(endless, key, failure)
+    assert not health.known_targets()
+    state = health.key_state("p", key.id)
+    assert state is None or not state.rests

@@ -242,6 +242,33 @@ async def test_nonsense(world: World):
     assert answer.json["request_id"] == answer.headers["request-id"]
 
 
+async def test_a_tunnel(world: World, capsys):
+    """A request for a tunnel gets a 400 too, and is no defect of ours."""
+    answer = await raw(world.router, b"CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n")
+    assert answer is not None
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert capsys.readouterr().err == ""
+
+
+async def test_another_protocol_is_offered(world: World, upstream: Upstream):
+    """An offer of another protocol is passed over; beside a body it is refused, and the body never read as a request."""
+    offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
+    plain = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+    async with world.client() as client:
+        client.writer.write(plain + offer + b"\r\n")
+        assert (await client.reader.readuntil(b"}}")).startswith(b"HTTP/1.1 200 ")
+        client.writer.write(plain + b"connection: close\r\n\r\n")
+        assert (await client.answer())[0] == 200
+    async with world.client() as client:
+        client.writer.write(head(length=len(plain) + 2, more=offer.decode()))
+        assert (await client.reader.readline()).startswith(b"HTTP/1.1 400 ")
+        client.writer.write(plain + b"\r\n")
+        rest = await client.rest()
+    assert b"upgrade of the protocol" in rest
+    assert b"HTTP/1.1" not in rest.replace(b"HTTP/1.1 alone", b"")
+    assert upstream.requests == []
+
+
 # -- bodies --------------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import os
 import pytest
 
 from ccrouter.compliance.policy import NO_POLICY, Policy
+from ccrouter.config import syntax
 from ccrouter.config.load import load
 from ccrouter.config.schema import Config
 from ccrouter.errors import RouterError
@@ -136,6 +137,20 @@ async def test_a_file_that_vanishes(files: Files):
         files.path.unlink()
         assert await looks(watch, 3) == [None, "refused", None]
         assert (await router.ask())[0] == 200
+        files.path.write_text(files.config())
+        assert await looks(watch) == [None, "ok"]
+        assert default_of(router) == "p,m2"
+
+
+async def test_a_pipe_in_its_place(files: Files, monkeypatch):
+    """A config that became a pipe into which nobody writes is refused, and holds up no reload that follows."""
+    monkeypatch.setattr(syntax, "_PATIENCE", 0.01)
+    async with files.running() as router:
+        watch = Watch(router.app.editions)
+        files.path.unlink()
+        os.mkfifo(files.path)
+        assert await asyncio.wait_for(looks(watch, 3), 10) == [None, "refused", None]
+        files.path.unlink()
         files.path.write_text(files.config())
         assert await looks(watch) == [None, "ok"]
         assert default_of(router) == "p,m2"

@@ -44,6 +44,11 @@ class World:
         self.socks.append(far)
         return far
 
+    async def answered(self, number: int) -> None:
+        """After the call this one has answered the last look."""
+        while self.hub._members[number].missed:
+            await asyncio.sleep(0)
+
     def board(self, far: socket.socket, number: int, kept=None) -> MemberBoard:
         place = Place(number, number - 1, os.getpid(), datetime.now(UTC))
         board = MemberBoard(far, Place.read(str(place)), kept or {})
@@ -154,6 +159,36 @@ async def test_who_does_not_answer():
         assert (there.stuck, there.kept) == ([], {"edition": b"first"})
         assert await one.ask("q", b"new", 0.01, keep=True) == [None]
         assert (there.stuck, there.kept) == ([2], {"edition": b"first", "q": b"new"})
+
+
+async def test_who_hangs():
+    """A worker that answers nothing for several looks is to be ended, whatever else waits for it; not one that does."""
+    async with world() as there:
+        one, _ = await there.join(1)
+        two, _ = await there.join(2)
+        await there.connect(3)  # it starts, and cannot answer yet
+        two._line._transport.pause_reading()
+        for _ in range(4):
+            there.hub.look()
+            await there.answered(1)
+        assert set(there.stuck) == {2}
+        assert one.number == 1
+
+
+async def test_who_joins_from_one_who_hangs():
+    """A source that hangs is found out, and who joins is told by another once it has been ended."""
+    async with world() as there:
+        one, _ = await there.join(1)
+        await there.join(2)
+        one._line._transport.pause_reading()
+        joining = asyncio.create_task(there.join(3))
+        while not there.stuck:
+            there.hub.look()
+            await there.answered(2)
+        assert there.stuck == [1]
+        one._is_over = True  # it is killed, and sends itself no signal
+        one._line._transport.abort()
+        await asyncio.wait_for(joining, SECONDS)
 
 
 async def test_one_at_a_time():

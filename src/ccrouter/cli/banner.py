@@ -31,11 +31,17 @@ def routes(config: Config) -> list[tuple[str, str]]:
     return [(name, str(set_[name])) for name in names]
 
 
+def chains(config: Config) -> list[tuple[str, str]]:
+    """As `routes`, with the targets that are asked where the first one fails."""
+    fallback = config.router.fallback
+    return [(name, ", then ".join([first, *map(str, fallback.get(name, ()))])) for name, first in routes(config)]
+
+
 def start_banner(config: Config, policy: Policy, log: Path | None) -> str:
     """What `ccr start` prints once it listens."""
     where = f"\nccrouter listens on {base_url(config.host, config.port)}" + _audience(config)
     parts = [f"{where}\nPolicy: {policy_words(policy_facts(policy))}"]
-    shown = routes(config)
+    shown = chains(config)
     if shown:
         parts.append(table(("route", "provider,model"), shown))
     if is_dry_run(config):

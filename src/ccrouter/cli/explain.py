@@ -95,10 +95,11 @@ def sections(facts: JsonObject) -> Iterator[Section]:
 def _attempt(one: JsonObject) -> tuple[str, str]:
     """Whom, when and with which key; and what came of it. A router of an older version tells less."""
     name = f"{one['target']}, after {one['beganMs']:.0f} ms"
-    name += f", of which {one['waitedMs']:.0f} were a pause" if one.get("waitedMs") else ""
+    name += f" ({one['waitedMs']:.0f} of them a pause)" if one.get("waitedMs") else ""
     name += f", {one['key']}" if one.get("key") not in {None, "key"} else ""
     kind = f"{one['kind']}: " if one.get("kind") else ""
-    return name, f"{kind}{one['failure']}" if one["failure"] else "answered"
+    failure = str(one["failure"] or "").removeprefix(f"{one['target'].partition(',')[0]}: ")
+    return name, f"{kind}{failure}" if failure else "answered"
 
 
 def plain(page: Iterable[Section]) -> str:

@@ -44,11 +44,12 @@ def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
         say(line)
     for line in _more(config, path, running, policy):
         say(line)
+    troubles = [f"Health:  {worry}" for worry in worries(health)]
     if reload is not None and reload.get("state") != "ok":
-        say(f"Reload:  {reload.get('state')} at {reload.get('at')}; what was in force before stays so")
-        say(f"         {reload.get('reason')}")
-    for worry in worries(health):
-        say(f"Health:  {worry}")
+        told = f"Reload:  {reload.get('state')} at {reload.get('at')}; what was in force before stays so"
+        troubles = [told, f"         {reload.get('reason')}", *troubles]
+    for line in ["", *troubles] if troubles else []:
+        say(line)
     for problem in problems:
         fail(problem)
     for warning in config.warnings:
@@ -186,7 +187,7 @@ def _block(running: Running | None) -> list[str]:
 
 
 def _more(config: Config, path: Path | None, running: Running | None, policy: dict[str, str] | None) -> list[str]:
-    from ccrouter.cli.banner import codespace_lines, is_dry_run, policy_words, routes
+    from ccrouter.cli.banner import chains, codespace_lines, is_dry_run, policy_words
 
     version = running.version if running else ""
     lines = [f"Config:  {_config_path(path, running)}"]
@@ -195,7 +196,7 @@ def _more(config: Config, path: Path | None, running: Running | None, policy: di
         lines.append(f"Version: {version}")
     if running and running.state and running.state.log:
         lines.append(f"Log:     {running.state.log}")
-    shown = routes(config)
+    shown = chains(config)
     if shown:
         lines += ["", table(("route", "provider,model"), shown)]
     if _is_known(config, path) and is_dry_run(config):

@@ -43,7 +43,7 @@ def read_pool(record: Record) -> tuple[PoolKey, ...]:
         if earlier is not entry:
             entry.text_place.warn(f"is the same key as that at {earlier.text_place.path}", "leave one of them out")
             continue
-        pool.append(_pool_key(entry, entry.key, 1 + entries.index(entry)))
+        pool.append(_pool_key(entry, entry.key, f"key {1 + entries.index(entry)}" if len(entries) > 1 else ""))
     return tuple(_with_labels(pool, list(seen.values())))
 
 
@@ -53,8 +53,8 @@ def _waits(entry: KeyEntry) -> bool:
     return any(blank.path == path or blank.path.startswith(f"{path}.") for blank in blanks)
 
 
-def _pool_key(entry: KeyEntry, text: KeyText, number: int) -> PoolKey:
-    key = key_of(text, f"key {number}")
+def _pool_key(entry: KeyEntry, text: KeyText, label: str) -> PoolKey:
+    key = key_of(text, label)
     said = entry.record
     if said is None:
         return key

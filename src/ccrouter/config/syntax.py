@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
 import json
 import math
+import os
 import re
+import select
+import stat
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +34,8 @@ EMPTY = "is empty"
 
 #: A configuration is written by hand. More than this is none, and would keep the reader of JSON5 busy for hours.
 LARGEST = 4 * 1024 * 1024
+#: Seconds for all that is written into a pipe, as by `--config <(decrypt config)`.
+_PATIENCE = 5.0
 #: Less deep than Python's own limit lets any of those read who walk the tree later.
 _DEEPEST = 100
 _TOO_DEEP = "is nested too deeply"
@@ -81,9 +88,29 @@ def read_source(path: Path) -> Source:
 
 
 def read_bounded(path: Path) -> bytes:
-    """The content of `path`, up to one byte more than a configuration may have. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(LARGEST + 1)
+    """The content of `path`, up to one byte more than a configuration may have. Raises OSError.
+
+    A pipe is read for a few seconds at most: nobody may ever write into it.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
+        return _read_pipe(file.fileno()) if is_pipe else file.read(LARGEST + 1) or b""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _read_pipe(descriptor: int) -> bytes:
+    deadline, content = time.monotonic() + _PATIENCE, bytearray()
+    while len(content) <= LARGEST:
+        if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TimeoutError(errno.ETIMEDOUT, "it is a pipe, and nobody writes its end")
+        piece = os.read(descriptor, LARGEST)
+        if not piece:
+            break
+        content += piece
+    return bytes(content[: LARGEST + 1])
 
 
 def read_data(data: bytes, file: str) -> Source:

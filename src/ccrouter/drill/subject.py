@@ -16,6 +16,7 @@ import uvicorn
 from ccrouter.config.schema import Config
 from ccrouter.drill.server import HOST
 from ccrouter.server.app import App
+from ccrouter.server.run import settings_of
 
 #: Pauses between attempts take this share of their time in truth.
 HASTE = 1 / 50
@@ -47,7 +48,9 @@ class OwnRouter:
         haste = _Haste()
         app = App(config, environ=self._environ, clock=haste.now, wait=haste.wait)
         listener = socket.create_server((HOST, 0))
-        server = _Server(_options(app))
+        settings = settings_of(app)
+        settings.timeout_graceful_shutdown = 1
+        server = _Server(settings)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await server.begun(serving)
@@ -97,20 +100,6 @@ class _Server(uvicorn.Server):
         await self.begun(serving)
         self.should_exit = True
         await serving
-
-
-def _options(app: App) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=app.lines.protocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
 
 
 async def _undisturbed(ending: Coroutine[None, None, None]) -> None:

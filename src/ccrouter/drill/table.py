@@ -42,8 +42,9 @@ def lines_of(findings: Findings, paint: Paint) -> Iterator[str]:
 
 def _route(route: Drilled, outcomes: Sequence[Outcome], paint: Paint) -> Iterator[str]:
     yield paint(_plain(f"Route {route.name}")[:80], "title")
+    usual = {str(target) for target in route.plan.targets}
     for target, letter in route.letters.items():
-        yield _plain(f"  {letter} = {target}")[:80]
+        yield _plain(f"  {letter} = {target}{'' if target in usual else ' (only for what is too long)'}")[:80]
     yield ""
     yield paint(f"{'fault':<{_NAME}}{'whose':<{_WHOM}}{'streamed':<{_CELL + 1}}unstreamed", "title")
     before = ""

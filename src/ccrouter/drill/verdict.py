@@ -120,6 +120,8 @@ def _stream(heard: Heard, truths: tuple[Said, ...]) -> Verdict:
     if not seen.is_stopped:
         how = "was cut off" if heard.end == "cut" else "ended"
         raise _Breach(f"the stream {how} without message_stop and without an error")
+    if heard.end != "whole":  # to a client that reads on to the end of the answer it is a broken one
+        raise _Breach("the connection broke off after message_stop")
     _compare(seen.blocks, seen.stop_reason, truths)
     return Verdict("answered")
 

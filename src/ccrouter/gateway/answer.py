@@ -25,8 +25,8 @@ from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.seam import Continuation, SaidTap
-from ccrouter.gateway.stream import Passage, Pipe, Relay, Translation, ends_empty, renamed_body, with_usage
-from ccrouter.messages.events import MessageEvent
+from ccrouter.gateway.stream import Held, Passage, Pipe, Relay, Translation, ends_empty, renamed_body, with_usage
+from ccrouter.messages.events import MessageEvent, begins_content
 from ccrouter.messages.fold import Fold
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent, SseReader
@@ -139,24 +139,24 @@ class BegunAnswer:
         self, pipe: Pipe, chunk: bytes, reply: Reply, exchange: Exchange, clock: Callable[[], float]
     ) -> None:
         """Read and write until the end. What comes before the first content is held back: it may yet be an error."""
-        held = b""
+        held = Held()
         has_hooks = bool(self.filters)  # for every piece of the network, also what costs little counts
         while chunk:
             frames = await self.chain.carry_out(partial(pipe.feed, chunk)) if has_hooks else pipe.feed(chunk)
             if reply.is_committed:
                 if frames:
                     await reply.write(frames)
-            else:
-                held += frames
-                if pipe.has_content:
-                    exchange.ttft = clock() - exchange.began
-                    reply.fault_frames = pipe.fault
-                    await reply.write(held)
+            elif pipe.has_content:
+                exchange.ttft = clock() - exchange.began
+                reply.fault_frames = pipe.fault
+                await reply.write(held.take(frames))
+            elif frames:
+                held.add(frames)
             if pipe.is_done:
                 break
             chunk = await self.response.read()
         frames = await self.chain.carry_out(pipe.close)
-        await self._finish(pipe, frames if reply.is_committed else held + frames, reply)
+        await self._finish(pipe, held.take(frames), reply)
 
     async def _finish(self, pipe: Pipe, frames: bytes, reply: Reply) -> None:
         """Send the last frames. Raises EmptyAnswer, and sends nothing, where they are all and say nothing."""
@@ -205,7 +205,7 @@ class BegunAnswer:
             exchange.usage, exchange.answered = tap.usage, tap.answered_model
             exchange.stop_reason = tap.stop_reason or ""
             told = body if tap.tells_usage else with_usage(body, tap.usage)
-            return told if asked == sent else renamed_body(told, asked), bool(answer["content"])
+            return told if asked == sent else renamed_body(told, asked), any(map(begins_content, answer["content"]))
         return self._folded(body, exchange)
 
     def _folded(self, body: bytes, exchange: Exchange) -> tuple[bytes, bool]:
@@ -221,7 +221,7 @@ class BegunAnswer:
         exchange.stop_reason = message.stop_reason or ""
         writer = self._writer()
         told = msgspec.json.encode(message) if writer is None else writer.whole(message)
-        return told, bool(message.content)
+        return told, any(map(begins_content, message.content))
 
     # -- both ------------------------------------------------------------------------------------------------------
 
@@ -240,17 +240,14 @@ class BegunAnswer:
 
 
 async def _first_bytes(response: UpstreamResponse, target: Target) -> bytes:
-    """Bytes up to the first one that is not white space: what kind of answer this is can then be told.
+    """The first bytes that are not all white space: what kind of answer this is can then be told.
 
     Content types are not believed: real servers send SSE as text/plain and JSON as text/event-stream.
     """
-    first = b""
-    while not first.strip():
-        chunk = await response.read()
-        if not chunk:
+    while not (first := await response.read()).strip():  # some keep a connection alive with empty lines, for minutes
+        if not first:
             name = target.provider.name
             raise RemoteProtocolError(f"{name} answered 200 with an empty body", provider=name, kind="empty")
-        first += chunk
     if first.lstrip()[:1] == b"<":
         page = first + await response.read()
         raise DIALECTS["anthropic"].explain(502, {"content-type": "text/html"}, page, target.provider.name)

@@ -17,7 +17,8 @@ from ccrouter.gateway.image_agent import MOST_LOOKS, ImageAgent, Look, Splice
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Exchange
 from ccrouter.gateway.reply import Reply
-from ccrouter.messages.events import BlockStart, MessageEvent, render
+from ccrouter.gateway.stream import Held
+from ccrouter.messages.events import MessageEvent, is_content, render
 from ccrouter.messages.fold import Fold
 from ccrouter.secret import redact
 
@@ -34,7 +35,7 @@ class _Sink:
         self._writer = None if question.reading is None else question.reading.writer(asked=question.asked)
         self._filter = question.make_filter() if question.make_filter and question.request.stream else None
         self._fold = Fold()
-        self._held = b""
+        self._held = Held()
         self.has_content = False
 
     async def write(self, events: list[MessageEvent]) -> None:
@@ -42,22 +43,21 @@ class _Sink:
             for event in events:
                 self._fold.feed(event)
             return
-        self.has_content = self.has_content or any(type(event) is BlockStart for event in events)
+        self.has_content = self.has_content or any(map(is_content, events))
         if self._filter is not None:
             events = self._filter(events)
         frames = b"".join(map(render, events)) if self._writer is None else self._writer.frames(events)
         if not self.has_content:
-            self._held += frames  # it may yet be an error, and another target asked
-        elif self._held or frames:
+            self._held.add(frames)
+        elif frames := self._held.take(frames):
             if self._writer is not None:
                 self._reply.fault_frames = self._writer.fault
-            await self._reply.write(self._held + frames)
-            self._held = b""
+            await self._reply.write(frames)
 
     async def end(self) -> None:
         if self._question.request.stream:
-            if self._held:
-                await self._reply.write(self._held)
+            if frames := self._held.take(b""):
+                await self._reply.write(frames)
             await self._reply.end()
             return
         message = self._fold.close()

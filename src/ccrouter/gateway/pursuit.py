@@ -64,6 +64,7 @@ class Pursuit:
         self._rounds = 1
         self._patience = means.retries.wait
         self._told: UpstreamError | UnsupportedContent | None = None
+        self._due: dict[tuple[str, str], float] = {}  # when who named a time may be asked, by target and key
         self._waited = 0.0
         self._resumption = Resumption(question) if means.resumes and question.request.stream else None
 
@@ -74,6 +75,9 @@ class Pursuit:
         target = self._take()
         while True:
             key = await self._key_for(target)
+            if key is None:
+                await self._give_up()
+                return
             failed = await self._attempt(target, key)
             if failed is None:
                 return
@@ -95,10 +99,10 @@ class Pursuit:
         exchange.target = str(target)
         exchange.told["x-ccr-model"] = str(target)
         exchange.told["x-ccr-attempts"] = str(len(exchange.attempts))
-        means.health.begin(target, key)
         asked = means.approval.sendable(Target(target.provider.using(key), target.model))
         question = self._question if resumption is None else resumption.ask(asked)
         is_over = False
+        means.health.begin(target, key)
         try:
             await means.attempter.attempt(question, asked, self._reply, exchange)
         except Denied as denied:
@@ -133,6 +137,10 @@ class Pursuit:
         """What is told, if nothing else comes, is the last word of the target that the route chose."""
         attempt.failure = self._means.words(error, self._question)
         attempt.kind, attempt.status = failure.kind, failure.status
+        who = str(target), attempt.key
+        self._due.pop(who, None)
+        if failure.retry_after is not None:
+            self._due[who] = self._means.clock() + failure.retry_after
         if self._told is None or target == self._plan.targets[0] or self._reply.is_committed:
             self._told, self._exchange.error = error, attempt.failure
 
@@ -235,10 +243,11 @@ class Pursuit:
         state = health.key_state(target.provider.name, choice.key.id)
         return state is None or not state.disabled
 
-    async def _key_for(self, target: Target) -> PoolKey:
-        """The key to ask with, once it is free: it is waited for as long as this request may wait at all.
+    async def _key_for(self, target: Target) -> PoolKey | None:
+        """The key to ask with, once it is free: it is waited for as long as this request may wait at all. None if that
+        is too short, and asking earlier would be useless.
 
-        Raises UpstreamStatus (429) if that is too short, and asking earlier would be useless.
+        Raises UpstreamStatus (429) then if nobody was asked at all.
         """
         health = self._means.health
         while True:  # another request may have been quicker
@@ -248,7 +257,9 @@ class Pursuit:
             if seconds <= 0 or not choice.is_told:
                 return choice.key
             if seconds > self._patience:
-                raise self._told or _resting(target, seconds)
+                if self._told is None:
+                    raise _resting(target, seconds)
+                return None
             await self._rest(seconds)
 
     async def _rest(self, seconds: float) -> None:
@@ -263,6 +274,8 @@ class Pursuit:
             await told.deliver(self._reply)
             self._exchange.error = ""
             return
+        if isinstance(told, UpstreamStatus) and told.retry_after is not None and self._due:
+            told.retry_after = max(0.0, min(self._due.values()) - self._means.clock())  # the first who named a time
         raise told from None
 
 

@@ -19,10 +19,43 @@ from ccrouter.dialects.base import Reader
 from ccrouter.dialects.served import AnswerWriter, IdentityTap
 from ccrouter.errors import Broken, RemoteProtocolError, UpstreamError
 from ccrouter.gateway.reply import error_frame
-from ccrouter.messages.events import BlockStart, BlockStop, MessageDelta, MessageEvent, MessageStop, WireUsage, render
+from ccrouter.messages.events import (
+    BlockStop,
+    MessageDelta,
+    MessageEvent,
+    MessageStop,
+    WireUsage,
+    is_content,
+    render,
+)
 from ccrouter.messages.fault import Fault
 from ccrouter.sse import ServerSentEvent, SseReader, frame
 from ccrouter.transforms.base import EventFilter
+
+#: More than this is not held back, in bytes: who says so much without saying anything will not say anything.
+MOST_HELD = 1024 * 1024
+
+
+class Held:
+    """Frames that wait for the first content: what follows them may yet be an error, and another target asked."""
+
+    def __init__(self) -> None:
+        self._frames: list[bytes] = []
+        self._size = 0
+
+    def add(self, frames: bytes) -> None:
+        """Raises RemoteProtocolError if it is too much to be kept."""
+        self._frames.append(frames)
+        self._size += len(frames)
+        if self._size > MOST_HELD:
+            raise RemoteProtocolError(f"the stream has {MOST_HELD} bytes and no content")
+
+    def take(self, frames: bytes) -> bytes:
+        """All of them, and `frames` behind them; nothing is held any more."""
+        taken = b"".join((*self._frames, frames))
+        self._frames.clear()
+        self._size = 0
+        return taken
 
 
 class Pipe(Protocol):
@@ -239,9 +272,9 @@ class Translation(_Progress):
             return []
         for event in events:
             kind = type(event)
-            if kind is BlockStart:
-                self.has_content = True
-            elif kind is MessageStop:  # whatever the connection does now, the message is whole
+            if not self.has_content:
+                self.has_content = is_content(event)
+            if kind is MessageStop:  # whatever the connection does now, the message is whole
                 self.is_done = True
             elif kind is MessageDelta:
                 self.stop_reason = event.delta.stop_reason or ""  # type: ignore[union-attr] # mypy sees no identity of types

@@ -144,6 +144,36 @@ MessageEvent: TypeAlias = (
     MessageStart | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop | Ping | ErrorEvent
 )
 
+
+def begins_content(block: JsonObject) -> bool:
+    """True if a block has something in it as it begins, or tells something by its kind (a call): a text that is only
+    announced is nothing yet.
+    """
+    match block.get("type", "text"):
+        case "text":
+            return bool(block.get("text"))
+        case "thinking":
+            return bool(block.get("thinking") or block.get("signature"))
+        case _:
+            return True
+
+
+def adds_content(delta: JsonObject) -> bool:
+    """True if a piece of a block has anything in it."""
+    return any(value for name, value in delta.items() if name != "type")
+
+
+def is_content(event: MessageEvent) -> bool:
+    """True if a client can make something of the event: then the answer has begun."""
+    match event:
+        case BlockStart(content_block=block):
+            return begins_content(msgspec.to_builtins(block))
+        case BlockDelta(delta=delta):
+            return adds_content(msgspec.to_builtins(delta))
+        case _:
+            return False
+
+
 _PREFIX: dict[type, bytes] = {
     kind: b"event: " + name + b"\ndata: "
     for kind, name in (

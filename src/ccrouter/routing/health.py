@@ -32,6 +32,8 @@ _PROBE = 60.0
 _WINDOW = 60.0  # of limits by the minute, in seconds
 #: Targets and keys that are remembered: clients can name any model.
 _CAPACITY = 2000
+#: Of models with a longer name nothing is remembered: no provider has one, and clients can send any text for one.
+_LONGEST_NAME = 500
 
 EventKind = Literal[
     "answered", "alive", "failed", "rested", "disabled", "taken", "released", "spent", "probing", "reset"
@@ -216,6 +218,8 @@ class Health:
         self.give_back(target, key)
         if tokens and key.tokens_per_minute:
             self.note(Event("spent", name, key=key.id, at=now, tokens=tokens))
+        if len(model) > _LONGEST_NAME:
+            return
         if failure is None:
             state, held = self._targets.get((name, model)), self._keys.get((name, key.id))
             if state is not None or (held is not None and (held.rests or held.disabled)):

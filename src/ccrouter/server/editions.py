@@ -24,9 +24,9 @@ from ccrouter.routing.sessions import SessionUsage
 from ccrouter.secret import redact
 from ccrouter.server.account import Account
 from ccrouter.server.custom import CustomCode
-from ccrouter.server.edition import Edition, LastReload, Lease, Outcome, Reloaded
+from ccrouter.server.edition import Edition, LastReload, Lease, Outcome, Reloaded, ServedPreset
 from ccrouter.server.guard import Guard
-from ccrouter.server.presets import serve_presets
+from ccrouter.server.presets import ReadPreset, read_presets, serve_presets
 from ccrouter.server.reload import keep_listening
 from ccrouter.server.sessions import Sessions
 from ccrouter.server.sources import Known, Sources, digest_of
@@ -96,7 +96,7 @@ class Editions:
         self._reloading: asyncio.Task[None] | None = None
         self._is_asked_again = False
         self._fellows: Fellows | None = None
-        self._ready: Extensions | None = None
+        self._ready: tuple[Extensions, Mapping[str, ReadPreset]] | None = None
 
     @property
     def in_force(self) -> tuple[Config, Policy]:
@@ -127,7 +127,8 @@ class Editions:
         assert self._prepared is not None
         if self._load is not None:
             await asyncio.to_thread(self.sources.begin, *self._first[:2])
-        self._put_in_force(*self._first, None, extensions=self._prepared)
+        presets = await self._read_presets(self._first[1])
+        self._put_in_force(*self._first, None, extensions=self._prepared, presets=presets)
 
     async def close(self) -> None:
         """The process ends: whatever is still in use is closed."""
@@ -163,6 +164,7 @@ class Editions:
         try:
             config, policy = await asyncio.to_thread(self._read, load, before)
             config, notes = keep_listening(config, policy, before.config)
+            presets = await self._read_presets(policy)
             extensions = await self._custom.load(config, policy)
             await self._propose(config, policy, extensions)
         except ConfigError as error:
@@ -176,7 +178,8 @@ class Editions:
             raise
         if self._fellows is not None:
             await self._fellows.enact(config, policy, None)
-        after = self._put_in_force(config, policy, self._projects_of(config), before, extensions=extensions)
+        projects = self._projects_of(config)
+        after = self._put_in_force(config, policy, projects, before, extensions=extensions, presets=presets)
         if policy.digest != before.policy.digest:
             self._account.report("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
         notes += () if before.amended is None else (_NOT_KEPT,)
@@ -247,10 +250,11 @@ class Editions:
 
     async def make_ready(self, config: Config, policy: Policy) -> None:
         """After the call what another process has read can be put in force here. Raises ConfigError if it cannot."""
+        presets = await self._read_presets(policy)
         extensions = await self._custom.load(config, policy)
         if self._ready is not None:  # proposed before, and given up
-            self._ready.retire()
-        self._ready = extensions
+            self._ready[0].retire()
+        self._ready = extensions, presets
 
     def put_ready_in_force(self, config: Config, policy: Policy, amended: JsonObject | None) -> None:
         """After the call it is in force here too: with `amended` what is in force, changed; else what was made
@@ -259,9 +263,10 @@ class Editions:
         if amended is not None:
             self._amend(config, amended)
             return
-        extensions, self._ready = self._ready, None
-        assert extensions is not None, "it was made ready"
-        self._put_in_force(config, policy, self._projects_of(config), self.current, extensions=extensions)
+        assert self._ready is not None, "it was made ready"
+        (extensions, presets), self._ready = self._ready, None
+        projects = self._projects_of(config)
+        self._put_in_force(config, policy, projects, self.current, extensions=extensions, presets=presets)
         self._voice.set_level(config.log_level)
 
     async def _propose(self, config: Config, policy: Policy, extensions: Extensions) -> None:
@@ -272,6 +277,9 @@ class Editions:
         except BaseException:
             extensions.retire()
             raise
+
+    async def _read_presets(self, policy: Policy) -> Mapping[str, ReadPreset]:
+        return await asyncio.to_thread(read_presets, self._environ, policy)
 
     def _projects_of(self, config: Config) -> ProjectRouters | None:
         return None if self.current.projects is None else ProjectRouters(config, self._environ)
@@ -284,8 +292,10 @@ class Editions:
         before: Edition | None,
         *,
         extensions: Extensions,
+        presets: Mapping[str, ReadPreset] | None = None,
         amended: JsonObject | None = None,
     ) -> Edition:
+        """Without `presets` they stay those of `before`."""
         if before is not None and before.policy == policy:
             lease = before.lease
         else:  # the client judges what leaves, by its policy: it is never taken over by another
@@ -298,6 +308,11 @@ class Editions:
         def gateway_of(one: Config) -> Gateway:
             return Gateway(one, lease.client, self._clock, policy=policy, auditor=auditor)
 
+        if presets is not None:
+            served: Mapping[str, ServedPreset] = serve_presets(presets, gateway_of)
+        else:
+            assert before is not None, "the first edition reads its presets"
+            served = before.presets
         self._edition = Edition(
             config=config,
             policy=policy,
@@ -317,7 +332,7 @@ class Editions:
             ),
             lease=lease,
             extensions=extensions,
-            presets=serve_presets(self._environ, policy, gateway_of),
+            presets=served,
             amended=amended,
         )
         if before is not None and before.lease is not lease:

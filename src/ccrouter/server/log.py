@@ -99,7 +99,13 @@ class ExchangeLog:
             line["error"] = exchange.error
         if len(exchange.attempts) > 1:
             line["attempts"] = [
-                {"target": one.target, "key": one.key, "kind": one.kind, "failure": one.failure}
+                {
+                    "target": one.target,
+                    "key": one.key,
+                    "waitedMs": round(one.waited * 1000, 1),
+                    "kind": one.kind,
+                    "failure": one.failure,
+                }
                 for one in exchange.attempts
             ]
         if counts := exchange.count_by_fate():

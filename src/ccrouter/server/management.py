@@ -43,7 +43,7 @@ async def read_config(call: Call) -> Response:
     if config.path is None:
         return JSONResponse(config.raw)
     try:
-        return JSONResponse(mask(read_source(config.path).tree))
+        return JSONResponse(mask((await asyncio.to_thread(read_source, config.path)).tree))
     except ConfigError:
         return JSONResponse(config.raw)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ccrouter.compliance.judge import Extension, judge
 from ccrouter.compliance.policy import Policy
@@ -21,36 +21,52 @@ _NO_CODE = "is code of the preset's own, which is not run"
 _INSTEAD = "put it into config.json, if you know what it does"
 
 
-def serve_presets(
-    environ: Mapping[str, str], policy: Policy, make_gateway: Callable[[Config], Gateway]
-) -> dict[str, ServedPreset]:
+@dataclass(frozen=True, slots=True)
+class ReadPreset:
+    """A preset as it was read. `problems` say why it cannot be used; `config` is an empty one then."""
+
+    config: Config
+    problems: tuple[Problem, ...] = ()
+
+
+def read_presets(environ: Mapping[str, str], policy: Policy) -> dict[str, ReadPreset]:
     """The installed presets by the names that they are asked for: their folders' and, where that is free, their own.
 
     None under a policy that does not allow presets. One that cannot be used is there with its problems, and hides no
-    other; code of a preset's own is not run.
+    other; code of a preset's own is not run. Reads files: not for the event loop.
     """
     if judge(policy, Extension("presets", "presets")) is not None:
         return {}
-    served: dict[str, ServedPreset] = {}
-    titles: dict[str, ServedPreset] = {}
+    read: dict[str, ReadPreset] = {}
+    titles: dict[str, ReadPreset] = {}
     for folder in installed(environ):
         try:
             preset = read_preset(folder)
-            found = _serve(preset, environ, make_gateway)
+            found = ReadPreset(_usable(preset, environ))
             titles.setdefault(preset.title, found)
         except ConfigError as error:
-            found = ServedPreset(Config(), None, tuple(error.problems))
-        served[folder.name] = found
-    return {**titles, **served}
+            found = ReadPreset(Config(), tuple(error.problems))
+        read[folder.name] = found
+    return {**titles, **read}
 
 
-def _serve(preset: Preset, environ: Mapping[str, str], make_gateway: Callable[[Config], Gateway]) -> ServedPreset:
+def serve_presets(read: Mapping[str, ReadPreset], make_gateway: Callable[[Config], Gateway]) -> dict[str, ServedPreset]:
+    """Each of the presets that were read with its gateway; without one where it cannot be used."""
+    served: dict[int, ServedPreset] = {}  # one by two names is one
+    for one in read.values():
+        if id(one) not in served:
+            gateway = None if one.problems else make_gateway(one.config)
+            served[id(one)] = ServedPreset(one.config, gateway, one.problems)
+    return {name: served[id(one)] for name, one in read.items()}
+
+
+def _usable(preset: Preset, environ: Mapping[str, str]) -> Config:
     config = usable_configuration(preset, environ)
     code = ("CUSTOM_ROUTER_PATH", config.custom_router), ("transformers", config.custom_transformers)
     brought = [name for name, value in (*code, ("REWRITE_SYSTEM_PROMPT", config.rewrite_system_prompt)) if value]
     if brought:
         raise ConfigError([Problem(str(preset.file), name, _NO_CODE, _INSTEAD) for name in brought])
-    return ServedPreset(config, make_gateway(config))
+    return config
 
 
 def split_preset(path: str) -> tuple[str, str]:

@@ -33,6 +33,8 @@ SLOWEST = 128
 LINGER = 5.0
 #: What is read and thrown away of a body that nobody wants any more, so that its sender comes to read the answer.
 _MOST_UNREAD = 64 * 1024 * 1024
+#: Headers that a request with a body has.
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _TURNED_AWAY = "this router has as many connections as the system lets it have (`ulimit -n`)"
 
 Refused = Callable[[str, Fault], None]
@@ -90,6 +92,10 @@ class _HeadTooLarge(Exception):
 
 class _OneAtATime(Exception):
     """A request came before the answer to the last one was complete."""
+
+
+class _Upgrade(Exception):
+    """A request with a body offers another protocol."""
 
 
 class _Reception:
@@ -164,8 +170,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._barren += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # an offer that need not be taken up: RFC 9110 7.8
+        except httptools.HttpParserUpgrade as offer:  # it need not be taken up: RFC 9110 7.8
+            if len(data) > offer.args[0]:
+                self._break_off(_OneAtATime())
+                return
         except httptools.HttpParserError as error:
             if not self._is_over:
                 self._break_off(error.__context__ or error)
@@ -208,8 +216,11 @@ class BoundedProtocol(HttpToolsProtocol):
         most = self.lines.limits().header_bytes
         if self._head + self._reading > most and self._size_of_head() > most:
             raise _HeadTooLarge
-        self._head, self._barren, self._is_head = 0, 0, False
+        if self.parser.should_upgrade() and any(name in _BODY and value != b"0" for name, value in self.headers):
+            raise _Upgrade  # the parser would take the body for the other protocol, or for the next request
+        self._head, self._barren = 0, 0
         super().on_headers_complete()
+        self._is_head = False
 
     def on_body(self, body: bytes) -> None:
         self._barren = 0
@@ -317,6 +328,9 @@ class BoundedProtocol(HttpToolsProtocol):
             most = self.lines.limits().header_bytes
             words = f"the request's head is larger than {most} bytes (`limits.headerBytes` in the config raises it)"
             self._refuse(Fault(431, "invalid_request_error", words))
+        elif isinstance(error, _Upgrade):
+            words = "this router speaks HTTP/1.1 alone: a request with a body may not offer an upgrade of the protocol"
+            self._refuse(Fault(400, "invalid_request_error", words))
         else:
             self._refuse(Fault(400, "invalid_request_error", "the request is not valid HTTP"))
 

@@ -141,7 +141,8 @@ async def _amend(call: Call, change: Callable[[JsonObject], None]) -> Config:
         _refuse_under_policy(call)  # a reload may have brought one meanwhile
         edition = process.edition
         config = edition.config
-        tree = copy.deepcopy(edition.amended) if edition.amended is not None else _written(config)
+        amended_tree = edition.amended
+        tree = await asyncio.to_thread(_written, config) if amended_tree is None else copy.deepcopy(amended_tree)
         change(tree)
         text, overrides = json.dumps(tree), given_key(config, config.router_name)
         verdict = await asyncio.to_thread(examine, config.path, process.environ, edition.policy, overrides, text=text)

@@ -107,7 +107,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
         board=board,
     )
     server = Server(
-        _settings(app),
+        settings_of(app),
         app=app,
         place=f"{config.host}:{port}",
         on_ready=on_ready,
@@ -125,7 +125,8 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     return 0 if server.started else 1
 
 
-def _settings(app: App) -> uvicorn.Config:
+def settings_of(app: App) -> uvicorn.Config:
+    """How `app` is served, wherever it is."""
     return uvicorn.Config(
         app,
         http=app.lines.protocol,

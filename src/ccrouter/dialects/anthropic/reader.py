@@ -27,6 +27,8 @@ from ccrouter.messages.events import (
     TextDelta,
     ThinkingDelta,
     WireUsage,
+    adds_content,
+    begins_content,
 )
 from ccrouter.messages.grammar import KNOWN_EVENTS, Grammar, GrammarBreach
 from ccrouter.sse import ServerSentEvent
@@ -71,8 +73,8 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Tap:
     """Looks on while a stream passes: its order, its usage, the model that answered. Changes nothing.
 
-    `name` is the name of the event just fed; `has_content` is true once a block has begun; `is_finished` once the
-    upstream said why it stopped, `is_done` once nothing more can come.
+    `name` is the name of the event just fed; `has_content` is true once a block has something in it;
+    `is_finished` once the upstream said why it stopped, `is_done` once nothing more can come.
     """
 
     def __init__(self) -> None:
@@ -103,7 +105,7 @@ class Tap:
 
         Raises UpstreamStatus for an `error` event, RemoteProtocolError for what is not JSON or may not come here.
         """
-        if event.event not in _FREQUENT:
+        if not self.has_content or event.event not in _FREQUENT:
             self.read(event)
             return
         try:
@@ -129,7 +131,9 @@ class Tap:
             self.answered_model = decoded.message.model or ""
             self._count(decoded.message.usage)
         elif self.name == "content_block_start":
-            self.has_content = True
+            self.has_content = self.has_content or begins_content(decoded.content_block or {})
+        elif self.name == "content_block_delta":
+            self.has_content = self.has_content or adds_content(decoded.delta or {})
         elif self.name == "message_delta":
             self.stop_reason = _word((decoded.delta or {}).get("stop_reason")) or self.stop_reason
             self._count(decoded.usage)

@@ -20,6 +20,10 @@ from ccrouter.server.workers.wire import Line, Message, connect, frame
 
 #: Bytes that wait for a worker; one that has not read so much hangs.
 LARGEST_BACKLOG = 32 * 1024 * 1024
+#: Looks on end at which a worker has not answered the one before: it hangs.
+_MOST_MISSED = 2
+#: A question that nobody has an answer to: that it is answered tells enough.
+_ALIVE = "alive"
 
 Phase = Literal["outside", "joining", "inside"]
 
@@ -32,6 +36,7 @@ class _Member:
     source: int = 0  # while it joins: the worker whose knowledge it is given
     held: list[bytes] = field(default_factory=list)  # what was told meanwhile, and is not in that
     held_size: int = 0
+    missed: int = 0  # looks
 
 
 @dataclass(slots=True)
@@ -122,6 +127,18 @@ class Hub:
             return True
         return False
 
+    def look(self) -> None:
+        """Report who does not answer any more. To be called at an interval, a worker's longest pause."""
+        question = frame(Message("ask", _ALIVE))
+        for member in list(self._members.values()):
+            if member.phase == "outside":  # who starts does not hear yet, and has its own time
+                continue
+            if member.missed >= _MOST_MISSED:
+                self._stuck(member.number, "it does not answer")
+            else:
+                member.missed += 1
+                self._send(member, question)
+
     def close(self) -> None:
         """After the call nobody is heard any more."""
         for question in self._questions.values():
@@ -199,6 +216,7 @@ class Hub:
             self._settle(self._last)
 
     def _take_answer(self, number: int, message: Message) -> None:
+        self._members[number].missed = 0
         joining = self._joins.pop(message.number, None)
         if joining is not None:
             if (member := self._members.get(joining)) is not None:

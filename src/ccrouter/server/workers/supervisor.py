@@ -35,6 +35,8 @@ START_SECONDS = 60.0
 _SHORT_LIFE = 30.0
 _FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
+#: Seconds between two looks at whether the workers answer: one that does not for two to three of them is killed.
+_LOOK = 10.0
 #: Seconds beyond the drain after which a worker that was told to end is killed.
 _GRACE = 15.0
 #: Of the environment: what is meant for this process by number or by right, and would mislead another.
@@ -109,14 +111,15 @@ class Supervisor:
     async def run(self) -> None:
         """Serve until `stop`; after the call no worker lives. Raises RouterError if one cannot start: all end then."""
         slots = [asyncio.create_task(self._keep(slot)) for slot in range(self._task.count)]
-        beating = asyncio.create_task(self._beat())
+        beating = [asyncio.create_task(self._beat()), asyncio.create_task(self._look())]
         for slot in slots:
             slot.add_done_callback(self._note_end)
         try:
             await self._stopped.wait()
             await self._end_all(slots)
         finally:
-            beating.cancel()
+            for one in beating:
+                one.cancel()
             self._kill_all()
             self._hub.close()
         if self._failure is not None:
@@ -274,6 +277,11 @@ class Supervisor:
         while notices.patience is not None:
             notices.alive()
             await asyncio.sleep(notices.patience / 2)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            self._hub.look()
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,12 @@ from ccrouter.messages.fault import Fault
 from ccrouter.sse import ServerSentEvent, frame
 
 #: Events that only announce the answer.
-_OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})
+_OPENING = frozenset({
+    "response.created", "response.in_progress", "response.queued", "keepalive",
+    "response.content_part.added", "response.reasoning_summary_part.added",
+})  # fmt: skip
+#: Items that are filled piece by piece: of the others it is something to know that they begin.
+_FILLED = frozenset({"message", "reasoning"})
 _FINAL = frozenset({"response.completed", "response.incomplete"})
 _FAILED = frozenset({"failed", "cancelled"})
 
@@ -53,10 +58,16 @@ class _Response(msgspec.Struct):
     output: list[msgspec.Raw] | None = None
 
 
+class _Item(msgspec.Struct):
+    type: str | None = None
+
+
 class _Event(msgspec.Struct):
     type: str = ""
     sequence_number: int | None = None
     response: _Response | None = None
+    item: _Item | None = None
+    delta: Any = None
     error: Any = None
     code: Any = None
     message: Any = None
@@ -96,8 +107,8 @@ class ResponsesTap:
         if told.type in _FINAL:
             self.is_done = True
             self._judge(told.response)
-        elif told.type not in _OPENING:
-            self.has_content = True
+        elif not self.has_content:
+            self.has_content = _says_something(told)
         if self._renamed and told.response is not None and told.response.model is not None:
             return with_model(data, self._renamed, "response")
         return data
@@ -174,3 +185,10 @@ def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"the provider sent what is no part of a response: {error}") from error
+
+
+def _says_something(told: _Event) -> bool:
+    """True if there is something in the event for a client, which in the announcement of what follows is not."""
+    if told.type == "response.output_item.added":
+        return told.item is None or told.item.type not in _FILLED
+    return bool(told.delta) if told.type.endswith(".delta") else told.type not in _OPENING
