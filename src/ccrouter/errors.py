@@ -10,6 +10,7 @@ RouterError
 ├─ NoTarget               nothing can serve this request
 ├─ UpstreamError          the provider's
 │   ├─ UpstreamStatus     it answered with an error status, or an error inside a 200
+│   │   └─ Redirected     it sent us to another place
 │   ├─ UpstreamUnreachable no answer: DNS, connect, TLS, reset, time-out
 │   └─ RemoteProtocolError 200, and then nonsense, or an end without a finish
 ├─ ExtensionError         the user's own code failed: a transform or a router of theirs
@@ -158,6 +159,10 @@ class UpstreamStatus(UpstreamError):
         self.retry_after = retry_after
         self.body = body
         self.provider = provider
+
+
+class Redirected(UpstreamStatus):
+    """The provider sent us elsewhere, where nobody follows: to ask it again would be answered so again."""
 
 
 class UpstreamUnreachable(UpstreamError):

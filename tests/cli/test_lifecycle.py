@@ -232,6 +232,19 @@ def test_status_of_a_router(ccr: Ccr, port: int) -> None:
     assert "default" in done.stdout
 
 
+def test_status_names_every_target(ccr: Ccr) -> None:
+    """For people the whole chain of a route; for programs, as ever, its own target."""
+    ccr.configure(
+        Providers=[{"name": "p", "api_base_url": "https://p.invalid/v1/messages", "api_key": "k" * 20, "models": ["a", "b"]}],
+        Router={"default": ["p,a", "p,b"], "think": "p,b"},
+        fallback={"default": ["p,c"]},
+    )  # fmt: skip
+    rows = [line.split(maxsplit=1) for line in ccr.run("status").stdout.splitlines()]
+    assert ["default", "p,a, then p,b, then p,c"] in rows
+    assert ["think", "p,b"] in rows
+    assert json.loads(ccr.run("status", "--json").stdout)["routes"] == {"default": "p,a", "think": "p,b"}
+
+
 def test_status_as_json(ccr: Ccr, port: int) -> None:
     """`--json` prints one object with the same facts."""
     ccr.configure(PORT=port)

@@ -122,6 +122,18 @@ def test_a_route_with_one_target():
     assert {run.who for run in runs} == {"all"}
 
 
+def test_the_target_of_long_contexts_is_marked():
+    """What only a prompt that is too long leads to looks like no fallback, and is asked for nothing else."""
+    config = config_of({**DEMO, "fallback": {}, "Router": {**DEMO["Router"], "longContext": "second,gpt-demo"}})
+    route = routes_of(config, ("default",))
+    findings = hold(Drill(config, route, [BY_NAME["500"], BY_NAME["too-long"]]), lambda _: None)
+    lines = list(lines_of(findings, lambda text, _: text))
+    assert "  A = first,claude-demo" in lines
+    assert "  B = second,gpt-demo (only for what is too long)" in lines
+    first = {(one.run.fault.name, one.saw) for one in findings.outcomes if one.run.who == "first"}
+    assert first == {("500", "safe error"), ("too-long", "answered")}
+
+
 def test_an_answer_that_is_gone_on_with_is_whole():
     """With `resume` a text that came to a halt is gone on with by the next target, and is the truth in the end; a call
     is not gone on with.

@@ -53,6 +53,13 @@ def test_the_whole_answer(scene):
     assert saw(stream(*with_pings, frames(said)[-1], said=said)) == "answered"
 
 
+def test_a_connection_that_breaks_behind_the_end():
+    """A stream that is finished and whose connection then broke off is no whole answer: SDKs read on and fail."""
+    verdict = stream(*frames(), end="cut")
+    assert saw(verdict) == "misled"
+    assert "broke off" in verdict.why
+
+
 def test_nothing_is_right_where_nothing_was_said():
     """A finished answer without content is right only if that is what was said."""
     empty = wire(NOTHING)

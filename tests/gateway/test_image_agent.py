@@ -357,3 +357,53 @@ async def test_the_client_leaves_while_somebody_looks(upstream: Upstream, tmp_pa
         await looking.wait()
         response.close()
         await asyncio.wait_for(gone.wait(), 10)
+
+
+@pytest.mark.parametrize("refusal", [401, 429])
+async def test_the_keys_of_who_looks(upstream: Upstream, tmp_path, refusal):
+    """Where one of its keys is refused or at its limit the next one is asked, and everybody knows of it from then on."""
+    minds = Minds(*[(None, None, (LOOK,)), ("It is red.", None, ())] * 6)
+    keys = ["sk-dead-key-of-several-0123456789", "sk-good-key-of-several-0123456789"]
+    dead = []
+
+    def brain(received: Received):
+        if received.headers.get("x-api-key") == keys[0]:
+            dead.append(received)
+            kind = "authentication_error" if refusal == 401 else "rate_limit_error"
+            return json_reply(anthropic_wire.error_json(kind, "no"), status=refusal)
+        return minds(received)
+
+    upstream.always(brain)
+    one = config(upstream)
+    one["Providers"][1]["api_key"] = keys
+    async with running(one, tmp_path) as router:
+        for number in range(6):
+            answer = {"x-claude-code-session-id": f"s{number}"}
+            status, _, raw = await router.ask(answer, messages=HISTORY, tools=TOOLS)
+            assert status == 200, raw
+        async with router.client.get(f"{router.url}/api/health/targets") as response:
+            states = [key["state"] for key in (await response.json())["providers"][1]["keys"]]
+    assert len(minds.seeing) == 6
+    assert "could not be looked at" not in json.dumps(minds.blind)
+    assert len(dead) == 1
+    assert states == ["disabled" if refusal == 401 else "resting", "ready"]
+
+
+async def test_a_key_that_is_quoted_is_not_told(upstream: Upstream, tmp_path):
+    """What the viewer's provider says of its key goes to another provider, with the reason why nothing was seen."""
+    minds = Minds((None, None, (LOOK,)), ("Sorry.", None, ()))
+    key = "Violet-Harbour-Seventeen-Lamps"
+
+    def brain(received: Received):
+        if received.headers.get("x-api-key") == key:
+            return json_reply(anthropic_wire.error_json("api_error", f"no luck with {key}"), status=500)
+        return minds(received)
+
+    upstream.always(brain)
+    one = config(upstream)
+    one["Providers"][1]["api_key"] = key
+    async with running(one, tmp_path) as router:
+        status, _, raw = await router.ask(messages=HISTORY, tools=TOOLS)
+    assert status == 200, raw
+    assert "could not be looked at" in json.dumps(minds.blind)
+    assert key not in json.dumps(minds.blind)

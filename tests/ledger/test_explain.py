@@ -92,6 +92,18 @@ def test_failed_attempts(ccr, port, upstream):
     assert "  status  503: " in told
 
 
+def test_the_words_of_attempts():
+    """Each with its pause, its key where there are several, and without saying twice whose failure it is."""
+    first = {"target": "p,m", "beganMs": 0.2, "waitedMs": 0.0, "key": "key", "kind": "connect", "failure": "p: no way"}
+    second = {"target": "q,n", "beganMs": 1016.0, "waitedMs": 1014.0, "key": "spare", "kind": "", "failure": None}
+    told = plain(sections({**FACTS, "attempts": [first, second]})).splitlines()
+    at = told.index("Attempts")
+    assert [" ".join(line.split()) for line in told[at + 1 : at + 3]] == [
+        "p,m, after 0 ms connect: no way",
+        "q,n, after 1016 ms (1014 of them a pause), spare answered",
+    ]
+
+
 def test_with_a_key(ccr, port, upstream):
     """The key of the config that the router was started with opens the door."""
     configure(ccr, upstream, APIKEY="router-key-0123456789")

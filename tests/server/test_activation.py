@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +43,11 @@ def test_an_address_that_others_reach(host):
     assert listening_at(places, OPEN, NO_POLICY).host == host
     with pytest.raises(ConfigError, match="loopbackOnly"):
         listening_at(places, OPEN, Policy(name="s", source="s", loopback_only=True))
+
+
+def test_more_than_there_are():
+    """A number of sockets beyond all measure is refused as any that is too large, and costs nothing."""
+    words = "import os; from ccrouter.server.activation import take_sockets as take; "
+    words += "take({'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '99999999999999'})"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=30, check=False)
+    assert "descriptor 3: is no socket" in done.stderr

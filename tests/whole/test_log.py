@@ -51,12 +51,17 @@ async def test_the_facts_of_an_exchange(upstream: Upstream, tmp_path):
 
 
 async def test_the_attempts(upstream: Upstream, tmp_path):
-    """After a fallback the line names every target that was tried, why the first failed, and who answered."""
+    """After a fallback the line names every target that was tried, with which key, after which pause, why the first
+    failed, and who answered.
+    """
     failed = json_reply(chat_wire.error_json("busy, come back"), 503)
     answered = json_reply(anthropic_wire.message_json("ok", model="claude-answered"))
     (line,) = await _exchange(upstream, tmp_path, ExchangeLog(tmp_path / "log", "info"), failed, answered)
     assert [attempt["target"] for attempt in line["attempts"]] == ["openai,m1", "anthropic,m2"]
     assert "busy, come back" in line["attempts"][0]["failure"]
+    assert [attempt["kind"] for attempt in line["attempts"]] == ["overloaded", ""]
+    assert [attempt["key"] for attempt in line["attempts"]] == ["key", "key"]
+    assert [attempt["waitedMs"] for attempt in line["attempts"]] == [0.0, 0.0]
     assert line["attempts"][1]["failure"] == ""
     assert line["response"] == {"provider": "anthropic", "model": "claude-answered"}
     assert line["status"] == 200

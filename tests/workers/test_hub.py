@@ -46,7 +46,7 @@ class World:
 
     async def answered(self, number: int) -> None:
         """After the call this one has answered the last look."""
-        while self.hub._members[number].missed:
+        while self.hub._members[number].missed:  # noqa: ASYNC110 - the hub tells nobody that it has an answer
             await asyncio.sleep(0)
 
     def board(self, far: socket.socket, number: int, kept=None) -> MemberBoard:

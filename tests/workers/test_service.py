@@ -315,8 +315,9 @@ def test_the_end_in_order(serve, up):
     assert not any(map(is_alive, workers))
 
 
-def test_a_second_signal(serve, up):
-    """A second SIGTERM ends at once: what is under way is told so."""
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_second_signal(waits: bool, serve, up):
+    """A second signal ends at once: what is under way is told so. Also if it comes in the moment of the first."""
     up.reply(
         Reply(200, {"content-type": "text/event-stream"}, (*anthropic_wire.message_stream("ok")[:3], Gate(up.event())))
     )
@@ -327,12 +328,12 @@ def test_a_second_signal(serve, up):
     with inner.getresponse() as answer:
         answer.readline()
         service.child.send_signal(signal.SIGTERM)
-        while True:
+        while waits:
             try:
                 Connection(service.port).close()
             except OSError:
                 break
-        service.child.send_signal(signal.SIGTERM)
+        service.child.send_signal(signal.SIGTERM if waits else signal.SIGINT)
         assert b"event: error" in answer.read()
     assert service.child.wait(LIMIT) == 0
 

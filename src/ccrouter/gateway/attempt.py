@@ -18,7 +18,7 @@ from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.refusals import ONCE
 from ccrouter.dialects.registry import DIALECTS
 from ccrouter.dialects.upstream_error import KEY_HINT
-from ccrouter.errors import RemoteProtocolError, UpstreamError, UpstreamStatus
+from ccrouter.errors import Redirected, RemoteProtocolError, UpstreamError, UpstreamStatus
 from ccrouter.gateway.answer import BegunAnswer
 from ccrouter.gateway.concession import concession_of
 from ccrouter.gateway.eyes import SightedAttempt
@@ -28,6 +28,7 @@ from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.messages.request import MessagesRequest
+from ccrouter.routing.health import Health
 from ccrouter.secret import redact
 from ccrouter.transforms.base import Context
 from ccrouter.transforms.chain import Chain
@@ -51,10 +52,13 @@ class Attempter:
     members of a request a provider's model was found not to take.
     """
 
-    def __init__(self, client: UpstreamClient, clock: Callable[[], float], chain_of: Callable[[Target], Chain]) -> None:
+    def __init__(
+        self, client: UpstreamClient, clock: Callable[[], float], chain_of: Callable[[Target], Chain], health: Health
+    ) -> None:
         self._client = client
         self._clock = clock
         self._chain_of = chain_of
+        self._health = health
         self._endpoints: dict[str, Endpoint] = {}  # by provider name
         self._refused: dict[tuple[str, str], tuple[str, ...]] = {}  # by provider and model
 
@@ -71,7 +75,7 @@ class Attempter:
     async def _attempt(self, question: Question, target: Target, reply: Reply, exchange: Exchange) -> None:
         viewer = question.viewer
         if viewer is not None and viewer.is_needed_by(target) and (agent := ImageAgent.of(question.request)):
-            sighted = SightedAttempt(self._open, self._clock, viewer.target)
+            sighted = SightedAttempt(self._open, self._clock, viewer, self._health)
             await sighted.attempt(question, agent, target, reply, exchange)
             return
         answer = await self._open(question, target, exchange)
@@ -215,7 +219,7 @@ def _pointed(error: UpstreamStatus, provider: Provider) -> UpstreamStatus:
 def _redirected(response: UpstreamResponse, provider: Provider) -> UpstreamStatus:
     """Following would take the key and the conversation to a place that nobody configured."""
     place = response.headers.get("location", "elsewhere")[:200]
-    return UpstreamStatus(
+    return Redirected(
         f"{provider.name} answered {response.status}, a redirect to {place}. Redirects are not followed: "
         "if that is where it should go, write that address into the provider's URL.",
         status=502,

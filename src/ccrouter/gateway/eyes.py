@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ccrouter.config.schema import Target
+from ccrouter.config.schema import PoolKey, Target
 from ccrouter.errors import RemoteProtocolError, RouterError, UnsupportedContent, UpstreamError
 from ccrouter.gateway.answer import BegunAnswer
 from ccrouter.gateway.image_agent import MOST_LOOKS, ImageAgent, Look, Splice
@@ -18,8 +18,12 @@ from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.stream import Held
+from ccrouter.gateway.viewer import Viewer
 from ccrouter.messages.events import MessageEvent, is_content, render
 from ccrouter.messages.fold import Fold
+from ccrouter.routing.failures import Failure, failure_of
+from ccrouter.routing.health import Health
+from ccrouter.routing.recovery import is_of_key
 from ccrouter.secret import redact
 
 #: Asks a target and gives its answer once it has begun with a good status. Raises UpstreamError.
@@ -68,10 +72,12 @@ class _Sink:
 class SightedAttempt:
     """One attempt with an image agent, over as many rounds as the model looks at images."""
 
-    def __init__(self, open_answer: Open, clock: Callable[[], float], viewer: Target) -> None:
+    def __init__(self, open_answer: Open, clock: Callable[[], float], viewer: Viewer, health: Health) -> None:
         self._open = open_answer
         self._clock = clock
-        self._viewer = viewer
+        self._viewer = viewer.target
+        self._affinity = viewer.affinity
+        self._health = health
         self._looked = 0
 
     async def attempt(
@@ -120,27 +126,58 @@ class SightedAttempt:
         self._looked += 1
         if self._looked > MOST_LOOKS:
             return f"There were {MOST_LOOKS} looks at images already: answer by what is known.", True
-        attempt = Attempt(f"{self._viewer} (image)", self._clock() - exchange.began)
-        exchange.attempts.append(attempt)
-        looking = Exchange(exchange.id, exchange.path, self._clock())
         viewing = Question(
             request=asked, headers=question.headers, asked=self._viewer.model, told={}, estimate=lambda: 0
         )
+        said, spent = "", set[str]()
+        while choice := self._health.choose(self._viewer, self._affinity, spent):
+            if choice.is_told and choice.free_at > self._health.now:
+                said = said or f"{self._viewer.provider.name} is at its limit"
+                break
+            spent.add(choice.key.id)
+            said, failure = await self._view(viewing, choice.key, exchange)
+            if failure is None:
+                return said or "Nothing was said about it.", False
+            if not is_of_key(failure):
+                break
+        return f"The image could not be looked at: {said}", True
+
+    async def _view(self, viewing: Question, key: PoolKey, exchange: Exchange) -> tuple[str, Failure | None]:
+        """What the viewer, asked with `key`, says of the image; or words about why it says nothing."""
+        attempt = Attempt(f"{self._viewer} (image)", self._clock() - exchange.began, key=key.label)
+        exchange.attempts.append(attempt)
+        looking = Exchange(exchange.id, exchange.path, self._clock())
+        asked = Target(self._viewer.provider.using(key), self._viewer.model)
+        is_over = False
+        self._health.begin(self._viewer, key)
         try:
-            answer = await self._open(viewing, self._viewer, looking)
-            fold = Fold()
-            try:
-                async for events in answer.events(looking):
-                    for event in events:
-                        fold.feed(event)
-            finally:
-                answer.response.close()
-            said = "\n".join(str(block.get("text", "")) for block in fold.close().content if block["type"] == "text")
+            said = await self._text(viewing, asked, looking)
         except (UpstreamError, UnsupportedContent) as error:
-            attempt.failure = _words(error)
-            return f"The image could not be looked at: {attempt.failure}", True
-        return said or "Nothing was said about it.", False
+            failure = failure_of(error)
+            attempt.failure, attempt.kind, attempt.status = self._words(error), failure.kind, failure.status
+            is_over = True
+            self._health.end(self._viewer, key, failure)
+            return attempt.failure, failure
+        else:
+            is_over = True
+            self._health.end(self._viewer, key, None, looking.usage.context + looking.usage.output_tokens)
+            return said, None
+        finally:
+            attempt.ended = self._clock() - exchange.began
+            if not is_over:
+                self._health.give_back(self._viewer, key)
 
+    async def _text(self, viewing: Question, asked: Target, looking: Exchange) -> str:
+        """The text of its answer. Raises UpstreamError."""
+        answer, fold = await self._open(viewing, asked, looking), Fold()
+        try:
+            async for events in answer.events(looking):
+                for event in events:
+                    fold.feed(event)
+        finally:
+            answer.response.close()
+        return "\n".join(str(block.get("text", "")) for block in fold.close().content if block["type"] == "text")
 
-def _words(error: RouterError) -> str:
-    return redact(str(error))[:400]
+    def _words(self, error: RouterError) -> str:
+        """Why it failed, without the viewer's keys: it is told to the model that answers, at another provider."""
+        return redact(str(error), [key.secret for key in self._viewer.provider.pool if key.secret])[:400]

@@ -123,7 +123,9 @@ class Gateway:
             health.follow(config.providers, config.retries)
         self._health = health
         self._means = Means(
-            attempter=Attempter(client, clock, self._extensions.chains() if self._extensions else Chains().of),
+            attempter=Attempter(
+                client, clock, self._extensions.chains() if self._extensions else Chains().of, self._health
+            ),
             approval=self._approval,
             health=self._health,
             retries=config.retries,
@@ -339,7 +341,7 @@ class Gateway:
         target = self.catalog.target(ref)
         if target is None:
             return None
-        return Viewer(self._with_key(target, facts.session_id or exchange.id), is_forced=router.force_image_agent)
+        return Viewer(target, is_forced=router.force_image_agent, affinity=facts.session_id or exchange.id)
 
     def _with_key(self, target: Target, affinity: str) -> Target:
         """The target, asked with the key of its pool that comes next."""

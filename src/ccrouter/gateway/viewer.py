@@ -10,10 +10,13 @@ from ccrouter.dialects.profiles import profile_of
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The model that looks at images for others. `is_forced`: also for those that could see themselves."""
+    """The model that looks at images for others. `is_forced`: also for those that could see themselves. `affinity`
+    names the session, for which the same key is taken.
+    """
 
     target: Target
     is_forced: bool = False
+    affinity: str = ""
 
     def is_needed_by(self, target: Target) -> bool:
         """True if images are to be looked at for `target`."""

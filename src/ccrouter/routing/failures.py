@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ccrouter.errors import (
+    Redirected,
     RemoteProtocolError,
     UnsupportedContent,
     UpstreamError,
@@ -16,7 +17,7 @@ from ccrouter.errors import (
 
 FailureKind = Literal[
     "connect", "dns", "tls", "first_byte", "idle", "total", "reset", "local",
-    "rate_limit", "quota", "key", "overloaded", "server",
+    "rate_limit", "quota", "key", "overloaded", "server", "redirected",
     "empty", "cut", "protocol",
     "too_long", "unsupported", "refused", "missing", "request",
 ]  # fmt: skip
@@ -60,6 +61,8 @@ def failure_of(error: UpstreamError | UnsupportedContent) -> Failure:
     match error:
         case UpstreamUnreachable(kind=kind) | RemoteProtocolError(kind=kind):
             return Failure(kind)
+        case Redirected(status=status):
+            return Failure("redirected", status)
         case UpstreamStatus(status=status, retry_after=seconds):
             return Failure(_kind_of(error), status, seconds)
         case _:

@@ -39,6 +39,7 @@ _STEPS: dict[FailureKind, tuple[Step, ...]] = {
     "key": _KEY,
     "overloaded": _ELSEWHERE,
     "server": _ELSEWHERE,
+    "redirected": _ELSEWHERE,
     "empty": _ELSEWHERE,
     "cut": _ELSEWHERE,
     "protocol": _ELSEWHERE,
@@ -57,7 +58,8 @@ _PASSING: frozenset[FailureKind] = frozenset({
 
 #: Failures that say something of a target's health; the others are about one key, or about the request.
 UNHEALTHY: frozenset[FailureKind] = frozenset({
-    "connect", "dns", "tls", "first_byte", "idle", "total", "reset", "overloaded", "server", "empty", "cut", "protocol",
+    "connect", "dns", "tls", "first_byte", "idle", "total", "reset", "overloaded", "server",
+    "redirected", "empty", "cut", "protocol",
 })  # fmt: skip
 
 
@@ -87,6 +89,11 @@ def next_step(failure: Failure, chances: Chances) -> Step:
 def is_passing(failure: Failure) -> bool:
     """True if the same target may succeed a little later."""
     return failure.kind in _PASSING
+
+
+def is_of_key(failure: Failure) -> bool:
+    """True if another key of the same provider may succeed at once."""
+    return "next_key" in _STEPS[failure.kind]
 
 
 def pause(times: int, retry_after: float | None, scatter: float) -> float:

@@ -5,6 +5,7 @@ They are taken only if they are what we would open ourselves: listening TCP sock
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections.abc import MutableMapping
@@ -30,7 +31,7 @@ def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
     if told["LISTEN_PID"] != str(os.getpid()) or not told["LISTEN_FDS"].isdecimal():
         return []
     count = int(told["LISTEN_FDS"])
-    names = told["LISTEN_FDNAMES"].split(":") + [""] * count
+    names = itertools.chain(told["LISTEN_FDNAMES"].split(":"), itertools.repeat(""))
     taken: list[socket.socket] = []
     try:
         for descriptor, name in zip(range(FIRST, FIRST + count), names, strict=False):

@@ -127,6 +127,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Tell every worker to end: in order the first time, at once the second. No other takes its place."""
+        number = signal.SIGINT if self._is_over else signal.SIGTERM  # two of one kind that are pending at once are one
         if not self._is_over:
             self._stopped.set()
             seconds = self._task.drain()
@@ -135,7 +136,7 @@ class Supervisor:
             self._task.on_ending(seconds)
             self._task.notices.stopping(f"ending; answers under way have {seconds:g} s")
         for worker in list(self._workers.values()):
-            self._signal(worker, signal.SIGTERM)
+            self._signal(worker, number)
 
     @property
     def _is_over(self) -> bool:
