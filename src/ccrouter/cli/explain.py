@@ -142,6 +142,8 @@ def _head(facts: JsonObject) -> Iterator[tuple[str, str]]:
         yield "sent", f"{facts['sent']} to {facts['provider']}"
     if facts["answered"]:
         yield "answered by", str(facts["answered"])
+    if facts.get("resumed"):
+        yield "gone on with", f"{facts['resumed']} times, after the answer broke off"
     if facts["route"]["name"]:
         yield "route", f"{facts['route']['name']} ({facts['route']['reason']})"
     if facts["transforms"]:

@@ -69,6 +69,8 @@ class Directory:
         if listed is None and models:
             near = closest(model, models)
             hint = f'did you mean "{provider},{near}"?' if near else "add it to `models` if it is right"
+            if any(self.find(part) for part in model.split(",")[1:]):
+                hint = 'several targets are a list: ["provider,model", "provider,model"]'
             ref.place.warn(f"provider {quoted(provider)} does not list the model {quoted(model)}", hint)
         return ModelRef(provider, listed or model)
 

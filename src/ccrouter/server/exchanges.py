@@ -140,6 +140,7 @@ def _facts(kept: _Kept) -> JsonObject:
             }
             for one in exchange.attempts
         ],
+        "resumed": exchange.resumed,
         "transforms": list(exchange.transforms),
         "losses": counts,
         "ledger": {

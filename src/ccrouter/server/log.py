@@ -108,6 +108,8 @@ class ExchangeLog:
                 }
                 for one in exchange.attempts
             ]
+        if exchange.resumed:
+            line["resumed"] = exchange.resumed
         if counts := exchange.count_by_fate():
             line["losses"] = counts
         self._put(line)
