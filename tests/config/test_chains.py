@@ -37,6 +37,14 @@ def test_a_list_of_one_is_a_text(written):
     assert router.fallback == {}
 
 
+def test_a_chain_in_one_text():
+    """Targets with nothing but commas between them are one model's name, of which nobody heard: the hint has the form."""
+    (warning,) = config_of({"default": "p,m,q,n"}).warnings
+    assert 'several targets are a list: ["provider,model", "provider,model"]' in str(warning)
+    (warning,) = config_of({"default": "p,m,x"}).warnings
+    assert "list:" not in str(warning)
+
+
 def test_a_chain_needs_its_providers():
     """A provider that only a chain names is needed: what is missing of it is an error."""
     tree = {"Providers": [*PROVIDERS], "Router": {"default": ["p,m", "r,o"], "models": {"fast": ["p,m", "s,o"]}}}

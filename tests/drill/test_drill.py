@@ -297,6 +297,18 @@ def test_without_a_config_it_is_the_demo(home, capsys):
     assert list(home.iterdir()) == []
 
 
+def test_a_config_that_is_named_and_not_there(home, monkeypatch, capsys):
+    """It is no reason for the demo, whose success would be taken for the config's."""
+    for name in ("CCR_CONFIG", "CONFIG_PATH"):
+        with monkeypatch.context() as context:
+            context.setenv(name, str(home / "nowhere.json"))
+            assert run(["drill", "--only", "500"]) == 2
+            assert "nowhere.json: there is no such file" in capsys.readouterr().err
+            assert run(["drill", "--only", "500", "--demo"]) == 0
+    assert run(["drill", "--only", "500", "--config", str(home / "nowhere.json")]) == 2
+    assert list(home.iterdir()) == []
+
+
 def test_the_users_own_routes(home, capsys):
     """Each route that asks somebody else first is drilled, or those that are named; JSON holds every result."""
     write(home, CLASSIC)

@@ -53,6 +53,15 @@ def test_the_whole_answer(scene):
     assert saw(stream(*with_pings, frames(said)[-1], said=said)) == "answered"
 
 
+def test_a_message_without_usage():
+    """SDKs add up usage without looking: an answer without it is none, however right its text."""
+    told = json.loads(wire().whole)
+    for wrong in ({**told, "usage": None}, {name: value for name, value in told.items() if name != "usage"}):
+        verdict = message(json.dumps(wrong).encode())
+        assert saw(verdict) == "misled"
+        assert "without usage" in verdict.why
+
+
 def test_a_connection_that_breaks_behind_the_end():
     """A stream that is finished and whose connection then broke off is no whole answer: SDKs read on and fail."""
     verdict = stream(*frames(), end="cut")

@@ -13,6 +13,7 @@ from ccrouter.config import syntax
 from ccrouter.config.load import load
 from ccrouter.config.schema import Config
 from ccrouter.errors import RouterError
+from ccrouter.server.log import ExchangeLog
 from ccrouter.server.watch import Watch
 from tests.gateway.conftest import running
 from tests.server.conftest import JSON, UPSTREAM_KEY, call, settings
@@ -277,14 +278,16 @@ async def test_auto_reload_is_off(files: Files):
 
 
 async def test_a_reload_that_fails_for_want_of_the_audit(files: Files, recorder):
-    """What the files are not to blame for is tried again after a while, without another edit."""
-    async with files.running(auditor=recorder) as router:
+    """What the files are not to blame for is said in the log, and tried again after a while, without another edit."""
+    path = files.home / "log"
+    async with files.running(auditor=recorder, log=ExchangeLog(path, "info")) as router:
         watch = Watch(router.app.editions)
         recorder.failure = RouterError("the disk is full")
         files.path.write_text(files.config())
         assert await looks(watch, 3) == [None, "failed", None]
         assert (await told(router))["state"] == "failed"
         assert "audit" in (await told(router))["reason"]
+        assert path.read_text().count('"reload failed"') == 1
         recorder.failure = None
         outcomes = await looks(watch, 40)
         assert outcomes.count("ok") == 1

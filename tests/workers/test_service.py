@@ -316,7 +316,7 @@ def test_the_end_in_order(serve, up):
 
 
 @pytest.mark.parametrize("waits", [True, False])
-def test_a_second_signal(waits: bool, serve, up):
+def test_a_second_signal(waits, serve, up):
     """A second signal ends at once: what is under way is told so. Also if it comes in the moment of the first."""
     up.reply(
         Reply(200, {"content-type": "text/event-stream"}, (*anthropic_wire.message_stream("ok")[:3], Gate(up.event())))
@@ -336,6 +336,20 @@ def test_a_second_signal(waits: bool, serve, up):
         service.child.send_signal(signal.SIGTERM if waits else signal.SIGINT)
         assert b"event: error" in answer.read()
     assert service.child.wait(LIMIT) == 0
+
+
+def test_a_worker_that_hangs_in_the_end(serve, up):
+    """`ccr stop` leaves no process behind, and so the port free, though a worker does not hear that it is to end."""
+    service: Service = serve(Providers=[provider(up)], Router={"default": "p,m"}, drainSeconds=0)
+    workers = service.workers
+    os.kill(min(workers), signal.SIGSTOP)
+    try:
+        stopped = service.ccr.run("stop")
+        assert "successfully" in stopped.stdout
+        assert not any(map(is_alive, workers))
+    finally:
+        for pid in filter(is_alive, workers):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_the_supervising_process_is_killed(serve, up):

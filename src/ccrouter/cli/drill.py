@@ -15,7 +15,7 @@ import click
 
 from ccrouter.cli.options import StartOptions, config_path, load_with_stand_ins
 from ccrouter.cli.terminal import fail, harmless, note, say
-from ccrouter.errors import ConfigError
+from ccrouter.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from ccrouter.config.schema import Config
@@ -116,9 +116,10 @@ def _chosen(names: tuple[str, ...]) -> tuple[Fault, ...]:
 
 def _configuration(options: StartOptions, *, demo: bool) -> tuple[Config, bool]:
     """What to drill, and whether it is the demo: the config as a start would read it, with something in the place of
-    variables that are not set; the demo if there is none, or no provider in it. Raises ConfigError.
+    variables that are not set; the demo if there is none, or no provider in it. Raises ConfigError, also where a
+    variable leads to a file that is not there: whoever set it wants no demo.
     """
-    from ccrouter.config.load import read
+    from ccrouter.config.load import PATH_VARIABLES, find_config, read
     from ccrouter.config.schema import DRY_RUN
     from ccrouter.drill.setting import DEMO
 
@@ -126,12 +127,13 @@ def _configuration(options: StartOptions, *, demo: bool) -> tuple[Config, bool]:
         config = load_with_stand_ins(options)
         if any(provider.name != DRY_RUN for provider in config.providers):
             return config, False
+    elif not demo and any(os.environ.get(name) for name in PATH_VARIABLES):
+        raise ConfigError([Problem(str(find_config(None, os.environ)), "", "there is no such file")])
     return read(None, {}, text=json.dumps(DEMO)).config, True
 
 
 def _routes(config: Config, names: tuple[str, ...]) -> list[Drilled]:
     from ccrouter.drill.setting import routes_of
-    from ccrouter.errors import Problem
 
     try:
         routes = routes_of(config, names)

@@ -143,7 +143,8 @@ def _head(facts: JsonObject) -> Iterator[tuple[str, str]]:
     if facts["answered"]:
         yield "answered by", str(facts["answered"])
     if facts.get("resumed"):
-        yield "gone on with", f"{facts['resumed']} times, after the answer broke off"
+        times = "once" if facts["resumed"] == 1 else f"{facts['resumed']} times"
+        yield "gone on with", f"{times}, after the answer broke off"
     if facts["route"]["name"]:
         yield "route", f"{facts['route']['name']} ({facts['route']['reason']})"
     if facts["transforms"]:

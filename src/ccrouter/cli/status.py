@@ -46,8 +46,9 @@ def command(as_json: bool) -> int:  # noqa: FBT001 - click passes options so
         say(line)
     troubles = [f"Health:  {worry}" for worry in worries(health)]
     if reload is not None and reload.get("state") != "ok":
-        told = f"Reload:  {reload.get('state')} at {reload.get('at')}; what was in force before stays so"
-        troubles = [told, f"         {reload.get('reason')}", *troubles]
+        outcome = f"Reload:  {reload.get('state')} at {reload.get('at')}; what was in force before stays so"
+        reason = str(reload.get("reason")).splitlines()
+        troubles = [outcome, *(f"         {line}" for line in reason), *troubles]
     for line in ["", *troubles] if troubles else []:
         say(line)
     for problem in problems:

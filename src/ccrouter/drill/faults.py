@@ -133,9 +133,8 @@ async def _redirect(line: Line, asked: Asked) -> None:
 
 async def followed(line: Line, asked: Asked) -> None:
     """What is said where no redirect may lead."""
-    wire = asked.wire(NOT_HERE)
     await _begin(line, asked)
-    await line.chunk(wire.stream if asked.is_streamed else wire.whole)
+    await line.chunk(asked.answer(NOT_HERE))
     await line.end()
 
 
@@ -144,9 +143,8 @@ async def _nothing(line: Line, asked: Asked) -> None:
 
 
 async def _empty_answer(line: Line, asked: Asked) -> None:
-    wire = asked.wire(NOTHING)
     await _begin(line, asked)
-    await line.chunk(wire.stream if asked.is_streamed else wire.whole)
+    await line.chunk(asked.answer(NOTHING))
     await line.end()
 
 
@@ -221,7 +219,7 @@ async def _malformed(line: Line, asked: Asked) -> None:
 
 
 async def _invalid_utf8(line: Line, asked: Asked) -> None:
-    told = asked.wire().stream if asked.is_streamed else asked.wire().whole
+    told = asked.answer()
     before, letter, after = told.partition("ö".encode())
     await _begin(line, asked)
     if asked.is_streamed:
@@ -251,7 +249,7 @@ async def _truncated(line: Line, asked: Asked) -> None:
 
 def _wrong_length(factor: float) -> Serve:
     async def serve(line: Line, asked: Asked) -> None:
-        told = asked.wire().stream if asked.is_streamed else asked.wire().whole
+        told = asked.answer()
         stated = str(round(len(told) * factor))
         await line.head(200, {"content-type": _label(asked), "content-length": stated})
         await line.send(told)
@@ -260,7 +258,7 @@ def _wrong_length(factor: float) -> Serve:
 
 
 async def _bad_encoding(line: Line, asked: Asked) -> None:
-    told = asked.wire().stream if asked.is_streamed else asked.wire().whole
+    told = asked.answer()
     await line.answer(200, {"content-type": _label(asked), "content-encoding": "gzip"}, told)
 
 
@@ -268,7 +266,7 @@ async def _bad_encoding(line: Line, asked: Asked) -> None:
 
 
 async def _wrong_type(line: Line, asked: Asked) -> None:
-    told = asked.wire().stream if asked.is_streamed else asked.wire().whole
+    told = asked.answer()
     await line.answer(200, {"content-type": "text/plain" if asked.is_streamed else _SSE}, told)
 
 
@@ -280,7 +278,7 @@ async def _other_form(line: Line, asked: Asked) -> None:
 
 async def _drip(line: Line, asked: Asked) -> None:
     """Slower altogether than an upstream may be silent, and never silent for long."""
-    told = asked.wire().stream if asked.is_streamed else asked.wire().whole
+    told = asked.answer()
     await _begin(line, asked)
     count = round(1.5 * asked.pace.patience / asked.pace.gap)
     size = -(-len(told) // count)
@@ -301,7 +299,7 @@ async def _odd_cuts(line: Line, asked: Asked) -> None:
 
 async def _no_usage(line: Line, asked: Asked) -> None:
     await _begin(line, asked)
-    await line.chunk(without_usage(asked.wire().stream if asked.is_streamed else asked.wire().whole))
+    await line.chunk(without_usage(asked.answer()))
     await line.end()
 
 

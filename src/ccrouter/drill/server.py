@@ -95,6 +95,11 @@ class Asked:
         """The answer in the dialect that is asked in; of other words, if there are."""
         return Wire(self.dialect, self.model, self.said if said is None else said)
 
+    def answer(self, said: Said | None = None) -> bytes:
+        """All of the answer, streamed or not as it was asked for."""
+        wire = self.wire(said)
+        return wire.stream if self.is_streamed else wire.whole
+
     @cached_property
     def _members(self) -> JsonObject:
         try:

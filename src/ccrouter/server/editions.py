@@ -206,6 +206,8 @@ class Editions:
         path = before.config.path
         digest = "" if path is None else await asyncio.to_thread(digest_of, path)
         self.last = LastReload(outcome, datetime.now(UTC), digest, redact(reason, before.config.secrets))
+        if outcome == "failed":
+            self._voice.event("error", "reload failed", error=self.last.reason)
 
     def reload_soon(self) -> None:
         """Reload in a task of its own, for a signal. A refusal is in the log, or on stderr without one.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ccrouter.dialects.ledger import Entry, summed_up
-from ccrouter.gateway.record import Exchange
+from ccrouter.gateway.record import Attempt, Exchange
 from ccrouter.jsontypes import JsonObject
 
 CAPACITY = 1000
@@ -127,19 +127,7 @@ def _facts(kept: _Kept) -> JsonObject:
         "bytes": exchange.size,
         "stopReason": exchange.stop_reason or None,
         "upstreamId": exchange.upstream_id or None,
-        "attempts": [
-            {
-                "target": one.target,
-                "key": one.key or None,
-                "waitedMs": _ms(one.waited),
-                "beganMs": _ms(one.began),
-                "endedMs": _ms(one.ended),
-                "kind": one.kind or None,
-                "status": one.status or None,
-                "failure": one.failure or None,
-            }
-            for one in exchange.attempts
-        ],
+        "attempts": [_attempt_facts(one) for one in exchange.attempts],
         "resumed": exchange.resumed,
         "transforms": list(exchange.transforms),
         "losses": counts,
@@ -165,6 +153,19 @@ def _facts(kept: _Kept) -> JsonObject:
         },
         "ttftMs": None if exchange.ttft is None else _ms(exchange.ttft),
         "totalMs": _ms(exchange.total),
+    }
+
+
+def _attempt_facts(one: Attempt) -> JsonObject:
+    return {
+        "target": one.target,
+        "key": one.key or None,
+        "waitedMs": _ms(one.waited),
+        "beganMs": _ms(one.began),
+        "endedMs": _ms(one.ended),
+        "kind": one.kind or None,
+        "status": one.status or None,
+        "failure": one.failure or None,
     }
 
 

@@ -37,8 +37,11 @@ _FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 #: Seconds between two looks at whether the workers answer: one that does not for two to three of them is killed.
 _LOOK = 10.0
-#: Seconds beyond the drain after which a worker that was told to end is killed.
+#: Seconds in which a worker ends whose connection is closed, before it is killed: its drain goes before that.
 _GRACE = 15.0
+#: Seconds beyond the drain after which a worker that was told to end is killed: fewer than `ccr stop` gives this one,
+#: whose end a worker that hangs would survive, and hold the port.
+_LAST_GRACE = 4.0
 #: Of the environment: what is meant for this process by number or by right, and would mislead another.
 _OWN = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"})
 
@@ -288,7 +291,7 @@ class Supervisor:
 
     async def _end_all(self, slots: Sequence[asyncio.Task[None]]) -> None:
         """Wait until every worker has ended, as long as it may take."""
-        _, late = await asyncio.wait(slots, timeout=self._task.drain() + _GRACE)
+        _, late = await asyncio.wait(slots, timeout=self._task.drain() + _LAST_GRACE)
         if late:
             self._kill_all()
             await asyncio.wait(late)
