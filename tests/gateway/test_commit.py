@@ -104,12 +104,12 @@ async def test_what_is_only_announced_is_not_begun(upstream: Upstream, tmp_path,
         assert sum(event["type"] == "message_start" for event in events) == 1
 
 
-@pytest.mark.parametrize("road", ROADS)
-@pytest.mark.parametrize("content", CONTENT)
+@pytest.mark.parametrize(
+    ("road", "content"),
+    [(road, one) for road in ROADS for one in CONTENT if road != "chat" or one in {"text", "thinking", "a call"}],
+)
 async def test_content_is_not_held_back(upstream: Upstream, tmp_path, road, content):
     """The first piece of anything goes out while the provider has not said more."""
-    if road == "chat" and content not in {"text", "thinking", "a call"}:
-        pytest.skip("Chat has no words for it")
     more = asyncio.Event()
     steps = (START, *CONTENT[content], Gate(more))
     upstream.reply(Reply(headers={"content-type": "text/event-stream"}, steps=steps))
