@@ -170,3 +170,13 @@ def test_memory_is_bounded(home):
     for number in range(1500):
         home.routers.router_for(f"session-{number}")
     assert len(home.routers._missed) <= 1000
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_the_place_of_a_router_is_not_waited_for(home):
+    """Nobody may ever write into it, and a request would wait: it is an error like any file that cannot be read."""
+    home.add_session()
+    (home.router / PROJECT).mkdir()
+    os.mkfifo(home.router / PROJECT / "config.json")
+    with pytest.raises(ConfigError, match="is no file"):
+        home.routers.router_for(SESSION)

@@ -298,6 +298,16 @@ async def test_a_key_that_stays_at_its_limit_is_not_asked():
     assert (scene.names, scene.waits) == (["a"], [1.0] * 3)
 
 
+async def test_a_target_that_failed_again_and_again_is_not_asked_twice():
+    """Where nothing is left but what is passed over, it is asked once: clients ask again by themselves, and many do."""
+    scene = Scene([status(500), None])
+    for _ in range(5):
+        scene.health.end(A, A.provider.pool[0], _failure(500, None))
+    with pytest.raises(UpstreamStatus):
+        await scene.run(A)
+    assert (scene.names, scene.waits) == (["a"], [])
+
+
 async def test_what_no_target_can_carry_is_told_as_such():
     """Content that one dialect cannot carry may be carried by the next; if by none, the first refusal is told."""
     scene = Scene([UnsupportedContent("messages[0]", "a PDF"), None])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -144,12 +145,14 @@ class ProjectRouters:
         stamp = (status.st_mtime_ns, status.st_size)
         reading = self._readings.get(path)
         if reading is None or reading.stamp != stamp:
-            reading = self._readings[path] = self._parse(path, stamp)
+            reading = self._readings[path] = self._parse(path, stamp, is_file=stat.S_ISREG(status.st_mode))
         if reading.problems:
             raise UnusableRouter(reading.problems, f"{path.parent.name}/{path.name}", reading.draft)
         return reading.router
 
-    def _parse(self, path: Path, stamp: tuple[int, int]) -> _Reading:
+    def _parse(self, path: Path, stamp: tuple[int, int], *, is_file: bool) -> _Reading:
+        if not is_file:  # nobody waits for a pipe in the middle of a request
+            return _Reading(stamp, None, (Problem(str(path), "", "is no file"),))
         draft = None
         try:
             written = read_written(path, self._environ)

@@ -190,7 +190,7 @@ class Pursuit:
     async def _next_after(self, target: Target, key: PoolKey, failure: Failure) -> Target | None:
         """Whom to ask after a failure, once its time has come; None: nobody."""
         self._spent_keys.add(key.id)
-        if is_passing(failure) and self._may_ask(target):
+        if is_passing(failure) and self._may_ask(target) and not self._means.health.is_open(target):
             asked_for = failure.retry_after or 0.0
             _, soonest = self._again.get(str(target), (target, asked_for))  # of its keys, the first that is free
             self._again[str(target)] = (target, min(soonest, asked_for))
