@@ -53,7 +53,7 @@ _WAITING = frozenset({
 
 #: "file: function" of ours that may do such a thing within a step → why it does not hold up the loop.
 ALLOWED: dict[str, str] = {
-    "config/syntax.py: _open_at_once": "as read_bounded",
+    "config/syntax.py: _open_at_once": "how read_bounded opens a file",
     "config/syntax.py: read_bounded": "one file of 4 MiB at most, and no pipe: a project's router",
     "config/customs.py: installed_transforms": "what is installed beside us, when an edition begins that names some of it",
     "config/projects.py: _folders": "lists Claude Code's projects, once for each session that is not known yet",

@@ -119,7 +119,7 @@ def test_the_tap_sees_facts_only():
         seen.append((tap.name, tap.has_content, tap.is_finished, tap.is_done))
     assert seen == [
         ("message_start", False, False, False),
-        ("content_block_start", True, False, False),
+        ("content_block_start", False, False, False),  # an empty block: nothing was said yet
         ("content_block_delta", True, False, False),
         ("content_block_stop", True, False, False),
         ("message_delta", True, True, False),
