@@ -338,6 +338,13 @@ async def test_one_request_at_a_time_tries_it_out(upstream, tmp_path, patience) 
         assert len(slow.requests) == 2
 
 
+async def test_a_client_that_tries_ten_times_more_is_not_multiplied(lone, upstream) -> None:
+    """Claude Code's eleven requests at a provider that is down become fourteen: three, two, and then one each."""
+    upstream.always(anthropic_error(503))
+    assert {(await lone.ask())[0] for _ in range(11)} == {503}
+    assert len(upstream.requests) == 14
+
+
 async def test_where_it_is_the_only_one_a_dead_target_is_asked_all_the_same(lone, upstream, patience) -> None:
     """A breaker never refuses the only way there is; but from the fifth failure on nothing is asked twice."""
     upstream.reply(*(anthropic_error(500) for _ in range(5)), ANSWER)
