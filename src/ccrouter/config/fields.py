@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ccrouter.config.kinds import Anything, Chain, Choice, Flag, Key, ListOf, MapOf, Nested, Number, Raw, Text
 from ccrouter.config.provider_fields import FIDELITY, KEY, MAX_SECONDS, PROVIDER, TIMEOUTS
-from ccrouter.config.schema import DEFAULT_DRAIN, Limits, Retries
+from ccrouter.config.schema import DEFAULT_DRAIN, Limits, LogFiles, RecordKeeping, Retries
 from ccrouter.config.table import Field, Table
 
 MAX_MS = 24 * 3600 * 1000
@@ -27,6 +27,8 @@ _TARGET = Text('"provider,model"')
 _ROUTE = Chain(_TARGET)
 _RETRIES = Retries()
 _LIMITS = Limits()
+_KEEPING = RecordKeeping()
+_LOG_FILES = LogFiles()
 _NOT_READ = "Accepted and kept; this router has no use for it."
 
 _LISTEN = (
@@ -105,6 +107,15 @@ TOP = Table(
             default="info",
             need="may",
         ),
+        Field("logFiles", Nested("LogFiles"), "When the log file is put away, and how many of those are kept."),
+        Field("record", Nested("Record"), "What is kept of requests, see [records](../records.md)."),
+        Field(
+            "record_content",
+            Choice(("none", "redacted", "full"), {"off": "none", "false": "none"}),
+            "Whether what was said is kept too: without what looks personal, or in full. Secrets never are.",
+            default="none",
+        ),
+        Field("telemetry", Nested("Telemetry"), "OpenTelemetry, see [metrics](../metrics.md)."),
         Field("strict", Flag(), "`strict` for every router that does not say otherwise.", default="false"),
         Field("clients", Nested("Clients"), "Accommodations for particular clients."),
         Field("fallback", MapOf(ListOf(_TARGET), "route"), "What to try, in order, after a route's own."),
@@ -291,6 +302,53 @@ LIMITS = Table(
     ),
 )
 
+RECORD = Table(
+    "Record",
+    "What is kept of requests: figures and names, in `records.db` beside this file.",
+    (
+        Field("enabled", Flag(), "Whether anything is.", default="true"),
+        Field("days", Number(1, 3650, "days"), "For how long.", default=f"{_KEEPING.days}"),
+        Field(
+            "megabytes",
+            Number(10, 2**20, "megabytes"),
+            "In how much room; the oldest go first.",
+            default=f"{_KEEPING.megabytes}",
+        ),
+        Field(
+            "contentDays",
+            Number(1, 3650, "days"),
+            "For how long what was said is, if it is.",
+            default=f"{_KEEPING.content_days}",
+        ),
+    ),
+)
+
+LOG_FILES = Table(
+    "LogFiles",
+    "The log file is `logs/ccr-….log`; one that has grown too large is put away beside it.",
+    (
+        Field(
+            "megabytes", Number(1, 2**20, "megabytes"), "The size at which it is.", default=f"{_LOG_FILES.megabytes}"
+        ),
+        Field("keep", Number(0, 1000, "files"), "How many are kept of those put away.", default=f"{_LOG_FILES.keep}"),
+    ),
+)
+
+TELEMETRY = Table(
+    "Telemetry",
+    "Traces and metrics by OpenTelemetry. Needs `pip install 'ccrouter[otel]'`.",
+    (
+        Field("enabled", Flag(), "Whether they are sent.", default="false"),
+        Field(
+            "endpoint",
+            Text("URL"),
+            "The collector, for OTLP over HTTP; a policy has to allow its host.",
+            default="$OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318",
+        ),
+        Field("headers", MapOf(Text()), "Sent to it.", need="may"),
+    ),
+)
+
 CLIENTS = Table(
     "Clients",
     "Accommodations for particular clients.",
@@ -336,6 +394,9 @@ TABLES = {
         SERVER,
         RETRY,
         LIMITS,
+        RECORD,
+        LOG_FILES,
+        TELEMETRY,
         CLIENTS,
         CUSTOM_TRANSFORMER,
         PLUGIN,

@@ -23,6 +23,7 @@ from ccrouter.config.draft import Draft
 from ccrouter.config.fields import TOP
 from ccrouter.config.hints import hint_at_providers
 from ccrouter.config.interpolate import fill
+from ccrouter.config.keeping import read_log_files, read_record_keeping, read_telemetry
 from ccrouter.config.kinds import Choice, Key, KeyText
 from ccrouter.config.limits import read_limits, read_retries
 from ccrouter.config.listen import Overrides, command_line, pick_server, settle_host, settle_port
@@ -220,6 +221,9 @@ def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Con
         max_body=top.get("maxBodyBytes", defaults.max_body),
         retries=read_retries(top),
         limits=read_limits(top),
+        record=read_record_keeping(top),
+        log_files=read_log_files(top),
+        telemetry=read_telemetry(top),
         drain_seconds=float(top.get("drainSeconds", defaults.drain_seconds)),
         auto_reload=top.get("autoReload", defaults.auto_reload),
         resume=top.get("resume", defaults.resume),

@@ -21,6 +21,8 @@ DialectName = Literal["anthropic", "openai_chat", "openai_responses", "gemini"]
 Platform = Literal["", "vertex", "bedrock"]
 Fidelity = Literal["any", "strict"]
 LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal"]
+#: How much of what was said is kept: nothing, all but what looks personal, or all; secrets never.
+KeptContent = Literal["none", "redacted", "full"]
 
 #: The names of routes, in the order in which `ccr status` and the start banner list them.
 ROUTE_NAMES = ("default", "background", "think", "longContext", "webSearch", "image", "subagent", "compaction")
@@ -156,6 +158,36 @@ class Limits:
     header_bytes: int = 64 * 1024
     read_seconds: float = 60.0
     buffered_bytes: int = 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKeeping:
+    """Whether requests are recorded, for how many days and in how many megabytes at most, how much of what was said in
+    them, and for how many days that.
+    """
+
+    enabled: bool = True
+    days: int = 90
+    megabytes: int = 1024
+    content: KeptContent = "none"
+    content_days: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """The log file is put away when it has grown to `megabytes`; `keep` of those that were are left."""
+
+    megabytes: int = 50
+    keep: int = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Whether traces and metrics go out by OpenTelemetry, and to which collector ("" for what the environment says)."""
+
+    enabled: bool = False
+    endpoint: str = ""
+    headers: Mapping[str, str] = field(default_factory=_nothing, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +332,9 @@ class Config:
     max_body: int = DEFAULT_MAX_BODY
     retries: Retries = Retries()
     limits: Limits = Limits()
+    record: RecordKeeping = RecordKeeping()
+    log_files: LogFiles = LogFiles()
+    telemetry: Telemetry = Telemetry()
     drain_seconds: float = DEFAULT_DRAIN
     auto_reload: bool = True
     resume: bool = False
@@ -327,6 +362,7 @@ class Config:
         texts = [self.api_key.reveal()] if self.api_key else []
         for custom in self.custom_transformers:
             texts += in_body(custom.options)
+        texts += [*in_headers(self.telemetry.headers), *in_url(self.telemetry.endpoint)]
         for provider in self.providers:
             texts += [provider.key.reveal()] if provider.key else []
             texts += [key.secret.reveal() for key in provider.keys if key.secret]

@@ -1,21 +1,25 @@
-"""What happened in one exchange: facts only, no content. The log line, and later the store, are made from it."""
+"""What happened in one exchange: facts only, no content. The log line, the store and the metrics are made from it."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+import msgspec
 
 from ccrouter.config.schema import Fidelity, Target
 from ccrouter.dialects.base import Loss, UpstreamRequest
 from ccrouter.dialects.ledger import counted
-from ccrouter.messages.events import WireUsage
+from ccrouter.messages.events import Billed, WireUsage
 from ccrouter.messages.fault import type_of_status
+from ccrouter.routing.facts import RequestFacts, Thread
 
 #: What the client's own leaving is written down as.
 CLIENT_GONE = 499
+_LONGEST_WORD = 200  # characters of what a client says of itself
 LOSSES_HEADER = "x-ccr-losses"
 
 
@@ -27,10 +31,58 @@ class Auditor(Protocol):
 
 
 @dataclass(slots=True)
+class PromptNote:
+    """What a request was made of, for whoever compares it with the one before: `asked` the members of the Messages
+    request, raw, `sent` the body that went to the provider. Both are let go of (None) once they have been looked at,
+    and `found` is what was seen; it stays None where there was no time to look.
+    """
+
+    asked: Mapping[str, msgspec.Raw] | None
+    sent: bytes | None
+    is_first_party: bool = False
+    found: object = None
+
+
+@dataclass(slots=True)
+class Content:
+    """What was said, where the user wants it kept: the client's body and the pieces of the answer as they went out,
+    `most` bytes of each; `is_cut` if there was more.
+    """
+
+    most: int
+    request: bytes = b""
+    answer: list[bytes] = field(default_factory=list)
+    is_cut: bool = False
+    size: int = 0
+
+    def note_request(self, body: bytes) -> None:
+        self.request, self.is_cut = body[: self.most], self.is_cut or len(body) > self.most
+
+    def note_answer(self, piece: bytes) -> None:
+        room = self.most - self.size
+        if len(piece) > room:
+            self.is_cut = True
+        if room > 0:
+            self.answer.append(piece[:room])
+            self.size += min(room, len(piece))
+
+
+class PromptReader(Protocol):
+    """Whoever looks at prompts, soon and elsewhere than on the event loop (see `ccrouter.store`)."""
+
+    def note_prompt(self, note: PromptNote) -> None:
+        """Take the note; never blocks and never raises."""
+
+
+@dataclass(slots=True)
 class Attempt:
     """One request to one target. `failure` is "" for the one that answered, `kind` its one word (routing/failures.py)
     and `status` the provider's, 0 without one; `began` and `ended` in seconds after the exchange, `waited` those
     before it in which nothing was done. `key` is the label of the key that it was asked with.
+
+    As seconds after the exchange too, 0.0 for never: `sent`, when the encoded request was handed to the network,
+    `connected`, when a connection for it was made (never, if one was there), `headers`, when the answer's were there,
+    and `first`, when its first content was. `usage` is what the provider reported of it, None if nothing.
     """
 
     target: str
@@ -41,6 +93,11 @@ class Attempt:
     key: str = ""
     waited: float = 0.0
     ended: float = 0.0
+    sent: float = 0.0
+    connected: float = 0.0
+    headers: float = 0.0
+    first: float = 0.0
+    usage: WireUsage | None = None
 
 
 @dataclass(slots=True)
@@ -52,6 +109,11 @@ class Exchange:
     `fidelity` is what the route demands. `losses`, `kept` and `mapped` (dialects/base.py: UpstreamRequest) and the
     names of `transforms` are those of the last target that something was encoded for. `resumed` counts the answers that
     were cut off and gone on with by another, in the same message; `usage` is then that of all of them.
+
+    `authorized`, `received` and `decided` say when the caller was let in, when the body was there, and when its targets
+    were chosen and approved, in seconds after `began`, 0.0 for never. `policy` is "" where there is none, "allowed", or
+    "denied: " and the rule. `facts` are what was decided by, without the conversation, `estimate` the input tokens if
+    somebody had them counted. `answer_size` counts the bytes of the answer's body.
     """
 
     id: str
@@ -84,6 +146,37 @@ class Exchange:
     ttft: float | None = None
     total: float = 0.0
     resumed: int = 0
+    ended_at: float = 0.0  # of the calendar, seconds since 1970
+    key: str = ""
+    agent: str = ""
+    agent_type: str = ""
+    request_class: str = ""
+    thread: Thread | None = None
+    traceparent: str = ""
+    policy: str = ""
+    facts: RequestFacts | None = None
+    estimate: int | None = None
+    authorized: float = 0.0
+    received: float = 0.0
+    decided: float = 0.0
+    answer_size: int = 0
+    billed: Billed = field(default_factory=Billed)
+    prompt: PromptNote | None = None
+    prompts: PromptReader | None = None
+    content: Content | None = None
+
+    def note_facts(self, facts: RequestFacts) -> None:
+        """What the request says of itself is known."""
+        self.session, self.thread = facts.session_id, facts.thread
+        self.agent, self.agent_type = facts.agent_id[:_LONGEST_WORD], facts.agent_type[:_LONGEST_WORD]
+        self.request_class = facts.request_class[:_LONGEST_WORD]
+        self.facts = replace(facts, turns=())  # the conversation is not to outlive its request
+
+    def note_prompt(self, asked: Mapping[str, msgspec.Raw], sent: bytes, *, is_first_party: bool) -> None:
+        """What was sent is being answered: whoever compares prompts may look at it now."""
+        if self.prompts is not None:
+            self.prompt = PromptNote(asked, sent, is_first_party)
+            self.prompts.note_prompt(self.prompt)
 
     def note_sent(self, target: Target, sent: UpstreamRequest, transforms: Sequence[str]) -> None:
         """`sent` is what goes to `target` now, by these transforms: what became of the request is so until the next."""

@@ -36,6 +36,19 @@ class WireUsage(msgspec.Struct):
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
 
 
+class Billed(msgspec.Struct):
+    """What a provider reports of an answer beyond `WireUsage`, for the account of it; never sent to a client.
+
+    `thinking_tokens` are among the output tokens, `cache_write_1h` among those written to a cache; `cost` is what the
+    provider itself says that it charged, in US dollars.
+    """
+
+    thinking_tokens: int = 0
+    cache_write_1h: int = 0
+    searches: int = 0
+    cost: float | None = None
+
+
 class MessageHead(msgspec.Struct):
     """The message as `message_start` announces it."""
 
