@@ -40,6 +40,7 @@ class Approval:
             exchange.target = str(target)
             self.judge(target)
         exchange.target = str(targets[0])
+        exchange.policy = "allowed" if self.policy.is_in_force else ""
         if is_recorded:
             self._record("decision", exchange, {
                 "targets": [str(target) for target in targets],
@@ -98,6 +99,7 @@ class Approval:
 
     def note_denial(self, denied: Denied, exchange: Exchange) -> None:
         """Write the denial down, whoever raised it. Raises what the auditor raises if it must be and cannot be."""
+        exchange.policy = f"denied: {denied.rule}"
         self._record("denial", exchange, {"rule": denied.rule, "reason": str(denied), "result": "denied"})
 
     def _record(self, kind: str, exchange: Exchange, facts: Mapping[str, object]) -> None:

@@ -139,10 +139,14 @@ class Attempter:
             check(encoded, target, exchange.fidelity)
             sent = await chain.wire(encoded, encoded.url or endpoint.url, context)
             where = dataclasses.replace(endpoint, url=sent.url) if sent.url else endpoint
+            exchange.note_departure(self._clock())
             response = await self._client.send(provider, where, sent.headers, sent.body, sent.final_headers)
+            exchange.note_arrival(self._clock(), getattr(response, "connected", 0.0))
             exchange.upstream_id = response.headers.get("request-id") or response.headers.get("x-request-id", "")
             if response.status < 300:
                 exchange.tell_losses()
+                members = question.request.members
+                exchange.note_prompt(members, sent.body, is_first_party=profile_of(target).is_first_party)
                 # A stream may last for minutes, and needs neither the conversation nor what was sent of it.
                 question.request.release()
                 answer, filters = await chain.receive(response, context)

@@ -166,6 +166,7 @@ class Gateway:
             told = {"x-ccr-route": route.name, "x-ccr-model": str(route.target), "x-ccr-reason": route.reason}
             exchange.told = told
             self._approval.approve(plan.every if viewer is None else (*plan.every, viewer.target), exchange)
+            exchange.decided = self._clock() - exchange.began
             if self._extensions is not None:
                 await self._extensions.prepare(plan.every)
             question = Question(
@@ -183,7 +184,10 @@ class Gateway:
                     reply.fault_frames = reading.writer(asked=question.asked).fault
                 reply.expect_stream(told)
             affinity = facts.session_id or exchange.id
-            await Pursuit(self._means, question, plan, reply, exchange, affinity).run()
+            try:
+                await Pursuit(self._means, question, plan, reply, exchange, affinity).run()
+            finally:
+                exchange.estimate = estimate.tokens
         if not exchange.resumed:  # else it is the input of several requests
             self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
 
@@ -285,7 +289,7 @@ class Gateway:
         facts = read_facts(request, headers, tag)
         exchange.asked = request.model[:_LONGEST_NAME]
         exchange.streamed, exchange.size = request.stream, len(body)
-        exchange.session = facts.session_id
+        exchange.note_facts(facts)
         return request, facts, make_filter
 
     def _custom_code(self) -> contextlib.AbstractAsyncContextManager[None]:

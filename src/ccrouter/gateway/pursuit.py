@@ -97,6 +97,7 @@ class Pursuit:
         self._waited = 0.0
         exchange.attempts.append(attempt)
         exchange.target = str(target)
+        usage = exchange.usage
         exchange.told["x-ccr-model"] = str(target)
         exchange.told["x-ccr-attempts"] = str(len(exchange.attempts))
         asked = means.approval.sendable(Target(target.provider.using(key), target.model))
@@ -121,13 +122,17 @@ class Pursuit:
             is_over = True
             spent = _tokens(exchange.usage) - (0 if resumption is None else _tokens(resumption.before))
             means.health.end(target, key, None, spent)
-            exchange.error = ""
+            exchange.error, exchange.key = "", key.label
             if resumption is not None:
                 resumption.note_end()
                 exchange.resumed = resumption.joined
             return None
         finally:
             attempt.ended = means.clock() - exchange.began
+            if exchange.ttft is not None and exchange.ttft >= attempt.began:
+                attempt.first = exchange.ttft
+            if exchange.usage is not usage:
+                attempt.usage = exchange.usage if resumption is None else _less(exchange.usage, resumption.before)
             if not is_over:
                 means.health.give_back(target, key)
 
@@ -277,6 +282,10 @@ class Pursuit:
         if isinstance(told, UpstreamStatus) and told.retry_after is not None and self._due:
             told.retry_after = max(0.0, min(self._due.values()) - self._means.clock())  # the first who named a time
         raise told from None
+
+
+def _less(usage: WireUsage, before: WireUsage) -> WireUsage:
+    return WireUsage(**{name: getattr(usage, name) - getattr(before, name) for name in WireUsage.__struct_fields__})
 
 
 def _tokens(usage: WireUsage) -> int:

@@ -178,6 +178,19 @@ class Exchange:
             self.prompt = PromptNote(asked, sent, is_first_party)
             self.prompts.note_prompt(self.prompt)
 
+    def note_departure(self, now: float) -> None:
+        """The last attempt's request is ready, and is handed to the network."""
+        if self.attempts:
+            self.attempts[-1].sent = now - self.began
+
+    def note_arrival(self, now: float, connected: float) -> None:
+        """The headers of the last attempt's answer are here. A connection was made for it at `connected`, 0.0 if it was
+        there.
+        """
+        if self.attempts:
+            self.attempts[-1].headers = now - self.began
+            self.attempts[-1].connected = max(0.0, connected - self.began) if connected else 0.0
+
     def note_sent(self, target: Target, sent: UpstreamRequest, transforms: Sequence[str]) -> None:
         """`sent` is what goes to `target` now, by these transforms: what became of the request is so until the next."""
         self.sent, self.provider = target.model, target.provider.name

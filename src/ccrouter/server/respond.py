@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from typing import Any
 from urllib.parse import quote
 
+from ccrouter.gateway.record import Content
 from ccrouter.gateway.reply import error_frame
 from ccrouter.messages.events import Ping, render
 from ccrouter.messages.fault import Fault
@@ -62,6 +63,8 @@ class HttpReply:
         self.is_committed = False
         self.has_begun = False
         self.has_ended = False
+        self.size = 0  # of the body, in bytes
+        self.content: Content | None = None  # what went out is noted there
 
     def expect_stream(self, headers: Mapping[str, str]) -> None:
         self._stream_headers = headers
@@ -82,6 +85,7 @@ class HttpReply:
     async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self._pulse.forget(self)
         self.has_begun = self.is_committed = self.has_ended = True
+        self._count(body)
         lines = header_lines({**self._common, **headers})
         lines += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
@@ -98,6 +102,11 @@ class HttpReply:
         if not self._is_writing and not self.has_ended and now - self._last_write >= SILENCE_LIMIT:
             await self._put(self._keep_alive)
 
+    def _count(self, frames: bytes) -> None:
+        self.size += len(frames)
+        if self.content is not None:
+            self.content.note_answer(frames)
+
     async def _begin(self) -> None:
         async with self._beginning:
             if not self.has_begun:
@@ -107,6 +116,7 @@ class HttpReply:
 
     async def _put(self, frames: bytes) -> None:
         self._is_writing = True
+        self._count(frames)
         try:
             if not self.has_begun:
                 await self._begin()

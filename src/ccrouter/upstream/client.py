@@ -1,23 +1,22 @@
 """Sending one request to a provider, and mapping every way in which that can fail to our own errors.
 
-The only module that knows the HTTP client library (aiohttp). Redirects are never followed: a provider that redirects
-would take the key and the conversation to a place that nobody approved. Certificates are always verified: there is no
-setting for it. Under a policy nothing leaves unjudged: `egress` sees the URL, the proxy and the bytes that go out.
+With mapping.py the only module that knows the HTTP client library (aiohttp). Redirects are never followed: a provider
+that redirects would take the key and the conversation to a place that nobody approved. Certificates are always
+verified: there is no setting for it. Under a policy nothing leaves unjudged: `egress` sees the URL, the proxy and the
+bytes that go out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import io
 import math
 import os
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 from yarl import URL
@@ -27,7 +26,7 @@ from ccrouter.compliance.destination import DRY_RUN_SCHEME
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.proxies import environment_proxy
 from ccrouter.config.schema import Endpoint, Provider, Timeouts
-from ccrouter.errors import RemoteProtocolError, UpstreamUnreachable
+from ccrouter.errors import UpstreamUnreachable
 from ccrouter.upstream.auth import auth_headers
 from ccrouter.upstream.credentials.bedrock import Unproven
 from ccrouter.upstream.credentials.clouds import Clouds
@@ -36,6 +35,7 @@ from ccrouter.upstream.dryrun import DryRunResponse
 from ccrouter.upstream.egress import JudgedSockets, check_egress, check_way, refusals, url_of
 from ccrouter.upstream.eventstream import CONTENT_TYPE as EVENT_STREAM
 from ccrouter.upstream.eventstream import EventStreamResponse
+from ccrouter.upstream.mapping import Waiting, failure_for
 
 #: Never sent upstream, whoever set them: hop-by-hop (RFC 9110 §7.6.1), forwarding traces, and what the client library
 #: sets.
@@ -48,12 +48,6 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 #: The client library warns of larger bodies that are bytes, and sends files in pieces.
 _LARGE = 1 << 20
-
-#: What a time-out may have been waiting for.
-_Waiting = Literal["first_byte", "idle", "total"]
-
-#: What the system says when this machine has nothing left to connect with: then no provider is to blame.
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 #: No connection was made. If an address was excluded on the way, that is the reason to tell.
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -86,7 +80,7 @@ class _Due:
         return cls(now + limits.first_byte, None if limits.total is None else now + limits.total)
 
     @property
-    def first(self) -> tuple[float, _Waiting]:
+    def first(self) -> tuple[float, Waiting]:
         """The earlier one of the two, for an answer that has not begun."""
         if self.end_by is not None and self.end_by < self.first_by:
             return self.end_by, "total"
@@ -95,11 +89,13 @@ class _Due:
 
 class HttpResponse:
     """An UpstreamResponse over HTTP. Silence is the provider's alone: while its bytes are not asked for, because the
-    client is slow, the library stops reading, and its clock with it.
+    client is slow, the library stops reading, and its clock with it. `connected` is when a connection was made for it,
+    of the monotonic clock, 0.0 if there was one.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, provider: Provider, due: _Due) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, provider: Provider, due: _Due, connected: float = 0.0) -> None:
         self._response = response
+        self.connected = connected
         self._provider = provider
         self._due = due
         self._loop = asyncio.get_running_loop()
@@ -117,26 +113,26 @@ class HttpResponse:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _failure(error, self._provider, "idle") from error
+            raise failure_for(error, self._provider, "idle") from error
 
     async def _read_watched(self) -> bytes:
         """As `read`, with a timer of ours."""
         when, waiting = self._next_limit()
         if waiting == "total" and self._loop.time() >= when:  # what has come since then has come too late
-            raise _failure(TimeoutError(), self._provider, "total")
+            raise failure_for(TimeoutError(), self._provider, "total")
         try:
             async with asyncio.timeout_at(when) as scope:
                 chunk = await self._response.content.readany()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             if not scope.expired():
                 waiting = "idle" if self._has_begun else "first_byte"
-            raise _failure(error, self._provider, waiting) from error
+            raise failure_for(error, self._provider, waiting) from error
         if not self._has_begun:
             self._has_begun = True
             self._is_watched = self._idle is not None or self._due.end_by is not None
         return chunk
 
-    def _next_limit(self) -> tuple[float, _Waiting]:
+    def _next_limit(self) -> tuple[float, Waiting]:
         """When to stop waiting for the next piece, and which limit that is."""
         if not self._has_begun:
             return self._due.first
@@ -163,6 +159,13 @@ class _Call:
     @property
     def request(self) -> Unproven:
         return Unproven(self.method, str(self.url), self.body or b"")
+
+
+@dataclass(slots=True)
+class _Connecting:
+    """When a connection was made for a request, of the monotonic clock; 0.0 if there was one."""
+
+    made: float = 0.0
 
 
 class UpstreamClient:
@@ -208,7 +211,7 @@ class UpstreamClient:
             url = url_of(endpoint)
             proxy = self._proxy(provider, url)
         except ValueError as error:
-            raise _failure(aiohttp.InvalidURL(provider.name), provider) from error
+            raise failure_for(aiohttp.InvalidURL(provider.name), provider) from error
         if self.policy.is_in_force:
             check_egress(self.policy, provider, endpoint, proxy, body)
         if url.scheme == DRY_RUN_SCHEME:
@@ -217,12 +220,13 @@ class UpstreamClient:
         merged = self._headers(provider, endpoint, headers, final)
         due = _Due.of(provider.timeouts)
         proven = await self._proven(provider, endpoint, call, merged, due)
-        response = await self._exchange(provider, call, proven, due)
+        connecting = _Connecting()
+        response = await self._exchange(provider, call, proven, due, connecting)
         if response.status == 401 and self._clouds.drop(provider, endpoint, proven):  # a token that was revoked
             response.close()
             proven = await self._proven(provider, endpoint, call, merged, due)
             response = await self._exchange(provider, call, proven, due)
-        answer = HttpResponse(response, provider, due)
+        answer = HttpResponse(response, provider, due, connecting.made)
         if endpoint.platform == "bedrock" and answer.headers.get("content-type", "").startswith(EVENT_STREAM):
             return EventStreamResponse(answer, provider.name)
         return answer
@@ -236,7 +240,7 @@ class UpstreamClient:
             url = URL(errand.url)
             proxy = self._proxy(provider, url)
         except ValueError as error:
-            raise _failure(aiohttp.InvalidURL(provider.name), provider) from error
+            raise failure_for(aiohttp.InvalidURL(provider.name), provider) from error
         check_way(self.policy, provider, url, proxy)
         headers = {name.lower(): value for name, value in errand.headers.items() if name.lower() not in NEVER_SENT}
         headers.setdefault("user-agent", f"ccrouter/{__version__}")
@@ -267,10 +271,15 @@ class UpstreamClient:
             async with asyncio.timeout_at(when):
                 return await self._clouds.prove(provider, endpoint, call.request, headers)
         except TimeoutError as error:
-            raise _failure(error, provider, waiting) from error
+            raise failure_for(error, provider, waiting) from error
 
     async def _exchange(
-        self, provider: Provider, call: _Call, headers: Mapping[str, str], due: _Due
+        self,
+        provider: Provider,
+        call: _Call,
+        headers: Mapping[str, str],
+        due: _Due,
+        connecting: _Connecting | None = None,
     ) -> aiohttp.ClientResponse:
         """An answer that has begun. Raises Denied for addresses, UpstreamUnreachable, RemoteProtocolError."""
         limits, body = provider.timeouts, call.body
@@ -286,6 +295,7 @@ class UpstreamClient:
                         headers=headers,
                         proxy=call.proxy,
                         allow_redirects=False,
+                        trace_request_ctx=connecting,
                         timeout=aiohttp.ClientTimeout(
                             total=None, sock_connect=limits.connect, sock_read=max(limits.idle, limits.first_byte)
                         ),
@@ -293,7 +303,7 @@ class UpstreamClient:
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
                 if refused and isinstance(error, _NOT_CONNECTED):
                     raise refused[0] from error
-                raise _failure(error, provider, waiting) from error
+                raise failure_for(error, provider, waiting) from error
 
     def _headers(
         self, provider: Provider, endpoint: Endpoint, headers: Mapping[str, str], final: Mapping[str, str]
@@ -321,6 +331,17 @@ class UpstreamClient:
         return self._proxies[key]
 
 
+async def _note_connection(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
+    if isinstance(connecting := context.trace_request_ctx, _Connecting):
+        connecting.made = time.monotonic()
+
+
+def _watching() -> aiohttp.TraceConfig:
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_end.append(_note_connection)
+    return config
+
+
 def _session(socket_factory: JudgedSockets | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -332,58 +353,5 @@ def _session(socket_factory: JudgedSockets | None) -> aiohttp.ClientSession:
         skip_auto_headers=("user-agent", "accept"),
         requote_redirect_url=False,
         read_bufsize=256 * 1024,
+        trace_configs=[_watching()],
     )
-
-
-def _failure(
-    error: Exception, provider: Provider, waiting: _Waiting = "first_byte"
-) -> UpstreamUnreachable | RemoteProtocolError:
-    """The library's exception as ours; `waiting` says what a time-out was waiting for. The text names the provider and
-    what to look at, never a header or a key.
-    """
-    name = provider.name
-    match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-            detail = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-            return UpstreamUnreachable(f"{name}: no secure connection: {detail}", kind="tls", provider=name)
-        case aiohttp.ClientConnectorDNSError():
-            return UpstreamUnreachable(
-                f"{name}: the host name {error.host} cannot be resolved", kind="dns", provider=name
-            )
-        case aiohttp.ConnectionTimeoutError():
-            words = f"no connection within {provider.timeouts.connect:g} s (timeouts.connect of the provider)"
-            return UpstreamUnreachable(f"{name}: {words}", kind="connect", provider=name)
-        case TimeoutError():
-            words = _patience(provider.timeouts, waiting)
-            return UpstreamUnreachable(f"{name}: {words}", kind=waiting, provider=name)
-        case aiohttp.ClientConnectorError() if error.os_error.errno in _EXHAUSTED:
-            words = f"this machine has no connection to give: {error.os_error.strerror}"
-            return UpstreamUnreachable(f"{name}: {words}", kind="local", provider=name)
-        case aiohttp.ClientConnectorError():
-            return UpstreamUnreachable(
-                f"{name}: cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}",
-                kind="connect",
-                provider=name,
-            )
-        case aiohttp.InvalidURL():
-            return UpstreamUnreachable(f"{name}: the URL is not valid", kind="connect", provider=name)
-        case aiohttp.ClientPayloadError():
-            return RemoteProtocolError(f"{name}: the answer was cut off", provider=name, kind="cut")
-        case aiohttp.ClientResponseError():
-            return RemoteProtocolError(f"{name}: the answer is not valid HTTP: {error.message[:200]}", provider=name)
-        case _:
-            return UpstreamUnreachable(f"{name}: the connection broke: {error}", kind="reset", provider=name)
-
-
-def _patience(limits: Timeouts, waiting: _Waiting) -> str:
-    """Which limit was passed, and what raises it."""
-    match waiting:
-        case "first_byte":
-            limit, what = limits.first_byte, "no answer began within"
-        case "idle":
-            limit, what = limits.idle, "silent in the middle of its answer for"
-        case "total":
-            assert limits.total is not None, "only what is set can be passed"
-            return f"the answer was not complete after {limits.total:g} s (timeouts.total of the provider)"
-    key = "firstByte" if waiting == "first_byte" else "idle"
-    return f"{what} {limit:g} s (timeouts.{key} of the provider, else API_TIMEOUT_MS)"
