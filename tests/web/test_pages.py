@@ -16,7 +16,7 @@ from ccrouter.config.schema import Config
 from ccrouter.errors import Problem
 from ccrouter.secret import Secret
 from ccrouter.web.files import FILES
-from ccrouter.web.page import CONTENT_SECURITY_POLICY, HEADERS, Snapshot, cleaned, render, render_sign_in
+from ccrouter.web.page import CONTENT_SECURITY_POLICY, HEADERS, View, cleaned, render, render_sign_in
 from ccrouter.web.pages import PAGES
 from tests.gateway.conftest import running
 from tests.server.conftest import KEY, UPSTREAM_KEY, call, settings
@@ -28,8 +28,8 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}{%raw
 UNSEEN = "\u202egpj.exe\u2066 a\x00b\x07c\n</p>\u200bd\ufeff"
 
 
-def snapshot(config: Config | None = None, policy: Policy = NO_POLICY) -> Snapshot:
-    return Snapshot(config or Config(), policy, "9.8.7", 4321, STARTED)
+def snapshot(config: Config | None = None, policy: Policy = NO_POLICY) -> View:
+    return View(config or Config(), policy, "9.8.7", 4321, STARTED, STARTED, Path("/nowhere"))
 
 
 def written(page, config: Config | None = None, policy: Policy = NO_POLICY) -> Document:

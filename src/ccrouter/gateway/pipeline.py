@@ -230,6 +230,14 @@ class Gateway:
             return names
         return [name for name in names if self._is_served(name)]
 
+    def denial_of(self, target: Target) -> str:
+        """Why the policy does not allow `target`; "" if it does."""
+        try:
+            self._approval.judge(target)
+        except Denied as denied:
+            return str(denied)
+        return ""
+
     def check_model(self, name: str, request_id: str) -> None:
         """Raises NoTarget if nothing would serve a request for this model, Denied if what would is not allowed to, and
         if the name stands for nothing here and the policy does not allow a model of that name.

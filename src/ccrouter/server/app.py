@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Router
 
@@ -21,7 +21,7 @@ from ccrouter.config.projects import ProjectRouters
 from ccrouter.config.schema import Config
 from ccrouter.dialects.served import Served
 from ccrouter.errors import ClientError, RouterError
-from ccrouter.gateway.record import CLIENT_GONE, Auditor, Exchange, outcome_facts
+from ccrouter.gateway.record import CLIENT_GONE, Auditor, Content, Exchange, outcome_facts
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.fault import Fault
 from ccrouter.routing.health import Health
@@ -37,7 +37,8 @@ from ccrouter.server.editions import Editions
 from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response, no_route
 from ccrouter.server.guard import Access, NotSignedIn, read_caller
-from ccrouter.server.intake import ClientGone, Receive
+from ccrouter.server.intake import ClientGone, Receive, client_of
+from ccrouter.server.keeping import Keeper
 from ccrouter.server.log import ExchangeLog
 from ccrouter.server.pages import to_sign_in
 from ccrouter.server.presets import below, split_preset
@@ -48,7 +49,13 @@ from ccrouter.server.sessions import Sessions
 from ccrouter.server.unison import Unison
 from ccrouter.server.voice import Voice
 
+if TYPE_CHECKING:
+    from ccrouter.store.reports import Reports
+
 Scope = MutableMapping[str, Any]
+_LONGEST_TRACE = 100
+#: Bytes that are kept of a request, and of an answer, where what was said is kept.
+_MOST_CONTENT = 4 * 1024 * 1024
 
 
 class App:
@@ -56,7 +63,8 @@ class App:
 
     `reload`, told which policy is in force, gives what the files say now, or raises ConfigError; without it `reload()`
     refuses. `wait` pauses for seconds, between attempts. `is_launch_key` says whether a key was minted for a launch of
-    Claude Code that lives. `board` is shared with the other processes of the service, if there are any.
+    Claude Code that lives. `board` is shared with the other processes of the service, if there are any. `recorder` is
+    told of every exchange, and `reports` tells of those that were recorded; None: nothing is.
     """
 
     def __init__(  # noqa: PLR0913 - what a process has one of, all but the first by name
@@ -73,8 +81,11 @@ class App:
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
         board: Board | None = None,
+        recorder: Keeper | None = None,
+        reports: Reports | None = None,
     ) -> None:
         self.environ = environ
+        self.recorder, self.reports = recorder, reports
         self.board = board or Alone()
         self.pid, self.started = self.board.pid, self.board.started
         self.voice = Voice(log)
@@ -115,6 +126,7 @@ class App:
             health=self.health,
             sessions=self.sessions,
             exchanges=self.exchanges,
+            now=self.now,
             admission=self.admission,
             editions=self.editions,
         )
@@ -125,7 +137,7 @@ class App:
             return
         if scope["type"] != "http":
             return
-        request_id = f"req_{secrets.token_hex(12)}"
+        request_id, began = f"req_{secrets.token_hex(12)}", self.now()
         edition = self.edition
         preset, path = split_preset(served_path(scope["path"]))
         method, form = scope["method"], form_of(path)
@@ -147,19 +159,20 @@ class App:
             return
         is_bounded = found.access in {Access.CLIENT, Access.OPEN}  # an operator can look always
         with edition.lease.in_use(), self.admission.stay(is_bounded=is_bounded) as stay:
-            call = Call(self, edition, caller, found.params, receive, request_id, stay)
+            call = Call(self, edition, caller, found.params, receive, request_id, stay, _query_of(scope))
             if found.row is not None and found.row.endpoint is None:
-                await self._converse(found.row, call, send)
+                await self._converse(found.row, call, send, began)
             else:
                 await self._answer(found, call, scope, send)
 
     # -- conversations -------------------------------------------------------------------------------------------
 
-    async def _converse(self, row: Row, call: Call, send: Send) -> None:
+    async def _converse(self, row: Row, call: Call, send: Send, began: float) -> None:
         """One request for an answer of a model, in whichever dialect the row speaks."""
         edition, headers, form = call.edition, call.caller.headers, row.form
-        exchange = Exchange(call.id, row.path, self.now())
+        exchange = self._begin(row.path, call, began)
         reply = self._reply(send, call.id, form)
+        reply.content = exchange.content
 
         async def fail(error: RouterError) -> None:
             await self._fail(reply, fault_for(error, edition.config.secrets), exchange, form)
@@ -167,6 +180,9 @@ class App:
         try:
             call.enter()
             body = await call.body()
+            exchange.received = self.now() - began
+            if exchange.content is not None:
+                exchange.content.note_request(body)
             async with until_client_leaves(call.receive, reply):
                 await edition.gateway.messages(body, headers, reply, exchange, form)
             exchange.status = 200
@@ -181,7 +197,19 @@ class App:
             await fail(defect(exchange.id))
         finally:
             reply.forget()
+            exchange.answer_size = reply.size
             self.finish(exchange)
+
+    def _begin(self, path: str, call: Call, began: float) -> Exchange:
+        headers, kept = call.caller.headers, call.edition.config.record
+        exchange = Exchange(call.id, path, began, authorized=self.now() - began)
+        exchange.client = client_of(headers.get("user-agent", ""))
+        exchange.traceparent = headers.get("traceparent", "")[:_LONGEST_TRACE]
+        if self.recorder is not None and kept.enabled:
+            exchange.prompts = self.recorder
+            exchange.content = None if kept.content == "none" else Content(_MOST_CONTENT)
+        self.exchanges.begin(exchange)
+        return exchange
 
     async def _fail(self, reply: HttpReply, fault: Fault, exchange: Exchange, form: Served | None) -> None:
         status, body = fault_answer(fault, exchange.id, form)
@@ -203,8 +231,10 @@ class App:
 
     def finish(self, exchange: Exchange) -> None:
         """The exchange is over: log and audit are told how it ended."""
-        exchange.total = self.now() - exchange.began
+        exchange.total, exchange.ended_at = self.now() - exchange.began, time.time()
         self.exchanges.note(exchange)
+        if self.recorder is not None:
+            self.recorder.put(exchange)
         self.voice.exchange(exchange)
         if facts := outcome_facts(exchange):
             self.account.report("outcome", facts)
@@ -309,3 +339,7 @@ def _with_request_id(send: Send, request_id: str) -> Send:
         await send(message)
 
     return sending
+
+
+def _query_of(scope: Scope) -> str:
+    return bytes(scope.get("query_string", b"")).decode("latin-1")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 from starlette.responses import Response
@@ -23,8 +23,12 @@ from ccrouter.server.edition import Edition, LastReload, Reloaded
 from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.guard import Caller
 from ccrouter.server.intake import Receive, read_body
+from ccrouter.server.keeping import Keeper
 from ccrouter.server.sessions import Sessions
 from ccrouter.server.voice import Voice
+
+if TYPE_CHECKING:
+    from ccrouter.store.reports import Reports
 
 
 class Process(Protocol):
@@ -39,6 +43,8 @@ class Process(Protocol):
     health: Health
     voice: Voice
     admission: Admission
+    recorder: Keeper | None
+    reports: Reports | None
 
     @property
     def changing(self) -> AbstractAsyncContextManager[None]:
@@ -68,7 +74,7 @@ class Process(Protocol):
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that the guard has let in. `params` are the parts of the path that the route names, `stay` what it
-    takes up.
+    takes up, `query` what stands behind the question mark.
     """
 
     process: Process
@@ -78,6 +84,7 @@ class Call:
     receive: Receive
     id: str
     stay: Stay
+    query: str = ""
 
     def enter(self) -> None:
         """After the call this request is one of those in work. Raises Busy if there are as many as may be."""

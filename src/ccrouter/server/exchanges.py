@@ -1,7 +1,7 @@
-"""The last exchanges, for those who ask what became of a request. In memory, facts only, no content: a restart ends it.
+"""The exchanges that are under way, and the last ones that were: in memory, facts only, no content.
 
-This is the seam for a store: whatever keeps exchanges answers `recall` with the same facts. Of processes that serve as
-one each remembers its own, and the others are asked.
+What is asked of one that is not remembered here, the store is asked. Of processes that serve as one each remembers its
+own, and the others are asked.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from ccrouter.jsontypes import JsonObject
 CAPACITY = 1000
 #: What the newest exchange is asked for by.
 LAST = "last"
+#: What those under way are asked for by.
+UNDER_WAY = "under way"
 #: Of what a client or a provider names: characters that are kept, and names of members.
 _LONGEST = 500
 _MOST_NAMES = 200
@@ -42,6 +44,7 @@ class Exchanges:
         self.capacity = capacity
         self._clock = clock
         self._kept: dict[str, _Kept] = {}  # the oldest first
+        self._under_way: dict[str, Exchange] = {}  # likewise
         self._elsewhere: Callable[[str], Awaitable[list[JsonObject]]] | None = None
 
     def ask_elsewhere(self, elsewhere: Callable[[str], Awaitable[list[JsonObject]]]) -> None:
@@ -60,8 +63,25 @@ class Exchanges:
         """As `recall`, of those that this process served."""
         return self.last() if wanted == LAST else self.find(wanted)
 
+    def begin(self, exchange: Exchange) -> None:
+        """The exchange is under way until `note` is told of it."""
+        self._under_way[exchange.id] = exchange
+
+    def under_way(self, now: float) -> list[JsonObject]:
+        """What is known of those that are under way in this process, the oldest first. `now` is of their clock."""
+        return [_live_facts(one, now) for one in self._under_way.values()]
+
+    async def all_under_way(self, now: float) -> list[JsonObject]:
+        """As `under_way`, of all processes."""
+        here = self.under_way(now)
+        if self._elsewhere is None:
+            return here
+        told = await self._elsewhere(UNDER_WAY)
+        return sorted([*here, *(one for given in told for one in given["live"])], key=lambda one: -float(one["ageMs"]))
+
     def note(self, exchange: Exchange) -> None:
         """Remember an exchange that is over; mere counts of tokens are not remembered."""
+        self._under_way.pop(exchange.id, None)
         if exchange.path == _COUNTING:
             return
         losses = summed_up(exchange.losses) if exchange.losses else ()
@@ -96,13 +116,48 @@ def _shortened(exchange: Exchange) -> Exchange:
         for one in exchange.attempts
     ]
     kept, mapped = _few(exchange.kept), _few(exchange.mapped)
-    return replace(exchange, losses=(), attempts=attempts, kept=kept, mapped=mapped, told={}, **told)
+    return replace(
+        exchange,
+        losses=(),
+        attempts=attempts,
+        kept=kept,
+        mapped=mapped,
+        told={},
+        prompt=None,
+        prompts=None,
+        content=None,
+        facts=None,
+        **told,
+    )
 
 
 def _few(names: frozenset[str]) -> frozenset[str]:
     if len(names) <= _MOST_NAMES and max(map(len, names), default=0) <= _LONGEST:
         return names
     return frozenset(name[:_LONGEST] for name in sorted(names)[:_MOST_NAMES])
+
+
+def _live_facts(exchange: Exchange, now: float) -> JsonObject:
+    if exchange.ttft is not None:
+        state = "answering"
+    elif exchange.attempts:
+        state = "waiting for the provider"
+    else:
+        state = "deciding" if exchange.received else "arriving"
+    return {
+        "id": exchange.id,
+        "path": exchange.path,
+        "state": state,
+        "ageMs": _ms(now - exchange.began),
+        "asked": exchange.asked[:_LONGEST],
+        "sent": exchange.sent[:_LONGEST] or None,
+        "provider": exchange.provider or None,
+        "route": exchange.route or None,
+        "session": exchange.session or None,
+        "client": exchange.client or None,
+        "attempts": len(exchange.attempts),
+        "streamed": exchange.streamed,
+    }
 
 
 def _facts(kept: _Kept) -> JsonObject:

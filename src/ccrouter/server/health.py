@@ -26,18 +26,21 @@ _REASONS = {"rate_limit": "a rate limit of the provider", "quota": "the account'
 
 async def read_targets(call: Call) -> Response:
     """Every target that the router names or that something is known of, and every key of every provider."""
+    return JSONResponse(survey(call))
+
+
+def survey(call: Call) -> JsonObject:
+    """The same as facts."""
     health, config = call.process.health, call.edition.config
-    survey = _Survey(health, health.now, datetime.now(UTC))
+    look = _Survey(health, health.now, datetime.now(UTC))
     shown_ones = [one for one in config.providers if one.name != DRY_RUN] or config.providers  # as in /providers
-    return JSONResponse(
-        {
-            "at": timestamp(survey.wall),
-            "targets": [survey.target(*name) for name in _targets(health, config)],
-            "providers": [survey.provider(provider) for provider in shown_ones],
-            "retry": _told_retries(config.retries),
-            "inWork": call.process.admission.snapshot(),
-        }
-    )
+    return {
+        "at": timestamp(look.wall),
+        "targets": [look.target(*name) for name in _targets(health, config)],
+        "providers": [look.provider(provider) for provider in shown_ones],
+        "retry": _told_retries(config.retries),
+        "inWork": call.process.admission.snapshot(),
+    }
 
 
 async def reset(call: Call) -> Response:

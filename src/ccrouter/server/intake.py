@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -9,6 +10,16 @@ from typing import Any
 from ccrouter.errors import ClientError
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+#: The product that a client's `user-agent` names first (RFC 9110 §10.1.5).
+_PRODUCT = re.compile(r"[A-Za-z0-9._-]{1,60}(?:/[A-Za-z0-9.+_-]{1,40})?")
+
+
+def client_of(user_agent: str) -> str:
+    """Which program asks, as it says of itself ("claude-cli/2.1.330"); "" if it says nothing fit to be shown."""
+    found = _PRODUCT.match(user_agent)
+    return found[0] if found else ""
 
 
 class ClientGone(Exception):

@@ -6,34 +6,91 @@ In a thread: the first page brings in the template language, and the event loop 
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import parse_qs
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ccrouter import __version__
+from ccrouter.config.load import router_folder
 from ccrouter.errors import ClientError
+from ccrouter.jsontypes import JsonObject
 from ccrouter.server.call import Call, Endpoint
+from ccrouter.server.health import survey
 from ccrouter.server.intake import read_body
 from ccrouter.server.sessions import LIFETIME, cookie_name, tokens_of
 from ccrouter.web.files import FILES
-from ccrouter.web.page import HEADERS, Page, Snapshot, render, render_sign_in
+from ccrouter.web.page import HEADERS, NotFound, Page, View, facts_of, render, render_missing, render_sign_in
 from ccrouter.web.pages import PAGES
 
 _HOME = "/ui/"
 _SIGN_IN = "/ui/sign-in"
-_LARGEST_FORM = 64 * 1024  # bytes; the only form has one key in it
+_LARGEST_FORM = 64 * 1024  # bytes; most forms have a key or a name in them
+_MOST_FIELDS = 2000
+#: Of an address: its words after the question mark.
+_MOST_WORDS = 40
 
 
 def serving(page: Page) -> Endpoint:
     """The endpoint that answers with `page`."""
 
     async def serve(call: Call) -> Response:
-        edition, process = call.edition, call.process
-        snapshot = Snapshot(edition.config, edition.policy, __version__, process.pid, process.started)
-        signed_in = edition.guard.has_session(call.caller)
-        return _html(await asyncio.to_thread(render, page, snapshot, PAGES, signed_in=signed_in))
+        return await show(call, page)
 
     return serve
+
+
+def telling(page: Page) -> Endpoint:
+    """The endpoint that answers with the facts of `page`, as JSON. Raises ClientError (404) for what there is not."""
+
+    async def tell(call: Call) -> Response:
+        view = await look(call)
+        try:
+            return JSONResponse(await asyncio.to_thread(facts_of, page, view))
+        except NotFound as error:
+            raise ClientError(str(error), status=404, type="not_found_error") from error
+
+    return tell
+
+
+async def show(call: Call, page: Page, outcome: JsonObject | None = None, status: int = 200) -> Response:
+    """`page` as HTML, with the outcome of the form that was sent, if one was; 404 for what there is not."""
+    view, signed_in = await look(call, outcome), call.edition.guard.has_session(call.caller)
+    try:
+        return _html(await asyncio.to_thread(render, page, view, PAGES, signed_in=signed_in), status)
+    except NotFound as error:
+        return _html(await asyncio.to_thread(render_missing, str(error), PAGES, signed_in=signed_in), 404)
+
+
+async def look(call: Call, outcome: JsonObject | None = None) -> View:
+    """What pages may look at, now."""
+    edition, process = call.edition, call.process
+    live = await process.exchanges.all_under_way(process.now())
+    return View(
+        config=edition.config,
+        policy=edition.policy,
+        version=__version__,
+        pid=process.pid,
+        started=process.started,
+        now=datetime.now(UTC),
+        folder=router_folder(process.environ),
+        reports=process.reports,
+        query=dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=_MOST_WORDS, errors="replace")),
+        params=call.params,
+        health=survey(call),
+        live=[one for one in live if one["id"] != call.id],
+        denial_of=edition.gateway.denial_of,
+        outcome=outcome or {},
+    )
+
+
+async def read_form(call: Call, largest: int = _LARGEST_FORM, most: int = _MOST_FIELDS) -> dict[str, str]:
+    """The fields of a page's form, the last of each name. Raises ClientError for what is none."""
+    body = await read_body(call.receive, call.caller.headers, min(largest, call.edition.config.max_body))
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=most, errors="replace"))
+    except ValueError as error:
+        raise ClientError("that is not the form of this page") from error
 
 
 async def enter(_call: Call) -> Response:
@@ -50,15 +107,11 @@ async def show_sign_in(call: Call) -> Response:
 
 async def sign_in(call: Call) -> Response:
     """A session, for the router's key; else the form again, with 401 and no word on what is wrong with the key."""
-    body = await read_body(call.receive, call.caller.headers, min(_LARGEST_FORM, call.edition.config.max_body))
-    try:
-        fields = parse_qs(body.decode("latin-1"), keep_blank_values=True, max_num_fields=8, errors="replace")
-    except ValueError as error:
-        raise ClientError("that is not the form of this page") from error
+    fields = await read_form(call, most=8)
     edition = call.process.edition  # the key may have changed while the form was on its way
     if not edition.guard.asks_sign_in:
         return _to(_HOME)
-    if not edition.guard.is_key(fields.get("key", [""])[0].strip()):
+    if not edition.guard.is_key(fields.get("key", "").strip()):
         words = "That is not the key of this router."
         return _html(await asyncio.to_thread(render_sign_in, words), status=401)
     _end_session(call)

@@ -68,6 +68,7 @@ ROUTES: tuple[Row, ...] = (
     Row(("PATCH",), "/providers/{id}/toggle", Access.MANAGEMENT, providers.toggle_provider),
     Row(_READ, "/ui", Access.LOCAL, pages.enter),
     *(Row(_READ, page.path, Access.PAGE, pages.serving(page)) for page in PAGES),
+    *(Row(_READ, page.twin, Access.MANAGEMENT, pages.telling(page)) for page in PAGES),
     Row(_READ, "/ui/sign-in", Access.LOCAL, pages.show_sign_in),
     Row(("POST",), "/ui/sign-in", Access.LOCAL, pages.sign_in),
     Row(("POST",), "/ui/sign-out", Access.PAGE, pages.sign_out),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -24,7 +25,7 @@ from ccrouter.secret import redact
 from ccrouter.server.admission import Admission, Load
 from ccrouter.server.board import Board
 from ccrouter.server.editions import Editions
-from ccrouter.server.exchanges import Exchanges
+from ccrouter.server.exchanges import UNDER_WAY, Exchanges
 from ccrouter.server.sessions import SessionEvent, Sessions
 from ccrouter.server.workers.parcel import pack, unpack
 
@@ -152,11 +153,14 @@ def share_usage(board: Board, usage: SessionUsage) -> None:
     board.resemble("usage", lambda: msgspec.msgpack.encode(usage.retold()), take)
 
 
-def share_exchanges(board: Board, exchanges: Exchanges) -> None:
+def share_exchanges(board: Board, exchanges: Exchanges, now: Callable[[], float]) -> None:
     """After the call every process can tell of the exchanges that others served: they are asked when somebody is."""
 
     def give(body: bytes) -> bytes:
-        return _json.encode(exchanges.find_here(body.decode("utf-8", "surrogatepass")))
+        wanted = body.decode("utf-8", "surrogatepass")
+        if wanted == UNDER_WAY:
+            return _json.encode({"live": exchanges.under_way(now())})
+        return _json.encode(exchanges.find_here(wanted))
 
     async def elsewhere(wanted: str) -> list[JsonObject]:
         told = await board.ask("exchange", wanted.encode("utf-8", "surrogatepass"), _TO_LOOK)
@@ -279,6 +283,7 @@ class Unison:
         health: Health,
         sessions: Sessions,
         exchanges: Exchanges,
+        now: Callable[[], float],
         admission: Admission,
         editions: Editions,
     ) -> None:
@@ -287,7 +292,7 @@ class Unison:
         self._shared = (SharedHealth(board, health), SharedAdmission(board, admission))
         share_sessions(board, sessions)
         share_usage(board, editions.usage)
-        share_exchanges(board, exchanges)
+        share_exchanges(board, exchanges, now)
         SharedEditions(board, editions).begin()
 
     async def begin(self) -> None:

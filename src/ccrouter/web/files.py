@@ -20,10 +20,16 @@ class File:
         return _content(self.name)
 
 
+_SCRIPT = "text/javascript; charset=utf-8"
+
 #: By the name that pages call them by.
 FILES: Mapping[str, File] = {
     "style.css": File("style.css", "text/css; charset=utf-8"),
     "icon.svg": File("icon.svg", "image/svg+xml"),
+    "live.js": File("live.js", _SCRIPT),
+    "chart.js": File("chart.js", _SCRIPT),
+    "uplot.js": File("vendor/uplot-1.6.32.min.js", _SCRIPT),
+    "uplot.css": File("vendor/uplot-1.6.32.min.css", "text/css; charset=utf-8"),
 }
 
 

@@ -9,22 +9,34 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ccrouter.compliance.policy import Policy
-from ccrouter.config.schema import Config
 from ccrouter.jsontypes import Json, JsonObject
 from ccrouter.secret import Secret, redact
+from ccrouter.web.view import NotFound, View
+from ccrouter.web.words import FILTERS
+
+__all__ = [
+    "HEADERS",
+    "NotFound",
+    "Page",
+    "View",
+    "cleaned",
+    "facts_of",
+    "render",
+    "render_missing",
+    "render_sign_in",
+    "write",
+]
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-#: Nothing from elsewhere, no script at all, no frame around us, forms to us alone.
+#: Nothing from elsewhere, no frame around us, forms to us alone; scripts and styles are files of ours, never in a page.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 #: Sent with everything below /ui. The referrer policy is not `no-referrer`: with that, browsers send `Origin: null`
@@ -40,34 +52,45 @@ HEADERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What pages may tell of: the configuration and the policy in force, and the process that serves by them."""
-
-    config: Config
-    policy: Policy
-    version: str
-    pid: int
-    started: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """One page. `path` is where it is served, `title` what links to it say, `template` its file in templates/.
 
-    `read` gives the facts that the template is written from, as plain values; they may still hold secrets.
+    `read` gives the facts that the template is written from, as plain values, times in ISO 8601; they may still hold
+    secrets. It may raise NotFound. The same facts are served as JSON at `twin`. A page that is not `is_listed` has no
+    link of its own at the top; its `section` is the path of the one that it belongs to.
     """
 
     path: str
     title: str
     template: str
-    read: Callable[[Snapshot], JsonObject]
+    read: Callable[[View], JsonObject]
+    twin: str
+    is_listed: bool = True
+    section: str = ""
 
 
-def render(page: Page, snapshot: Snapshot, pages: Iterable[Page], *, signed_in: bool) -> str:
-    """The page as HTML, with links to all `pages`. `signed_in`: there is a session, and so a way to end it."""
-    facts = cleaned(page.read(snapshot), snapshot.config.secrets)
-    links = [{"path": one.path, "title": one.title, "is_here": one.path == page.path} for one in pages]
-    return write(page.template, {"title": page.title, "links": links, "signed_in": signed_in, **facts})
+def facts_of(page: Page, view: View) -> JsonObject:
+    """What the page tells, without secrets, and without characters that cannot be seen. Raises NotFound."""
+    return cleaned(page.read(view), view.config.secrets)
+
+
+def render(page: Page, view: View, pages: Iterable[Page], *, signed_in: bool) -> str:
+    """The page as HTML, with links to all `pages`. `signed_in`: there is a session, and so a way to end it.
+
+    Raises NotFound.
+    """
+    here = page.section or page.path
+    links = [{"path": one.path, "title": one.title, "is_here": one.path == here} for one in pages if one.is_listed]
+    frame = {"title": page.title, "links": links, "signed_in": signed_in, "now": view.now, "query": dict(view.query)}
+    return _write(
+        page.template, {**frame, **facts_of(page, view), "outcome": cleaned(view.outcome, view.config.secrets)}
+    )
+
+
+def render_missing(words: str, pages: Iterable[Page], *, signed_in: bool) -> str:
+    """The page for what there is not."""
+    links = [{"path": one.path, "title": one.title, "is_here": False} for one in pages if one.is_listed]
+    return write("missing.html", {"title": "Not found", "links": links, "signed_in": signed_in, "words": words})
 
 
 def render_sign_in(error: str = "") -> str:
@@ -77,6 +100,10 @@ def render_sign_in(error: str = "") -> str:
 
 def write(template: str, facts: Mapping[str, Json]) -> str:
     """The template filled in. Raises jinja2.UndefinedError for a fact that is missing."""
+    return _write(template, facts)
+
+
+def _write(template: str, facts: Mapping[str, object]) -> str:
     return _environment().get_template(template).render(facts)
 
 
@@ -107,7 +134,7 @@ def _visible(character: str) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - most routers are never looked at
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("ccrouter.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -115,3 +142,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters.update(FILTERS)
+    return environment

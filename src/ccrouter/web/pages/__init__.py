@@ -3,7 +3,29 @@
 from __future__ import annotations
 
 from ccrouter.web.page import Page
-from ccrouter.web.pages import overview
+from ccrouter.web.pages import (
+    configuration,
+    logs,
+    overview,
+    policy,
+    providers,
+    request,
+    requests,
+    routes,
+    session,
+    sessions,
+)
 
 #: In the order of the links at the top of each page.
-PAGES: tuple[Page, ...] = (overview.PAGE,)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    requests.PAGE,
+    request.PAGE,
+    sessions.PAGE,
+    session.PAGE,
+    providers.PAGE,
+    routes.PAGE,
+    policy.PAGE,
+    configuration.PAGE,
+    logs.PAGE,
+)

@@ -9,7 +9,7 @@ from ccrouter.config.credentials import in_headers
 from ccrouter.config.schema import DRY_RUN, ROUTE_NAMES, Config, Provider
 from ccrouter.jsontypes import JsonObject
 from ccrouter.loopback import is_loopback
-from ccrouter.web.page import Page, Snapshot
+from ccrouter.web.page import Page, View
 
 _DIALECTS = {
     "anthropic": "Anthropic Messages",
@@ -22,12 +22,12 @@ _MANY = 12
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::", "*"})  # noqa: S104 - compared, not bound
 
 
-def read(snapshot: Snapshot) -> JsonObject:
+def read(view: View) -> JsonObject:
     """The facts of this page."""
-    config = snapshot.config
+    config = view.config
     return {
-        "router": _process(snapshot),
-        "policy": _policy(snapshot.policy),
+        "router": _process(view),
+        "policy": _policy(view.policy),
         "routes": _routes(config),
         "providers": [_provider(one) for one in _used(config)],
         "unavailable": [{"name": name, "reason": reason} for name, reason in config.unavailable.items()],
@@ -35,21 +35,21 @@ def read(snapshot: Snapshot) -> JsonObject:
     }
 
 
-PAGE = Page("/ui/", "Overview", "overview.html", read)
+PAGE = Page("/ui/", "Overview", "overview.html", read, twin="/api/overview")
 
 
-def _process(snapshot: Snapshot) -> JsonObject:
-    config = snapshot.config
+def _process(view: View) -> JsonObject:
+    config = view.config
     host = "127.0.0.1" if config.host in _EVERY_ADDRESS else config.host.strip("[]")
     bracketed = f"[{host}]" if ":" in host else host
     return {
-        "version": snapshot.version,
-        "pid": snapshot.pid,
+        "version": view.version,
+        "pid": view.pid,
         "address": f"http://{bracketed}:{config.port}",
         "audience": "this machine only" if is_loopback(config.host) else f"every machine that reaches {config.host}",
         "key": "asked of every client" if config.api_key else "none asked",
-        "since": f"{snapshot.started:%Y-%m-%d %H:%M:%S} UTC",
-        "since_exact": snapshot.started.isoformat(timespec="seconds"),
+        "since": f"{view.started:%Y-%m-%d %H:%M:%S} UTC",
+        "since_exact": view.started.isoformat(timespec="seconds"),
         "config": str(config.path) if config.path else "",
         "digest": config.digest,
     }

@@ -1,0 +1,214 @@
+"""Reading log files from their end, in blocks, never whole; and which lines are wanted. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from ccrouter.jsontypes import JsonObject
+from ccrouter.logs.files import find_file, list_files
+
+#: Levels by name, in the numbers that stand in the lines (pino's, as the classic router wrote them).
+RANKS: Mapping[str, int] = {"trace": 10, "debug": 20, "info": 30, "warn": 40, "error": 50, "fatal": 60}
+
+#: Lines that one page has if nobody says how many, and at most.
+USUAL, MOST = 1000, 10_000
+
+_BLOCK = 64 * 1024
+#: Bytes of a line that is still read: no line of ours is as long.
+_LONGEST = 1024 * 1024
+#: Bytes that are looked through for one page.
+_BUDGET = 64 * 1024 * 1024
+_LEVEL = re.compile(rb'\{"level":(\d{1,3}),')  # how every line of ours begins
+_NEWS = (b"\n", b"\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines: of at least level `rank`, of the request, the session whose id begins so, with this text anywhere (in
+    any case), written at `since` or later (as lines tell times). Nothing said: all.
+    """
+
+    rank: int = 0
+    request: str = ""
+    session: str = ""
+    search: str = ""
+    since: str = ""
+
+    def takes(self, line: bytes) -> bool:
+        """True for a line that is wanted. One that is no JSON has level info and neither time, request nor session."""
+        if self.rank and _rank_of(line) < self.rank:
+            return False
+        if self.search and _as_written(self.search) not in line.decode("utf-8", "replace").casefold():
+            return False
+        if not (self.request or self.session or self.since):
+            return True
+        told = told_by(line)
+        return (
+            str(told.get("reqId", "")).startswith(self.request)
+            and str(told.get("session", "")).startswith(self.session)
+            and str(told.get("time", "")) >= self.since
+        )
+
+    def ends_at(self, line: bytes) -> bool:
+        """True for a line before which, in its file, nothing is wanted: it was written before `since`."""
+        return bool(self.since) and "" < str(told_by(line).get("time", "")) < self.since
+
+
+ALL = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines of one file, the oldest first. `before` is what to ask for those before them by; None if there are none."""
+
+    lines: list[bytes]
+    before: str | None
+
+
+def told_by(line: bytes) -> JsonObject:
+    """The facts of a line; of one that is no JSON object its text."""
+    try:
+        told = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        told = None
+    return told if isinstance(told, dict) else {"level": RANKS["info"], "msg": line.decode("utf-8", "replace")}
+
+
+def lines_backwards(file: IO[bytes], end: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Where each whole line before `end` (None: the end of the file) begins, and the line; the last first.
+
+    What stands behind the last newline is not finished, and left out; so are lines of more than a megabyte.
+    """
+    position = file.seek(0, 2) if end is None else min(end, file.seek(0, 2))
+    rest: list[bytes] = []  # of the line that began further to the front, the last part first
+    length, is_finished = 0, False
+    while position:
+        size = min(_BLOCK, position)
+        position -= size
+        file.seek(position)
+        at = position + size
+        *before, last = file.read(size).split(b"\n")
+        rest, length = ([last, *()] if not rest else [*rest, last]), length + len(last)
+        at -= len(last)
+        for part in reversed(before):
+            if is_finished and 0 < length <= _LONGEST:
+                yield at, b"".join(reversed(rest))
+            rest, length, is_finished = [part], len(part), True
+            at -= len(part) + 1
+        if length > _LONGEST:
+            rest = [b""]  # it is not held: `length` says that there was more
+    if is_finished and 0 < length <= _LONGEST:
+        yield 0, b"".join(reversed(rest))
+
+
+def read_page(path: Path, wanted: Wanted = ALL, count: int = USUAL, before: str | None = None) -> LogPage:
+    """The last `count` lines of the log at `path` that are wanted, before the place that an earlier page named.
+
+    A page may have fewer, also none, where much had to be looked through: then it says where to go on. A log that was
+    put away since the earlier page is found by its new name. Raises OSError.
+    """
+    path, end = _place_of(path, before)
+    found: list[bytes] = []
+    with path.open("rb") as file:
+        number, start = _number_of(file), None
+        stop = (file.seek(0, 2) if end is None else end) - _BUDGET
+        for start, line in lines_backwards(file, end):  # noqa: B007 - where the last one began is told
+            if wanted.ends_at(line):
+                start = 0
+                break
+            if wanted.takes(line):
+                found.append(line)
+            if len(found) >= count or start < stop:
+                break
+    return LogPage(found[::-1], f"{number}.{start}" if start else None)
+
+
+def last_lines(paths: Iterable[Path], wanted: Wanted, count: int) -> list[bytes]:
+    """The last `count` lines that are wanted of files given newest first, the oldest line first. Raises OSError."""
+    found: list[bytes] = []
+    for path in paths:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # it has just been removed
+            continue
+        with file:
+            for _, line in lines_backwards(file):
+                if wanted.ends_at(line):
+                    return found[::-1]
+                if wanted.takes(line):
+                    found.append(line)
+                    if len(found) >= count:
+                        return found[::-1]
+    return found[::-1]
+
+
+def page_facts(folder: Path, query: Mapping[str, str]) -> JsonObject | None:
+    """A page of the log for those who look at it: `file` ("" or absent: the newest), `lines`, `before`, `level`,
+    `request`, `session`, `search`, `since` of an address. None if there is no such file. Raises ValueError for what is
+    no number or level, OSError.
+    """
+    wanted, count = wanted_of(query), count_of(query)
+    files = list_files(folder)
+    file = find_file(folder, query.get("file", ""))
+    if file is None and query.get("file"):
+        return None
+    page = LogPage([], None) if file is None else read_page(file.path, wanted, count, query.get("before") or None)
+    return {
+        "file": None if file is None else file.name,
+        "files": [one.facts for one in files],
+        "lines": [told_by(line) for line in page.lines],
+        "before": page.before,
+        "asked": {name: query.get(name, "") for name in ("level", "request", "session", "search", "since")},
+    }
+
+
+def wanted_of(query: Mapping[str, str]) -> Wanted:
+    """What an address asks for. Raises ValueError for a level that there is not."""
+    level = query.get("level", "").strip().lower()
+    if level and level not in RANKS:
+        raise ValueError(f"level must be one of {', '.join(RANKS)}")
+    return Wanted(
+        rank=RANKS.get(level, 0),
+        request=query.get("request", "").strip(),
+        session=query.get("session", "").strip(),
+        search=query.get("search", ""),
+        since=query.get("since", "").strip(),
+    )
+
+
+def count_of(query: Mapping[str, str]) -> int:
+    """How many lines an address asks for. Raises ValueError for what is no number, or none from 1 to MOST."""
+    text = query.get("lines", "").strip() or str(USUAL)
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise ValueError(f"lines must be a number from 1 to {MOST}")
+    return int(text)
+
+
+def _rank_of(line: bytes) -> int:
+    found = _LEVEL.match(line)
+    if found is not None:
+        return int(found[1])
+    level = told_by(line).get("level")
+    return level if isinstance(level, int) else RANKS["info"]
+
+
+def _as_written(text: str) -> str:
+    """`text` as it stands within a line: a quotation mark has its backslash there."""
+    return json.dumps(text, ensure_ascii=False)[1:-1].casefold()
+
+
+def _number_of(file: IO[bytes]) -> int:
+    import os
+
+    return os.fstat(file.fileno()).st_ino
+
+
+def _place_of(path: Path, before: str | None) -> tuple[Path, int | None]:
+    raise NotImplementedError
