@@ -1,10 +1,12 @@
 """The command `ccr`. Here is only what every call pays for.
 
-Other programs ask for the version to see whether `ccr` is there, so that is answered before anything else is imported.
+Other programs ask for the version to see whether `ccr` is there, so that is answered before anything else is imported;
+and Claude Code asks for its status line all the time, so that imports next to nothing.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(words) == 1 and words[0] in _VERSION_WORDS:
         print(version_line())
         return 0
+    if words[:1] == ["statusline"] and len(words) <= 2 and not any(word.startswith("-") for word in words):
+        from ccrouter.cli.footline import print_line
+
+        return print_line("".join(words[1:]), os.environ)
     from ccrouter.cli.group import run
 
     return run(words)

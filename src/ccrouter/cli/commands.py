@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "health": ("ccrouter.cli.health", "Show how targets and keys are, and forget what is bad"),
     "code": ("ccrouter.cli.code", "Run Claude Code through the router; all arguments are claude's"),
     "activate": ("ccrouter.cli.activate", "Print the shell commands that point claude at the router"),
+    "statusline": ("ccrouter.cli.statusline", "Print the line below Claude Code's prompt, from its JSON on stdin"),
     "ui": ("ccrouter.cli.ui", "Open the web interface, starting the router if it does not run"),
     "install": ("ccrouter.cli.install", "Write a config and its policy, unless there is one"),
     "providers": ("ccrouter.cli.providers", "List, add and remove providers, and find out what they can do"),

@@ -5,6 +5,7 @@ the reference page are all made from these tables; nothing else knows a key's sp
 from __future__ import annotations
 
 from ccrouter.config.kinds import Anything, Chain, Choice, Flag, Key, ListOf, MapOf, Nested, Number, Raw, Text
+from ccrouter.config.price_fields import PRICE, PRICE_TIER
 from ccrouter.config.provider_fields import FIDELITY, KEY, MAX_SECONDS, PROVIDER, TIMEOUTS
 from ccrouter.config.schema import DEFAULT_DRAIN, Limits, LogFiles, RecordKeeping, Retries
 from ccrouter.config.table import Field, Table
@@ -116,6 +117,11 @@ TOP = Table(
             default="none",
         ),
         Field("telemetry", Nested("Telemetry"), "OpenTelemetry, see [metrics](../metrics.md)."),
+        Field(
+            "prices",
+            Nested("Price", "map"),
+            'What models cost, by `"provider,model"` or model, see [prices](../prices.md).',
+        ),
         Field("strict", Flag(), "`strict` for every router that does not say otherwise.", default="false"),
         Field("clients", Nested("Clients"), "Accommodations for particular clients."),
         Field("fallback", MapOf(ListOf(_TARGET), "route"), "What to try, in order, after a route's own."),
@@ -397,6 +403,8 @@ TABLES = {
         RECORD,
         LOG_FILES,
         TELEMETRY,
+        PRICE,
+        PRICE_TIER,
         CLIENTS,
         CUSTOM_TRANSFORMER,
         PLUGIN,

@@ -29,6 +29,7 @@ from ccrouter.config.limits import read_limits, read_retries
 from ccrouter.config.listen import Overrides, command_line, pick_server, settle_host, settle_port
 from ccrouter.config.masking import mask
 from ccrouter.config.platforms import read_surroundings
+from ccrouter.config.prices import read_prices
 from ccrouter.config.providers import BUILT_IN, General, Settled, read_proxy, settle_provider
 from ccrouter.config.record import Record, read_record
 from ccrouter.config.report import Place, Report
@@ -224,6 +225,7 @@ def _settings(top: Record, draft: Draft, router_name: str, given: _Given) -> Con
         record=read_record_keeping(top),
         log_files=read_log_files(top),
         telemetry=read_telemetry(top),
+        prices=read_prices(top),
         drain_seconds=float(top.get("drainSeconds", defaults.drain_seconds)),
         auto_reload=top.get("autoReload", defaults.auto_reload),
         resume=top.get("resume", defaults.resume),

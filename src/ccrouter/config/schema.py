@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from ccrouter.config.credentials import in_body, in_headers, in_url
+from ccrouter.config.rates import Rates
 from ccrouter.errors import Problem
 from ccrouter.jsontypes import JsonObject
 from ccrouter.secret import Secret
@@ -315,7 +316,8 @@ class Config:
     settings that the router itself does not read: StatusLine and the like), variables not filled in and literal secrets
     masked. `unavailable`: providers that were left out, as nothing routes to them and something is missing, and why.
     `auto_reload` if a change of the file takes effect by itself; `resume` if an answer that was cut off may be gone on
-    with by another request. `digest` is the SHA-256 of the file's bytes, in hex; "" without a file.
+    with by another request. `prices` are what the user says that models cost, by "provider,model" or model. `digest` is
+    the SHA-256 of the file's bytes, in hex; "" without a file.
     """
 
     path: Path | None = None
@@ -335,6 +337,7 @@ class Config:
     record: RecordKeeping = RecordKeeping()
     log_files: LogFiles = LogFiles()
     telemetry: Telemetry = Telemetry()
+    prices: Mapping[str, Rates] = field(default_factory=_nothing)
     drain_seconds: float = DEFAULT_DRAIN
     auto_reload: bool = True
     resume: bool = False

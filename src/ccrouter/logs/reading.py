@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import IO
 import msgspec
 
 from ccrouter.jsontypes import JsonObject
-from ccrouter.logs.files import find_file, list_files
+from ccrouter.logs.files import find_file, list_files, put_away_of
 
 #: Levels by name, in the numbers that stand in the lines (pino's, as the classic router wrote them).
 RANKS: Mapping[str, int] = {"trace": 10, "debug": 20, "info": 30, "warn": 40, "error": 50, "fatal": 60}
@@ -26,13 +27,13 @@ _LONGEST = 1024 * 1024
 #: Bytes that are looked through for one page.
 _BUDGET = 64 * 1024 * 1024
 _LEVEL = re.compile(rb'\{"level":(\d{1,3}),')  # how every line of ours begins
-_NEWS = (b"\n", b"\r")
+_PLACE = re.compile(r"(?P<file>[0-9]{1,20})\.(?P<offset>[0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which lines: of at least level `rank`, of the request, the session whose id begins so, with this text anywhere (in
-    any case), written at `since` or later (as lines tell times). Nothing said: all.
+    """Which lines: of at least level `rank`, of the request and the session whose ids begin so, with this text anywhere
+    (in any case), written at `since` or later (as lines tell times). Nothing said: all.
     """
 
     rank: int = 0
@@ -86,48 +87,67 @@ def lines_backwards(file: IO[bytes], end: int | None = None) -> Iterator[tuple[i
 
     What stands behind the last newline is not finished, and left out; so are lines of more than a megabyte.
     """
-    position = file.seek(0, 2) if end is None else min(end, file.seek(0, 2))
-    rest: list[bytes] = []  # of the line that began further to the front, the last part first
+    size = file.seek(0, os.SEEK_END)
+    position = size if end is None else min(end, size)
+    parts: list[bytes] = []  # of the line at hand, its end first
     length, is_finished = 0, False
     while position:
-        size = min(_BLOCK, position)
-        position -= size
+        block = min(_BLOCK, position)
+        position -= block
         file.seek(position)
-        at = position + size
-        *before, last = file.read(size).split(b"\n")
-        rest, length = ([last, *()] if not rest else [*rest, last]), length + len(last)
-        at -= len(last)
-        for part in reversed(before):
+        pieces = file.read(block).split(b"\n")
+        begins = position + block
+        for number in range(len(pieces) - 1, -1, -1):
+            parts.append(pieces[number])
+            length += len(pieces[number])
+            begins -= len(pieces[number])
+            if number == 0:  # it may begin further to the front
+                continue
             if is_finished and 0 < length <= _LONGEST:
-                yield at, b"".join(reversed(rest))
-            rest, length, is_finished = [part], len(part), True
-            at -= len(part) + 1
+                yield begins, b"".join(reversed(parts))
+            parts, length, is_finished = [], 0, True
+            begins -= 1
         if length > _LONGEST:
-            rest = [b""]  # it is not held: `length` says that there was more
+            parts = []
     if is_finished and 0 < length <= _LONGEST:
-        yield 0, b"".join(reversed(rest))
+        yield 0, b"".join(reversed(parts))
 
 
 def read_page(path: Path, wanted: Wanted = ALL, count: int = USUAL, before: str | None = None) -> LogPage:
     """The last `count` lines of the log at `path` that are wanted, before the place that an earlier page named.
 
     A page may have fewer, also none, where much had to be looked through: then it says where to go on. A log that was
-    put away since the earlier page is found by its new name. Raises OSError.
+    put away since the earlier page is found by its new name. Raises OSError, ValueError for what names no place.
     """
-    path, end = _place_of(path, before)
+    end = None
+    if before is not None:
+        there = _PLACE.fullmatch(before)
+        if there is None:
+            raise ValueError("before must be what an earlier page gave")
+        end = int(there["offset"])
+        renamed = next((one for one in _names_of(path) if one.stat().st_ino == int(there["file"])), None)
+        if renamed is None:  # it has been removed since
+            return LogPage([], None)
+        path = renamed
     found: list[bytes] = []
+    place = 0
     with path.open("rb") as file:
-        number, start = _number_of(file), None
-        stop = (file.seek(0, 2) if end is None else end) - _BUDGET
-        for start, line in lines_backwards(file, end):  # noqa: B007 - where the last one began is told
-            if wanted.ends_at(line):
-                start = 0
-                break
-            if wanted.takes(line):
+        least = (file.seek(0, os.SEEK_END) if end is None else end) - _BUDGET
+        for begins, line in lines_backwards(file, end):
+            place = 0 if wanted.ends_at(line) else begins
+            if place and wanted.takes(line):
                 found.append(line)
-            if len(found) >= count or start < stop:
+            if not place or len(found) >= count or begins < least:
                 break
-    return LogPage(found[::-1], f"{number}.{start}" if start else None)
+        number = os.fstat(file.fileno()).st_ino
+    return LogPage(found[::-1], f"{number}.{place}" if place else None)
+
+
+def _names_of(path: Path) -> list[Path]:
+    """The log at `path`, and what was put away of it."""
+    is_put_away = path.suffix.removeprefix(".").isdecimal()
+    log = path.with_suffix("") if is_put_away else path
+    return [one for one in (log, *reversed(put_away_of(log))) if one.exists()]
 
 
 def last_lines(paths: Iterable[Path], wanted: Wanted, count: int) -> list[bytes]:
@@ -202,13 +222,3 @@ def _rank_of(line: bytes) -> int:
 def _as_written(text: str) -> str:
     """`text` as it stands within a line: a quotation mark has its backslash there."""
     return json.dumps(text, ensure_ascii=False)[1:-1].casefold()
-
-
-def _number_of(file: IO[bytes]) -> int:
-    import os
-
-    return os.fstat(file.fileno()).st_ino
-
-
-def _place_of(path: Path, before: str | None) -> tuple[Path, int | None]:
-    raise NotImplementedError

@@ -58,12 +58,12 @@ THEMES: Mapping[str, list[JsonObject]] = {
         *_classic(_FOLDER, _BRANCH, _ROBOT),
         _module("provider", "@", "{{provider}}", "bright_black"),
         _module("route", "→", "{{route}}", "bright_black"),
-        _module("context", "◔", "{{contextUsed}}/{{contextWindowSize}} {{contextPercent}}%", "bright_white"),
+        _module("context", "◔", "{{contextUsed}}/{{contextWindowSize}} {{contextPercent}}%", "bright_blue"),
         _module("cache", "♻", "{{cacheShare}}", "bright_green"),
-        _module("speed", "⚡", "{{tokenSpeed}} t/s {{isStreaming}}", "bright_yellow"),
+        _module("speed", "⚡", "{{speed}} {{isStreaming}}", "bright_yellow"),
         _module("cost", "", "{{cost}}", "bright_red"),
         _module("duration", "⏱", "{{duration}}", "bright_black"),
-        _module("lines", "", "+{{linesAdded}} -{{linesRemoved}}", "bright_white"),
+        _module("lines", "", "{{lines}}", "bright_cyan"),
     ],
 }
 
@@ -71,17 +71,20 @@ THEMES: Mapping[str, list[JsonObject]] = {
 class Theme:
     """What is to be written: `style` names how, `modules` are as they were written, none of them left out."""
 
-    __slots__ = ("is_built_in", "modules", "style")
+    __slots__ = ("modules", "style")
 
-    def __init__(self, style: str, modules: Sequence[JsonObject], *, is_built_in: bool = False) -> None:
+    def __init__(self, style: str, modules: Sequence[JsonObject]) -> None:
         self.style = style
         self.modules = modules
-        self.is_built_in = is_built_in
 
     @property
     def has_scripts(self) -> bool:
         """True if a module's text is what a script of the user's says."""
         return any(one.get("type") == "script" for one in self.modules)
+
+    def without_scripts(self) -> Theme:
+        """The theme without what somebody else's program would have to say."""
+        return Theme(self.style, [one for one in self.modules if one.get("type") != "script"])
 
 
 def written_theme(settings: Json) -> Theme | None:
@@ -98,14 +101,14 @@ def written_theme(settings: Json) -> Theme | None:
     if isinstance(modules, list):
         return Theme(style, [one for one in modules if isinstance(one, dict)])
     if style in THEMES and "currentStyle" in settings:
-        return Theme(style, THEMES[style], is_built_in=True)
+        return Theme(style, THEMES[style])
     return None
 
 
 def built_in_theme(environ: Mapping[str, str]) -> Theme:
     """The theme where none is written: without glyphs where the terminal has none."""
     name = "simple" if has_simple_icons(environ) else DEFAULT
-    return Theme(DEFAULT, THEMES[name], is_built_in=True)
+    return Theme(DEFAULT, THEMES[name])
 
 
 def has_simple_icons(environ: Mapping[str, str]) -> bool:

@@ -85,11 +85,15 @@ def _models(said: JsonObject, told: JsonObject, found: Mapping[str, Json]) -> di
 
 def _usage(said: JsonObject, last: Json, found: Mapping[str, Json]) -> dict[str, str]:
     usage = at(dict(found), "transcript", "usage")
-    taken = number_at(last, "tokens", "input")
-    given = number_at(last, "tokens", "output")
+    current = at(said, "context_window", "current_usage")
+
+    def known(name: str) -> float | None:
+        given = (number_at(last, "tokens", name), *(number_at(one, f"{name}_tokens") for one in (usage, current)))
+        return next((one for one in given if one is not None), None)
+
     return {
-        "inputTokens": tokens(taken if taken is not None else number_at(usage, "input_tokens")),
-        "outputTokens": tokens(given if given is not None else number_at(usage, "output_tokens")),
+        "inputTokens": tokens(known("input")),
+        "outputTokens": tokens(known("output")),
         "totalInputTokens": tokens(number_at(said, "context_window", "total_input_tokens")),
         "totalOutputTokens": tokens(number_at(said, "context_window", "total_output_tokens")),
         "cacheShare": percent(number_at(last, "cacheShare")),
@@ -112,8 +116,10 @@ def _context(said: JsonObject, last: Json) -> dict[str, str]:
 
 def _speed(told: JsonObject, last: Json) -> dict[str, str]:
     is_streaming = at(told, "streaming") is True
+    speed = number_at(last, "tokensPerSecond")
     return {
-        "tokenSpeed": str(round(number_at(last, "tokensPerSecond") or 0)),
+        "tokenSpeed": str(round(speed or 0)),
+        "speed": "" if speed is None else f"{speed:.0f} t/s",
         "isStreaming": "streaming" if is_streaming else "",
         "streamingIndicator": "[Streaming]" if is_streaming else "",
         "timeToFirstToken": duration(number_at(last, "ttftMs")),
@@ -142,6 +148,7 @@ def _changes(said: JsonObject) -> dict[str, str]:
         "linesAdded": f"{added:.0f}",
         "linesRemoved": f"{removed:.0f}",
         "netLines": f"{added - removed:.0f}",
+        "lines": f"+{added:.0f} -{removed:.0f}" if added or removed else "",
     }
 
 

@@ -1,0 +1,129 @@
+"""Where one request first differs from the one before it in the same conversation. Pure: two prefixes in, a place out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ccrouter.messages.prefix import (
+    RECORD,
+    SECTIONS,
+    Item,
+    Prefix,
+    Record,
+    Section,
+    is_left_out,
+    kind_of,
+    records,
+    size_of,
+)
+
+#: What dialects call the blocks of an item, where not "content".
+_PARTS = {
+    "contents": "parts",
+    "systemInstruction": "parts",
+    "system_instruction": "parts",
+    "tools": "functionDeclarations",
+}
+#: Sections that are one object, and no list.
+_OBJECTS = frozenset({"systemInstruction", "system_instruction"})
+
+
+class Difference(NamedTuple):
+    """Where a request first differs from the one before. `change` tells how: "changed", "shortened" (to less than a
+    half), "inserted", "removed", "appended" (something came after what nothing may come after: a tool) or "cut" (all that was
+    there stayed the same, but there is less of it). `kind` is that of the block as it was, or as it is if it is new;
+    `place` counts the section's items, `same` the bytes before it.
+    """
+
+    section: Section
+    path: str
+    change: str
+    kind: str
+    place: int
+    same: int
+
+
+def first_difference(before: Prefix, after: Prefix) -> Difference | None:
+    """Where `after` does not go on as `before` began; None if it only goes on."""
+    same = 0
+    for number, name in enumerate(SECTIONS):
+        old, new = before.section(name), after.section(name)
+        if old is not new and old != new:
+            found = _differing(old, new, name, after.names[number])
+            if found is not None:
+                return found._replace(same=same + found.same)
+        same += sum(map(size_of, old))
+    return None
+
+
+def _differing(old: Sequence[Item], new: Sequence[Item], section: Section, name: str) -> Difference | None:
+    held = [(place, item) for place, item in enumerate(new) if not is_left_out(item)]
+    had = [item for item in old if not is_left_out(item)]
+    grows = section == "messages"
+    same = 0
+    for number, item in enumerate(had):
+        if number >= len(held):
+            place = len(new)
+            return Difference(section, f"{name}[{place}]", "cut" if grows else "removed", kind_of(item), place, same)
+        place, now = held[number]
+        if item != now:
+            found = _within(item, now, may_grow=grows and number == len(had) - 1)
+            if found is not None:
+                block, change, kind, size = found
+                shifted = _shift(item, had[number + 1 :], now, [one for _, one in held[number + 1 :]])
+                if block <= 0 and shifted:
+                    block, change, kind = -1, shifted, kind_of(now if shifted == "inserted" else item)
+                return Difference(section, _path(name, place, block, now), change, kind, place, same + size)
+        same += size_of(item)
+    if not grows and len(held) > len(had):
+        place, item = held[len(had)]
+        return Difference(section, f"{name}[{place}]", "appended", kind_of(item), place, same)
+    return None
+
+
+def _path(name: str, place: int, block: int, item: Item) -> str:
+    is_single = (kind_of(item) == "string" and len(item) == RECORD) or name in _OBJECTS
+    here = name if is_single else f"{name}[{place}]"
+    if block < 0:
+        return here
+    kinds = [one.kind for one in records(item)][1:]
+    part = _PARTS.get(name, "content")
+    return f"{here}.{part}" if kinds == ["string"] else f"{here}.{part}[{block}]"
+
+
+def _within(old: Item, new: Item, *, may_grow: bool) -> tuple[int, str, str, int] | None:
+    """The first block that differs (-1: the item itself), how, its kind, and the bytes before; None if none does."""
+    was, now = records(old), records(new)
+    if len(was) == len(now) == 1 or was[0].digest != now[0].digest:
+        if was[0].digest == now[0].digest:
+            return None
+        return -1, _change(was[0], now[0]), was[0].kind, 0
+    size = 0
+    for number in range(1, len(was)):
+        if number >= len(now):
+            return number - 1, "removed", was[number].kind, size
+        if was[number].digest != now[number].digest:
+            old_digests, new_digests = [one.digest for one in was], [one.digest for one in now]
+            change = _change(was[number], now[number])
+            kind = was[number].kind
+            if was[number].digest in new_digests[number + 1 :]:
+                change, kind = "inserted", now[number].kind
+            elif now[number].digest in old_digests[number + 1 :]:
+                change = "removed"
+            return number - 1, change, kind, size
+        size += was[number].size
+    if len(now) > len(was) and not may_grow:
+        return len(was) - 1, "inserted", now[len(was)].kind, size
+    return None
+
+
+def _shift(was: Item, later_old: Sequence[Item], now: Item, later_new: Sequence[Item]) -> str:
+    """ "inserted" or "removed" if the items went on as they were behind this one; else ""."""
+    if was in later_new:
+        return "inserted"
+    return "removed" if now in later_old else ""
+
+
+def _change(was: Record, now: Record) -> str:
+    return "shortened" if now.size * 2 < was.size else "changed"
