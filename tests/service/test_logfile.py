@@ -7,8 +7,8 @@ import stat
 from datetime import datetime
 from pathlib import Path
 
-from ccrouter.config.schema import Config
-from ccrouter.service.logfile import KEPT, open_log
+from ccrouter.config.schema import Config, LogFiles
+from ccrouter.service.logfile import open_log
 from ccrouter.service.process import own_identity
 from ccrouter.service.state import ServiceState, record
 
@@ -33,8 +33,11 @@ def test_off(home: Path) -> None:
     assert list(home.iterdir()) == []
 
 
+KEPT = 10
+
+
 def test_rotation(home: Path) -> None:
-    """The newest are kept, with the new one KEPT of them, and the oldest only while its router still runs."""
+    """The newest are kept, nine beside the new one, and the oldest only while its router still runs."""
     folder = home / ".claude-code-router/logs"
     folder.mkdir(parents=True)
     for number in range(KEPT + 3):
@@ -50,3 +53,23 @@ def test_rotation(home: Path) -> None:
     assert newest is not None
     assert left == [*expected, newest.name]
     assert (folder / "notes.txt").exists()
+
+
+def test_how_many_are_kept(home: Path) -> None:
+    """`logFiles.keep` counts what an earlier run put away like the logs of earlier runs, the oldest go first; 0 keeps
+    none.
+    """
+    folder = home / ".claude-code-router/logs"
+    folder.mkdir(parents=True)
+    names = [
+        "ccr-20260101000001.log",
+        "ccr-20260101000002.log.9",
+        "ccr-20260101000002.log.10",
+        "ccr-20260101000002.log",
+    ]
+    for name in names:
+        (folder / name).write_text("x")
+    assert open_log(Config(log_files=LogFiles(keep=2)), now=NOW) is not None
+    assert {path.name for path in folder.iterdir()} == {*names[2:], "ccr-20261122040506.log"}
+    assert open_log(Config(log_files=LogFiles(keep=0)), now=NOW) is not None
+    assert [path.name for path in folder.iterdir()] == ["ccr-20261122040506.log"]

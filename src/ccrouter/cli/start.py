@@ -192,6 +192,7 @@ def _serve(accepted: Accepted, options: StartOptions, sockets: list[socket.socke
     from ccrouter.service.onboarding import ensure_onboarded
     from ccrouter.service.private import router_folder
     from ccrouter.service.state import forget, remove_stale
+    from ccrouter.store.database import FILE as RECORDS
 
     _end_in_order()
     notices = Notifier.taken_from(os.environ)
@@ -223,6 +224,7 @@ def _serve(accepted: Accepted, options: StartOptions, sockets: list[socket.socke
                 policy=policy,
                 on_ready=lambda: _announce(accepted, state, log),
                 log=log,
+                records=folder / RECORDS,
                 auditor=trail,
                 is_launch_key=LaunchKeys(folder).admits,
                 reload=_protecting(trail, config, reload),

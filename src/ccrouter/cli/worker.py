@@ -22,6 +22,7 @@ from ccrouter.server.workers.member import Cut, MemberBoard, Place, be_welcomed,
 from ccrouter.server.workers.parcel import pack, unpack
 from ccrouter.service.launches import LaunchKeys
 from ccrouter.service.private import router_folder
+from ccrouter.store.database import FILE as RECORDS
 
 if TYPE_CHECKING:
     from ccrouter.server.workers.audit import DistantTrail
@@ -66,6 +67,7 @@ def _serve(board: MemberBoard, sockets: list[socket.socket], to_desk: socket.soc
         policy=policy,
         on_ready=lambda: None,  # the board is told, as one of the notices
         log=brief.log,
+        records=router_folder() / RECORDS,
         auditor=trail,
         is_launch_key=LaunchKeys(router_folder()).admits,
         reload=_protecting(trail, reload),

@@ -4,10 +4,11 @@ the reference page are all made from these tables; nothing else knows a key's sp
 
 from __future__ import annotations
 
+from ccrouter.config.keeping_fields import LOG_FILES, RECORD, TELEMETRY
 from ccrouter.config.kinds import Anything, Chain, Choice, Flag, Key, ListOf, MapOf, Nested, Number, Raw, Text
 from ccrouter.config.price_fields import PRICE, PRICE_TIER
 from ccrouter.config.provider_fields import FIDELITY, KEY, MAX_SECONDS, PROVIDER, TIMEOUTS
-from ccrouter.config.schema import DEFAULT_DRAIN, Limits, LogFiles, RecordKeeping, Retries
+from ccrouter.config.schema import DEFAULT_DRAIN, Limits, Retries
 from ccrouter.config.table import Field, Table
 
 MAX_MS = 24 * 3600 * 1000
@@ -28,8 +29,6 @@ _TARGET = Text('"provider,model"')
 _ROUTE = Chain(_TARGET)
 _RETRIES = Retries()
 _LIMITS = Limits()
-_KEEPING = RecordKeeping()
-_LOG_FILES = LogFiles()
 _NOT_READ = "Accepted and kept; this router has no use for it."
 
 _LISTEN = (
@@ -305,53 +304,6 @@ LIMITS = Table(
             "Bodies of requests held in memory, all together. Not less than `maxBodyBytes`.",
             default=f"{_LIMITS.buffered_bytes}",
         ),
-    ),
-)
-
-RECORD = Table(
-    "Record",
-    "What is kept of requests: figures and names, in `records.db` beside this file.",
-    (
-        Field("enabled", Flag(), "Whether anything is.", default="true"),
-        Field("days", Number(1, 3650, "days"), "For how long.", default=f"{_KEEPING.days}"),
-        Field(
-            "megabytes",
-            Number(10, 2**20, "megabytes"),
-            "In how much room; the oldest go first.",
-            default=f"{_KEEPING.megabytes}",
-        ),
-        Field(
-            "contentDays",
-            Number(1, 3650, "days"),
-            "For how long what was said is, if it is.",
-            default=f"{_KEEPING.content_days}",
-        ),
-    ),
-)
-
-LOG_FILES = Table(
-    "LogFiles",
-    "The log file is `logs/ccr-….log`; one that has grown too large is put away beside it.",
-    (
-        Field(
-            "megabytes", Number(1, 2**20, "megabytes"), "The size at which it is.", default=f"{_LOG_FILES.megabytes}"
-        ),
-        Field("keep", Number(0, 1000, "files"), "How many are kept of those put away.", default=f"{_LOG_FILES.keep}"),
-    ),
-)
-
-TELEMETRY = Table(
-    "Telemetry",
-    "Traces and metrics by OpenTelemetry. Needs `pip install 'ccrouter[otel]'`.",
-    (
-        Field("enabled", Flag(), "Whether they are sent.", default="false"),
-        Field(
-            "endpoint",
-            Text("URL"),
-            "The collector, for OTLP over HTTP; a policy has to allow its host.",
-            default="$OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318",
-        ),
-        Field("headers", MapOf(Text()), "Sent to it.", need="may"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What a model costs, as figures: the form in which the user's own, the catalogue's and a file's are kept. Data only."""
+"""What a model costs, as figures: the form of the user's own, of the catalogue's and of a file's. Data only."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ def retry_after(
     """
     if status not in _STATUSES:
         return None
-    clock = now if now is not None else _date(headers.get("date", ""))
+    clock = now if now is not None else read_date(headers.get("date", ""))
     candidates = (
         _milliseconds(headers.get("retry-after-ms", "")),
         _seconds_or_date(headers.get("retry-after", ""), clock),
         _from_error(error),
         _exhausted(headers) if status == 429 else None,
         _epoch(headers.get("x-ratelimit-reset", ""), clock) if status == 429 else None,
-        _duration(match.group(1)) if (match := _WORDS.search(words)) else None,
+        read_duration(match.group(1)) if (match := _WORDS.search(words)) else None,
     )
     return next((min(seconds, MAX_RETRY_AFTER) for seconds in candidates if seconds is not None), None)
 
@@ -56,7 +56,7 @@ def _milliseconds(text: str) -> float | None:
     return None if value is None else value / 1000
 
 
-def _date(text: str) -> float | None:
+def read_date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -68,12 +68,12 @@ def _seconds_or_date(text: str, now: float | None) -> float | None:
     if not text:
         return None
     if text[0].isdigit():
-        return _float(text) if _float(text) is not None else _duration(text)
-    when = _date(text)
+        return _float(text) if _float(text) is not None else read_duration(text)
+    when = read_date(text)
     return None if when is None or now is None else max(0.0, when - now)
 
 
-def _duration(text: str) -> float | None:
+def read_duration(text: str) -> float | None:
     text = text.strip().lower()
     if not _DURATION.fullmatch(text):
         return None
@@ -86,7 +86,7 @@ def _exhausted(headers: Mapping[str, str]) -> float | None:
     for what in ("requests", "tokens"):
         if headers.get(f"x-ratelimit-remaining-{what}", "").strip() == "0":
             text = headers.get(f"x-ratelimit-reset-{what}", "")
-            wait = _duration(text) if not text.isdigit() else _float(text)
+            wait = read_duration(text) if not text.isdigit() else _float(text)
             if wait is not None:
                 waits.append(wait)
     return max(waits, default=None)
@@ -110,7 +110,7 @@ def _from_error(error: Mapping[str, Any]) -> float | None:
     details = error.get("details")
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
-            return _duration(detail["retryDelay"])
+            return read_duration(detail["retryDelay"])
     metadata = error.get("metadata")
     if isinstance(metadata, dict) and isinstance(metadata.get("headers"), dict):
         lowered = {str(name).lower(): str(value) for name, value in metadata["headers"].items()}

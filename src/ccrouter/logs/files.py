@@ -7,9 +7,9 @@ has grown too large is put away as `….log.1`, `….log.2` and so on; the highe
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +18,8 @@ from stat import S_ISREG
 
 from ccrouter.jsontypes import JsonObject
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows: one process writes there, and nobody has to be asked
-    fcntl = None  # type: ignore[assignment] # there is no such module there
 
 _NAME = re.compile(r"ccr-(?P<stamp>[0-9]{14})(?:_(?P<run>[0-9]{1,6}))?\.log(?:\.(?P<number>[1-9][0-9]{0,8}))?")
 _STILL_OPEN = 1 << 40  # more than any number: what is written now is newer than what was put away of it
@@ -104,12 +102,12 @@ def put_away_of(path: Path) -> list[Path]:
 def put_away(path: Path, file: int, keep: int) -> str:
     """After the call the log at `path` has the next number, and at most `keep` of its like are left. Gives its name.
 
-    "" if it is not the open `file` any more, or if another process is doing the same: of several that write to one file
-    one alone does it, whoever locks it first. Those go on writing to what they have open until they notice, and nothing
-    is lost. Raises OSError; the log is as it was then.
+    "" if it is not the open `file` any more (-1: nothing is open, and nobody else writes), or if another process does
+    the same: of several that write to one file one alone does it, whoever locks it first. The others go on writing to
+    what they have open until they notice, and nothing is lost. Raises OSError: the log is as it was then.
     """
     with _alone_with(file) as is_alone:
-        if not is_alone or not is_open_as(path, file):
+        if not is_alone or (file >= 0 and not is_open_as(path, file)):
             return ""
         before = put_away_of(path)
         number = int(before[-1].name.rpartition(".")[2]) + 1 if before else 1
@@ -143,14 +141,12 @@ def empty(file: LogFile) -> None:
 @contextlib.contextmanager
 def _alone_with(file: int) -> Iterator[bool]:
     """True within if no other process is within with the same file."""
-    if fcntl is None:
+    if sys.platform == "win32":  # a router is one process there
         yield True
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in {errno.EAGAIN, errno.EACCES}:
-            raise
+    except BlockingIOError:
         yield False
         return
     try:

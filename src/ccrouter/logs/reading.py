@@ -150,16 +150,18 @@ def _names_of(path: Path) -> list[Path]:
     return [one for one in (log, *reversed(put_away_of(log))) if one.exists()]
 
 
-def last_lines(paths: Iterable[Path], wanted: Wanted, count: int) -> list[bytes]:
-    """The last `count` lines that are wanted of files given newest first, the oldest line first. Raises OSError."""
+def last_lines(paths: Iterable[Path], wanted: Wanted, count: int, end: int | None = None) -> list[bytes]:
+    """The last `count` lines that are wanted of files given newest first, the oldest line first. Of the first file only
+    what stands before `end`. Raises OSError.
+    """
     found: list[bytes] = []
-    for path in paths:
+    for number, path in enumerate(paths):
         try:
             file = path.open("rb")
         except FileNotFoundError:  # it has just been removed
             continue
         with file:
-            for _, line in lines_backwards(file):
+            for _, line in lines_backwards(file, end if number == 0 else None):
                 if wanted.ends_at(line):
                     return found[::-1]
                 if wanted.takes(line):

@@ -48,6 +48,11 @@ class Tail:
     _open: list[_Open] = field(default_factory=list)
     _has_begun: bool = False
 
+    def begin(self) -> tuple[Path, int] | None:
+        """Where the first line will be read: the log, and how much of it is not. None if there is no log yet."""
+        self._follow()
+        return (self._path, self._open[-1].file.tell()) if self._path is not None and self._open else None
+
     def read(self) -> list[bytes]:
         """Every whole line since the last call, in order within each file. Raises OSError."""
         self._follow()

@@ -1,4 +1,4 @@
-"""Where one request first differs from the one before it in the same conversation. Pure: two prefixes in, a place out."""
+"""Where a request first differs from the one before it in its conversation. Pure: two prefixes in, a place out."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _OBJECTS = frozenset({"systemInstruction", "system_instruction"})
 
 class Difference(NamedTuple):
     """Where a request first differs from the one before. `change` tells how: "changed", "shortened" (to less than a
-    half), "inserted", "removed", "appended" (something came after what nothing may come after: a tool) or "cut" (all that was
-    there stayed the same, but there is less of it). `kind` is that of the block as it was, or as it is if it is new;
-    `place` counts the section's items, `same` the bytes before it.
+    half), "inserted", "removed", "appended" (something came after what nothing may come after: a tool) or "cut" (there
+    is less, and all of it as it was). `kind` is that of the block as it was, or as it is if it is new; `place` counts
+    the section's items, `same` the bytes before it.
     """
 
     section: Section
@@ -119,7 +119,7 @@ def _within(old: Item, new: Item, *, may_grow: bool) -> tuple[int, str, str, int
 
 
 def _shift(was: Item, later_old: Sequence[Item], now: Item, later_new: Sequence[Item]) -> str:
-    """ "inserted" or "removed" if the items went on as they were behind this one; else ""."""
+    """How the items behind this one moved: "inserted" or "removed" before them, or "" for neither."""
     if was in later_new:
         return "inserted"
     return "removed" if now in later_old else ""

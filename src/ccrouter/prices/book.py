@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -51,7 +52,8 @@ class PriceBook:
         """The book for `config`, with `prices.json` in the router's `folder`. A file that cannot be used is left out,
         and `faults` says why.
         """
-        file, faults = None, ()
+        file: Catalogue | None = None
+        faults: tuple[str, ...] = ()
         try:
             file = read_file(folder / FILE_NAME)
         except ConfigError as error:
@@ -186,7 +188,7 @@ _TOKEN_FIGURES = ("input", "output", "cache_read", "cache_write_5m", "cache_writ
 def _raised(price: Price, factor: float) -> Price:
     """`price` with everything that tokens cost multiplied."""
 
-    def figures(of: Price | Tier) -> dict[str, float]:
+    def figures(of: Price | Tier) -> dict[str, Any]:
         said = {name: getattr(of, name) for name in _TOKEN_FIGURES}
         return {name: round(figure * factor, 9) for name, figure in said.items() if figure is not None}
 

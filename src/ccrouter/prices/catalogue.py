@@ -1,6 +1,7 @@
 """A catalogue of prices: the one in this package, or a file of the user's in the same form.
 
-    {"format": "ccrouter-prices/1", "date": "2026-11-22", "vendors": {VENDOR: {"hosts": [...], "models": {MODEL: {...}}}}}
+    {"format": "ccrouter-prices/1", "date": "2026-11-22",
+     "vendors": {VENDOR: {"hosts": [...], "models": {MODEL: {...}}}}}
 
 A vendor is who sends the bill: it is known by the host that is asked. Figures are US dollars per million tokens. Pure,
 but for reading the file in the package.

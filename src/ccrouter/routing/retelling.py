@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ccrouter.routing.health import Event, Health, KeyState, TargetState
+from ccrouter.routing.quota import packed
 
 #: So many failures on end, or rests, are told of one target or key at most: more make no difference to what is done.
 _MOST = 64
@@ -23,6 +24,8 @@ def retold(health: Health) -> list[Event]:
         known = health.key_state(provider, key)
         if known is not None:
             events += _key(provider, key, known)
+    for provider, key, told in health.known_quotas():
+        events.append(Event("told", provider, key=key, at=told.at, reason=packed(told.allowances)))
     return events
 
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Router
@@ -38,7 +39,7 @@ from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response, no_route
 from ccrouter.server.guard import Access, NotSignedIn, read_caller
 from ccrouter.server.intake import ClientGone, Receive, client_of
-from ccrouter.server.keeping import Keeper
+from ccrouter.server.keeping import Keeper, Keeping
 from ccrouter.server.log import ExchangeLog
 from ccrouter.server.pages import to_sign_in
 from ccrouter.server.presets import below, split_preset
@@ -63,8 +64,8 @@ class App:
 
     `reload`, told which policy is in force, gives what the files say now, or raises ConfigError; without it `reload()`
     refuses. `wait` pauses for seconds, between attempts. `is_launch_key` says whether a key was minted for a launch of
-    Claude Code that lives. `board` is shared with the other processes of the service, if there are any. `recorder` is
-    told of every exchange, and `reports` tells of those that were recorded; None: nothing is.
+    Claude Code that lives. `board` is shared with the other processes of the service, if there are any. `records`
+    is the file in which exchanges are recorded; None: none are.
     """
 
     def __init__(  # noqa: PLR0913 - what a process has one of, all but the first by name
@@ -81,14 +82,13 @@ class App:
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
         board: Board | None = None,
-        recorder: Keeper | None = None,
-        reports: Reports | None = None,
+        records: Path | None = None,
     ) -> None:
         self.environ = environ
-        self.recorder, self.reports = recorder, reports
         self.board = board or Alone()
         self.pid, self.started = self.board.pid, self.board.started
         self.voice = Voice(log)
+        self.keeping = None if records is None else Keeping(records, config, environ, self.voice)
         self.account = Account(auditor, self.voice.audit_complaint)
         self.sessions = Sessions(clock)
         self.exchanges = Exchanges()
@@ -106,6 +106,7 @@ class App:
             clock=clock,
             wait=wait,
             changing=self.board.turn,
+            on_change=self._keep_by,
         )
         self.admission = Admission(lambda: self.in_force[0].limits)
         self.descriptors = Descriptors(self.voice.event)
@@ -205,8 +206,8 @@ class App:
         exchange = Exchange(call.id, path, began, authorized=self.now() - began)
         exchange.client = client_of(headers.get("user-agent", ""))
         exchange.traceparent = headers.get("traceparent", "")[:_LONGEST_TRACE]
-        if self.recorder is not None and kept.enabled:
-            exchange.prompts = self.recorder
+        if self.keeping is not None and kept.enabled:
+            exchange.prompts = self.keeping.recorder
             exchange.content = None if kept.content == "none" else Content(_MOST_CONTENT)
         self.exchanges.begin(exchange)
         return exchange
@@ -233,8 +234,8 @@ class App:
         """The exchange is over: log and audit are told how it ended."""
         exchange.total, exchange.ended_at = self.now() - exchange.began, time.time()
         self.exchanges.note(exchange)
-        if self.recorder is not None:
-            self.recorder.put(exchange)
+        if self.keeping is not None:
+            self.keeping.recorder.put(exchange)
         self.voice.exchange(exchange)
         if facts := outcome_facts(exchange):
             self.account.report("outcome", facts)
@@ -278,6 +279,20 @@ class App:
     def _note_refusal(self, request_id: str, fault: Fault) -> None:
         self.voice.event("warn", "refused", reqId=request_id, status=fault.status, error=fault.message)
 
+    @property
+    def recorder(self) -> Keeper | None:
+        """Who records exchanges, if anybody does."""
+        return None if self.keeping is None else self.keeping.recorder
+
+    @property
+    def reports(self) -> Reports | None:
+        """What was recorded, if anything is."""
+        return None if self.keeping is None else self.keeping.reports
+
+    def _keep_by(self, config: Config) -> None:
+        if self.keeping is not None:
+            self.keeping.use(config)
+
     # -- what is in force ----------------------------------------------------------------------------------------
 
     @property
@@ -314,6 +329,8 @@ class App:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+        if self.keeping is not None:
+            self.keeping.begin()
         await self.editions.begin()
         if self._unison is not None:
             await self._unison.begin()
@@ -324,6 +341,8 @@ class App:
             beating.cancel()
             await self.board.close()
             await self.editions.close()
+            if self.keeping is not None:
+                await self.keeping.close()
 
 
 def _stopped() -> ClientError:

@@ -43,9 +43,6 @@ class Process(Protocol):
     health: Health
     voice: Voice
     admission: Admission
-    recorder: Keeper | None
-    reports: Reports | None
-
     @property
     def changing(self) -> AbstractAsyncContextManager[None]:
         """Held while what is in force, or the file behind it, is changed."""
@@ -53,6 +50,14 @@ class Process(Protocol):
     @property
     def edition(self) -> Edition:
         """What is in force now."""
+
+    @property
+    def recorder(self) -> Keeper | None:
+        """Who records exchanges, if anybody does."""
+
+    @property
+    def reports(self) -> Reports | None:
+        """What was recorded, if anything is."""
 
     @property
     def last_reload(self) -> LastReload:

@@ -55,8 +55,9 @@ class Fellows(Protocol):
 class Editions:
     """The edition in force. `first` is what the process was started with; `health` and `usage` outlive every edition.
 
-    `changing` is held while what is in force, or the file behind it, is changed. `last` tells how the last reload
-    ended, `sources` which files have a part in it; `observe` is told when a reload begins and when it is over.
+    `on_change` is told what is in force from then on. `changing` is held while what is in force, or the file behind it,
+    is changed. `last` tells how the last reload ended, `sources` which files have a part in it; `observe` is told when
+    a reload begins and when it is over.
     """
 
     def __init__(  # noqa: PLR0913 - what an edition is made of, all but the first by name
@@ -73,8 +74,10 @@ class Editions:
         clock: Callable[[], float],
         wait: Callable[[float], Awaitable[None]],
         changing: AbstractAsyncContextManager[None],
+        on_change: Callable[[Config], None] = lambda _config: None,
     ) -> None:
         self.changing = changing
+        self._on_change = on_change
         self.usage = SessionUsage()
         self.sources = Sources(environ)
         self.last = LastReload("ok", datetime.now(UTC), first[0].digest)
@@ -337,6 +340,7 @@ class Editions:
             presets=served,
             amended=amended,
         )
+        self._on_change(config)
         if before is not None and before.lease is not lease:
             before.lease.retire()
         if before is not None and before.extensions is not extensions:

@@ -1,17 +1,79 @@
-"""Who keeps the account of exchanges, as the application sees it: something that takes them and never holds it up."""
+"""The account of exchanges of one process: who writes it, by what is in force, and who reads what was written."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
+from ccrouter.config.load import router_folder
+from ccrouter.config.projects import ProjectRouters
+from ccrouter.config.schema import Config
 from ccrouter.gateway.record import Exchange, PromptNote
+from ccrouter.prices.book import PriceBook
+from ccrouter.server.voice import Voice
+from ccrouter.store.cachewatch import CacheWatch
+from ccrouter.store.entry import Sink
+from ccrouter.store.recorder import Recorder
+from ccrouter.store.reports import Reports
 
 
 class Keeper(Protocol):
-    """See `ccrouter.store.recorder.Recorder`."""
+    """Whoever takes exchanges and prompts, and never holds up who gives them (see `ccrouter.store.recorder`)."""
 
     def put(self, exchange: Exchange) -> None:
         """Take an exchange that is over; never blocks and never raises."""
 
     def note_prompt(self, note: PromptNote) -> None:
         """Take what a request was made of; likewise."""
+
+
+class Keeping:
+    """Records in the file at `path`, told to `sinks` too. `recorder` writes, `reports` reads.
+
+    The file is made with the first exchange. A fault of it costs records, which the log tells of, never a request.
+    """
+
+    def __init__(
+        self, path: Path, config: Config, environ: Mapping[str, str], voice: Voice, sinks: Sequence[Sink] = ()
+    ) -> None:
+        self._folder = router_folder(environ)
+        self._voice = voice
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.recorder = Recorder(
+            path,
+            config=config,
+            prices=self._prices(config),
+            sinks=sinks,
+            watch=CacheWatch,
+            find_project=ProjectRouters(config, environ).project_of,
+            tell=self._tell,
+        )
+        self.reports = Reports(path)
+
+    def begin(self) -> None:
+        """From now on, on the running event loop, faults are told."""
+        self._loop = asyncio.get_running_loop()
+
+    def use(self, config: Config) -> None:
+        """From now on records are kept, and priced, as `config` says."""
+        self.recorder.use(config, self._prices(config))
+
+    async def close(self) -> None:
+        """After the call everything is written that was to be recorded."""
+        await asyncio.to_thread(self.recorder.close)
+        self._loop = None
+        self.reports.close()
+
+    def _prices(self, config: Config) -> PriceBook:
+        book = PriceBook.load(config, self._folder)
+        for fault in book.faults:
+            self._voice.event("warn", "the file of prices is not used", reason=fault)
+        return book
+
+    def _tell(self, words: str) -> None:
+        """In the recorder's thread; the log is the event loop's."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(lambda: self._voice.event("warn", "records", reason=words))

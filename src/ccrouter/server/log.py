@@ -13,15 +13,18 @@ from pathlib import Path
 
 import msgspec
 
-from ccrouter.config.schema import LogLevel
+from ccrouter.config.schema import LogFiles, LogLevel
 from ccrouter.gateway.record import Exchange
-
-_RANK: dict[str, int] = {"trace": 10, "debug": 20, "info": 30, "warn": 40, "error": 50, "fatal": 60}
+from ccrouter.logs.files import is_open_as, put_away
+from ccrouter.logs.reading import RANKS
 
 #: Seconds between two tries to write what cannot be written, and between two looks at whether the file is in place.
 _PAUSE = 1.0
 #: For how long after a fault the next one is counted, but not told again.
 _QUIET = 60.0
+#: Seconds after which it is tried again to put away a log that could not be.
+_LATER = 60.0
+_MEGABYTE = 1024 * 1024
 #: Clients count before many of their requests: such lines would hide the others.
 _COUNTING = "/v1/messages/count_tokens"
 
@@ -30,16 +33,25 @@ class ExchangeLog:
     """Appends to a file. A disk that is full or gone costs log lines, never a request.
 
     That is said once, on stderr, and once more when it is over, there and in the log, with the number of lines lost. A
-    file that was put away or removed is made anew, and with it the folder that it was in. `clock` counts seconds.
+    file that was put away or removed is made anew, and with it the folder that it was in. One that has grown as `files`
+    says is put away within a second, by one of those who write to it. `clock` counts seconds.
     """
 
-    def __init__(self, path: Path, level: LogLevel, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
-        self._rank = _RANK[level]
+    def __init__(
+        self,
+        path: Path,
+        level: LogLevel,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        files: LogFiles = LogFiles(),  # noqa: B008 - immutable
+    ) -> None:
+        self.path = path
+        self._rank = RANKS[level]
+        self._files = files
         self._clock = clock
         self._file = -1
-        self._place = (0, 0)
         self._looked = 0.0
+        self._put_away_from = 0.0
         self._is_closed = False
         self._lost = 0
         self._is_torn = False
@@ -53,16 +65,20 @@ class ExchangeLog:
 
     def set_level(self, level: LogLevel) -> None:
         """After the call lines of at least `level` are written."""
-        self._rank = _RANK[level]
+        self._rank = RANKS[level]
+
+    def set_files(self, files: LogFiles) -> None:
+        """After the call the file is put away by what `files` says."""
+        self._files = files
 
     def event(self, level: LogLevel, message: str, **facts: object) -> None:
         """A line about the router itself."""
-        if _RANK[level] >= self._rank:
-            self._put({"level": _RANK[level], "time": _now(), "msg": message, **facts})
+        if RANKS[level] >= self._rank:
+            self._put({"level": RANKS[level], "time": _now(), "msg": message, **facts})
 
     def write(self, exchange: Exchange) -> None:
         """A line about one exchange: at level info, at debug for mere counts of tokens, at warn if it failed."""
-        level = _RANK["debug" if exchange.path == _COUNTING else "info"] if exchange.status < 400 else _RANK["warn"]
+        level = RANKS["debug" if exchange.path == _COUNTING else "info"] if exchange.status < 400 else RANKS["warn"]
         if level < self._rank:
             return
         usage = exchange.usage
@@ -129,8 +145,10 @@ class ExchangeLog:
             self._lost += 1
             return
         try:
-            if self._file < 0 or (now - self._looked >= _PAUSE and not self._is_in_place(now)):
+            if self._file < 0:
                 self._open()
+            elif now - self._looked >= _PAUSE:
+                self._look(now)
             if self._lost:
                 self._tell_of_the_end()
             self._write(msgspec.json.encode(line) + b"\n")
@@ -142,21 +160,34 @@ class ExchangeLog:
         self._let_go()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
-            self._file = os.open(self._path, flags, 0o600)
+            self._file = os.open(self.path, flags, 0o600)
         except FileNotFoundError:
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)  # that folder alone: one above it was meant to go
-            self._file = os.open(self._path, flags, 0o600)
-        status = os.fstat(self._file)
-        self._place, self._looked = (status.st_dev, status.st_ino), self._clock()
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)  # that folder alone: one above it was meant to go
+            self._file = os.open(self.path, flags, 0o600)
+        self._looked = self._clock()
 
-    def _is_in_place(self, now: float) -> bool:
-        """False if what is open is not the file of our name any more. Looked at once a second."""
+    def _look(self, now: float) -> None:
+        """After the call what is open is the file of our name, and not too large. Raises OSError."""
         self._looked = now
+        if not is_open_as(self.path, self._file):
+            self._open()
+        elif now >= self._put_away_from and os.fstat(self._file).st_size >= self._files.megabytes * _MEGABYTE:
+            self._put_away(now)
+
+    def _put_away(self, now: float) -> None:
+        """After the call the file of our name is another one; where it cannot be, it grows on. Raises OSError."""
+        if sys.platform == "win32":  # nothing is renamed there that is open
+            self._let_go()
         try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            return False
-        return (status.st_dev, status.st_ino) == self._place
+            name = put_away(self.path, self._file, self._files.keep)
+        except OSError as error:
+            self._put_away_from = now + _LATER
+            say(f"ccr: the log {self.path} is large and cannot be put away: {error.strerror or error}")
+            name = ""
+        self._open()
+        if name and self._rank <= RANKS["info"]:
+            facts = {"level": RANKS["info"], "time": _now(), "msg": "the log goes on", "putAway": name}
+            self._write(msgspec.json.encode(facts) + b"\n")
 
     def _write(self, data: bytes) -> None:
         """Write a whole line. Raises OSError; the part of one that a full disk took is taken back, or ended."""
@@ -186,18 +217,18 @@ class ExchangeLog:
         self._next_try = now + _PAUSE
         if not self._has_complained and now >= self._quiet_until:
             self._has_complained = True
-            say(f"ccr: the log {self._path} cannot be written: {error.strerror or error}")
+            say(f"ccr: the log {self.path} cannot be written: {error.strerror or error}")
 
     def _tell_of_the_end(self) -> None:
         """Say, in the log first, that it can be written again. Raises OSError if it cannot."""
-        facts = {"level": _RANK["warn"], "time": _now(), "msg": "the log can be written again", "lost": self._lost}
+        facts = {"level": RANKS["warn"], "time": _now(), "msg": "the log can be written again", "lost": self._lost}
         self._write(msgspec.json.encode(facts) + b"\n")
         lost, self._lost = self._lost, 0
         if self._has_complained:
             self._has_complained = False
             self._quiet_until = self._clock() + _QUIET  # a disk at its limit comes and goes
             words = "line was" if lost == 1 else "lines were"
-            say(f"ccr: the log {self._path} can be written again; {lost} {words} lost")
+            say(f"ccr: the log {self.path} can be written again; {lost} {words} lost")
 
 
 def say(text: str) -> None:

@@ -76,6 +76,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     on_ending: Callable[[float], None] | None = None,
     notices: Notices | None = None,
     board: Board | None = None,
+    records: Path | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; what is under way then may go on for `drainSeconds`, a second signal ends it.
 
@@ -83,7 +84,8 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     unless the config says otherwise. `on_ready` is called once requests are being answered, `on_ending` once the end
     has begun, with the seconds that what is under way still has; `notices` is told of both, and of reloads. Exchanges
     are logged to the file `log`. `auditor` is told of start, stop and what App tells it. `sockets` listen already, and
-    are closed in the end; None: those of `listen(config)`. `board` is shared with the other processes of the service.
+    are closed in the end; None: those of `listen(config)`. `board` is shared with the other processes of the service;
+    so is `records`, the file in which exchanges are recorded.
 
     Returns the exit code, after the sockets are closed; signals that ask for the end are ignored from then on. Raises
     OSError if the port is taken, what `auditor` raises if the start cannot be recorded, and ConfigError if the user's
@@ -105,6 +107,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
         is_launch_key=is_launch_key,
         reload=reload,
         board=board,
+        records=records,
     )
     server = Server(
         settings_of(app),

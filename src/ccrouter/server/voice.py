@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
-from ccrouter.config.schema import LogLevel
+from ccrouter.config.schema import Config, LogLevel
 from ccrouter.gateway.record import Exchange
 from ccrouter.secret import Secret, redact
 from ccrouter.server.log import ExchangeLog
@@ -17,6 +18,13 @@ class Voice:
 
     def __init__(self, log: ExchangeLog | None) -> None:
         self._log = log
+        self._level: LogLevel | None = None
+        self._publish: Callable[[str], None] | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """Where the log is; None if there is none."""
+        return None if self._log is None else self._log.path
 
     def exchange(self, exchange: Exchange) -> None:
         """A line about one exchange that is over."""
@@ -55,8 +63,33 @@ class Voice:
         if self._log is None:
             _print(f"ccr: the reload was refused: {reason}")
 
+    def follow(self, config: Config) -> None:
+        """After the call the log is written as `config` says, whatever was said of its level before."""
+        self._level = None
+        if self._log is not None:
+            self._log.set_level(config.log_level)
+            self._log.set_files(config.log_files)
+
+    # -- the level, until the configuration is read again --------------------------------------------------------------
+
+    @property
+    def level(self) -> LogLevel | None:
+        """The level that was set since the configuration was read; None if that one says which."""
+        return self._level
+
+    def publish_to(self, publish: Callable[[str], None]) -> None:
+        """From now on `publish` is told of every level that is set here."""
+        self._publish = publish
+
     def set_level(self, level: LogLevel) -> None:
-        """After the call lines of at least `level` are written."""
+        """After the call lines of at least `level` are written, in all processes, until the next reload."""
+        self.take_level(level)
+        if self._publish is not None:
+            self._publish(level)
+
+    def take_level(self, level: LogLevel) -> None:
+        """As `set_level`, in this process: another one was told."""
+        self._level = level
         if self._log is not None:
             self._log.set_level(level)
 

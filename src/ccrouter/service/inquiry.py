@@ -80,6 +80,18 @@ def reset_health(  # noqa: PLR0913, PLR0917 - where to ask, and what about
     return _ask("/api/health/reset", host, port, key, timeout, body=json.dumps(wanted).encode())
 
 
+def ask_log_level(host: str, port: int, key: Secret | None, timeout: float = 2.0) -> JsonObject:
+    """From which level on it writes lines: docs/logs.md. Raises Unanswered."""
+    return _ask("/api/logs/level", host, port, key, timeout)
+
+
+def set_log_level(host: str, port: int, key: Secret | None, level: str | None, timeout: float = 2.0) -> JsonObject:
+    """After the call it writes lines of at least `level`, until its next reload; None: what its config says. Raises
+    Unanswered, with status 409 if it keeps no log.
+    """
+    return _ask("/api/logs/level", host, port, key, timeout, body=json.dumps({"level": level}).encode())
+
+
 def _ask(  # noqa: PLR0913 - one request, all of it
     path: str, host: str, port: int, key: Secret | None, timeout: float, *, body: bytes | None = None
 ) -> JsonObject:

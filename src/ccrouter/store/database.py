@@ -126,7 +126,7 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
     if not path.exists():
         return _empty()
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE / 1000, isolation_level=None
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE / 1000, isolation_level=None, check_same_thread=False
     )
     try:
         version_of(connection)
@@ -135,16 +135,15 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
         connection.close()
         if os.access(path.parent, os.W_OK):
             raise
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA query_only = 1")
-    connection.execute("PRAGMA cache_size = -65536")
-    connection.execute("PRAGMA mmap_size = 268435456")
+    connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 
 
 def _empty() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     migrate(connection)
     return connection
 

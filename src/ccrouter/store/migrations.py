@@ -44,6 +44,7 @@ CREATE TABLE exchanges (
 );
 CREATE UNIQUE INDEX exchanges_by_id ON exchanges (id);
 CREATE INDEX exchanges_by_session ON exchanges (session) WHERE session > 0;
+CREATE INDEX exchanges_refused ON exchanges (policy) WHERE status = 403;
 CREATE TABLE attempts (
     exchange INTEGER NOT NULL, place INTEGER NOT NULL, target INTEGER NOT NULL, key INTEGER NOT NULL,
     kind INTEGER NOT NULL, status INTEGER NOT NULL, failure TEXT, began REAL NOT NULL, ended REAL NOT NULL,

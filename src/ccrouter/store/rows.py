@@ -91,7 +91,7 @@ class Content:
 @dataclass(slots=True)
 class Row:
     """What is written of one exchange. `values` are those of the table `exchanges` behind `n` and `id`; `at` is the
-    minute in which it ended, in seconds since 1970, by which it is added up.
+    minute in which it began, in seconds since 1970, by which it is added up.
     """
 
     n: int
@@ -184,10 +184,11 @@ class RowMaker:
             exchange.estimate,
             None if entry.verdict is None else _encode(entry.verdict).decode(),
         ]
+        began = ended - exchange.total
         return Row(
-            n=(int((ended - exchange.total) * 1000) << SHIFT) | (next(self._count) & _WITHIN),
+            n=(int(began * 1000) << SHIFT) | (next(self._count) & _WITHIN),
             id=exchange.id,
-            at=int(ended) // 60 * 60,
+            at=int(began) // 60 * 60,
             ended=int(ended * 1000),
             session=exchange.session,
             values=values,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from ccrouter.store.rollups import Sums
 from ccrouter.store.rows import ATTEMPT_COLUMNS, COLUMNS, NAMED, SESSION, SHIFT, Row
 
 _MOST_KNOWN = 20_000
+#: Seconds after which sessions are looked up anew: one that has ended long ago may have been removed meanwhile.
+_SESSIONS_KNOWN_FOR = 3600.0
 
 _EXCHANGE = f"INSERT INTO exchanges ({COLUMNS}) VALUES ({', '.join('?' * 41)})"  # noqa: S608 - constants
 _ATTEMPT = f"INSERT INTO attempts ({ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608 - constants
@@ -56,14 +59,16 @@ class Writing:
         self._names = Numbers("names", "text")
         self._shapes = Numbers("shapes", "body")
         self._sessions: dict[str, int] = {"": 0}
+        self._sessions_since = time.monotonic()
 
     def write(self, rows: Iterable[Row], threads: Mapping[str, tuple[bytes, int]]) -> None:
         """All rows and the threads' states are in the file after the call, or none. Raises sqlite3.Error."""
         connection = self._connection
         self._names.bound()
         self._shapes.bound()
-        if len(self._sessions) > _MOST_KNOWN:
-            self._sessions = {"": 0}
+        now = time.monotonic()
+        if len(self._sessions) > _MOST_KNOWN or now - self._sessions_since > _SESSIONS_KNOWN_FOR:
+            self._sessions, self._sessions_since = {"": 0}, now
         connection.execute("BEGIN IMMEDIATE")
         try:
             self._write_rows(rows)

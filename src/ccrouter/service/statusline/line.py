@@ -63,13 +63,14 @@ def _theme(told: JsonObject, preset: str, environ: Mapping[str, str]) -> Theme:
             return theme
         own = written_theme(written.own_settings(environ))
         return own if own and own.has_scripts else theme.without_scripts()
-    if preset and (theme := written_theme(written.preset_settings(preset, environ))):
-        return theme.without_scripts()
+    brought = written_theme(written.preset_settings(preset, environ)) if preset else None
+    if brought is not None:
+        return brought.without_scripts()
     return written_theme(written.own_settings(environ)) or built_in_theme(environ)
 
 
 def manner_of(environ: Mapping[str, str]) -> Manner:
-    """Colours unless NO_COLOR says otherwise; as wide as COLUMNS, which Claude Code sets to the width of its terminal."""
+    """Colours unless NO_COLOR says otherwise; as wide as COLUMNS, which Claude Code sets to its terminal's width."""
     columns = environ.get("COLUMNS", "")
     is_width = columns.isascii() and columns.isdigit() and len(columns) < 6
     return Manner(

@@ -59,8 +59,9 @@ class Said:
 def run_scripts(modules: Sequence[JsonObject], variables: Mapping[str, str], folder: str) -> Said:
     """What the scripts among `modules` say; their paths are relative to `folder`, a leading `~` is the home folder.
 
-    `PATH.py` is Python and defines `statusline(variables, options)`; anything else is JavaScript that exports a function
-    of the same, or a text. A script that fails, or none of whose kind end in time, gives nothing, and a complaint.
+    `PATH.py` is Python and defines `statusline(variables, options)`; anything else is JavaScript that exports a
+    function of the same, or a text. A script that fails gives nothing, and a complaint; so do all of a language that
+    do not end in time.
     """
     said = Said()
     scripts: dict[bool, list[JsonObject]] = {}
@@ -81,7 +82,7 @@ def _run(command: Sequence[str], scripts: list[JsonObject], variables: Mapping[s
 
     question = json.dumps({"scripts": scripts, "variables": dict(variables), "mark": _MARK})
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own words; which scripts they run is the user's
             command, input=question, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:

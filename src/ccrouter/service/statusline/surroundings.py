@@ -42,7 +42,7 @@ def _branch_of(place: str) -> str:
 
 
 def _first_line(path: str) -> str:
-    """ "" for a file that is not there, that is none, or that cannot be read."""
+    """The first line of a file; "" for one that is not there, that is none, or that cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would keep us waiting
     except (OSError, ValueError):

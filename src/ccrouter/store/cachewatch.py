@@ -1,0 +1,216 @@
+"""Watches the prompt caches: compares each turn of a conversation with the one before it, and says why less of it came
+from the provider's cache than could have. Runs beside the requests, never in their way; keeps hashes, no content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+
+from ccrouter.gateway.record import CLIENT_GONE, Exchange, PromptNote
+from ccrouter.messages.divergence import first_difference
+from ccrouter.messages.events import Billed, WireUsage
+from ccrouter.messages.prefix import Prefix, Reader
+from ccrouter.prices.price import Price
+from ccrouter.store.blame import Comparison, blame, blame_switch
+from ccrouter.store.lines import Account, Line, Lines, ThreadStates
+from ccrouter.store.verdict import Cause, Verdict
+
+#: Fewer tokens are not worth a word; no provider caches a prompt of less.
+LEAST = 1024
+#: Prompts below this many tokens are not cached by every model.
+_SMALL = 4096
+#: The part of what could have been read that has to be lost: where the client marks what to cache, and where the
+#: provider caches what it likes.
+_PART_EXPLICIT, _PART_AUTOMATIC = 1 / 16, 1 / 5
+#: A conversation that begins with so much less than the last one of its session had was compacted.
+_COMPACTED = 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a prompt was made of: as the client asked, and as it was sent."""
+
+    asked: Prefix
+    sent: Prefix
+
+
+class CacheWatch:
+    """Judges exchanges in the order in which they end. Not for several threads at once.
+
+    `states` keeps what has to be known of a conversation until its next turn, `salt` makes the hashes in it useless to
+    anybody without the records.
+    """
+
+    def __init__(self, states: ThreadStates, salt: bytes) -> None:
+        self._lines = Lines(states, hashlib.sha256(b"mark" + salt).digest()[:4])
+        self._reader = Reader(salt)
+
+    def look(self, note: PromptNote) -> None:
+        """After the call `note.found` is what `judge` needs, and the prompt itself is let go of. Never raises for a
+        prompt: one that cannot be read is one that nobody looked at.
+        """
+        asked, sent, is_first_party = note.asked, note.sent, note.is_first_party
+        note.asked = note.sent = None
+        if asked is None or sent is None:
+            return
+        try:
+            read = self._reader.read(asked, is_first_party=is_first_party)
+            note.found = Look(read, self._reader.read_sent(sent, asked, read, is_first_party=is_first_party))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            note.found = None
+
+    def judge(self, exchange: Exchange, usage: WireUsage, billed: Billed, price: Price | None) -> Verdict | None:
+        """Why the cache was lost in this turn; None if it was not, if nothing can be said, and for the first turn.
+
+        Only a turn whose prompt the provider has read is remembered: one that failed before changes nothing. Nor does an
+        answer that broke off and was gone on with: its usage is that of several prompts.
+        """
+        thread = exchange.thread
+        if thread is None or not thread.session or usage.context <= 0 or exchange.resumed:
+            return None
+        if exchange.status >= 400 and exchange.status != CLIENT_GONE:
+            return None
+        now = _line(exchange, usage, billed)
+        lines = self._lines.lines(thread)
+        reads, writes = self._lines.note_account(
+            now.account, reads=usage.cache_read_input_tokens > 0, writes=usage.cache_creation_input_tokens > 0
+        )
+        verdict: Verdict | None
+        own = _nearest(lines, now)
+        if not lines:
+            verdict = self._opened(exchange, now)
+        elif own is None:
+            verdict = _judge_switch(exchange, now, lines[-1], billed, price)
+        else:
+            verdict = _judge_turn(exchange, now, own, lines[-1], (reads, writes), billed, price)
+        self._remember(exchange, lines, own, now)
+        return verdict
+
+    def _opened(self, exchange: Exchange, now: Line) -> Verdict | None:
+        """The first turn of a conversation: it may go on from one that was compacted."""
+        if exchange.thread is None or now.asked is None or not now.asked.tools:
+            return None
+        before = self._lines.note_opening(exchange.thread, _tools_of(now.asked), now.context)
+        if before < now.context * _COMPACTED or before < LEAST:
+            return None
+        words = (
+            "A new conversation begins here, with the tools of the one before and less text: the client compacted it, "
+            "or started over. What is new has never been in a cache."
+        )
+        return Verdict(Cause("compaction", words), 0.0, now.share, 0, 0, 0.0)
+
+    def _remember(self, exchange: Exchange, lines: list[Line], own: Line | None, now: Line) -> None:
+        """After the call the conversation has `now` as its last line, in the place of the one that it goes on."""
+        if own is not None:
+            now.keeps_hour, now.keeps_minutes = now.keeps_hour or own.keeps_hour, now.keeps_minutes or own.keeps_minutes
+            if now.asked is None:
+                now.asked, now.sent = own.asked, own.sent
+            if own.asked is None or now.asked is None or first_difference(own.asked, now.asked) is None:
+                lines = [line for line in lines if line is not own]
+        if exchange.thread is not None:
+            self._lines.keep(exchange.thread, [*lines, now])
+            if now.asked is not None and now.asked.tools:
+                self._lines.note_opening(exchange.thread, _tools_of(now.asked), now.context)
+
+
+def _line(exchange: Exchange, usage: WireUsage, billed: Billed) -> Line:
+    found = exchange.prompt.found if exchange.prompt is not None else None
+    look = found if isinstance(found, Look) else None
+    written = usage.cache_creation_input_tokens
+    began = exchange.ended_at - exchange.total
+    return Line(
+        Account(exchange.provider, exchange.sent, exchange.key),
+        at=began + (exchange.total if exchange.ttft is None else exchange.ttft),
+        context=usage.context,
+        read=usage.cache_read_input_tokens,
+        written=written,
+        keeps_hour=billed.cache_write_1h > 0,
+        keeps_minutes=written > billed.cache_write_1h,
+        route=exchange.route,
+        transforms=exchange.transforms,
+        asked=look.asked if look else None,
+        sent=look.sent if look else None,
+    )
+
+
+def _nearest(lines: list[Line], now: Line) -> Line | None:
+    """The line at the same account that has most in common with `now`; the newest of those that have as much."""
+
+    def common(line: Line) -> int:
+        if line.sent is None or now.sent is None:
+            return 0
+        difference = first_difference(line.sent, now.sent)
+        return line.sent.size if difference is None else difference.same
+
+    own = [line for line in reversed(lines) if line.account == now.account]
+    return max(own, key=common, default=None)
+
+
+def _judge_switch(exchange: Exchange, now: Line, before: Line, billed: Billed, price: Price | None) -> Verdict | None:
+    """The conversation has never been at this account."""
+    expected = min(before.read + before.written if before.written else before.context, now.context)
+    if before.read + before.written == 0:
+        return None  # there was no cache to lose
+    lost = expected - now.read
+    if lost < max(LEAST, expected * _PART_EXPLICIT):
+        return None
+    return _verdict(blame_switch(exchange, now, before), now, before, (lost, expected), billed, price)
+
+
+def _judge_turn(  # noqa: PLR0913, PLR0917 - a turn, those it is compared with, and what is known of the account
+    exchange: Exchange,
+    now: Line,
+    own: Line,
+    before: Line,
+    told: tuple[bool, bool],
+    billed: Billed,
+    price: Price | None,
+) -> Verdict | None:
+    """The conversation goes on where it has been before."""
+    reads, is_explicit = told
+    if not reads and not is_explicit:
+        return None
+    case = Comparison.of(exchange, now, own, before, is_explicit=is_explicit)
+    if is_explicit:
+        could, part = own.read + own.written, _PART_EXPLICIT
+    else:
+        could, part = own.context, _PART_AUTOMATIC
+        if own.read == 0 and (case.sent_differs is None or now.context < _SMALL):
+            return None  # nothing was cached before, and nothing that was done explains it
+    if case.sent_differs is not None and case.sent_differs.change == "cut":
+        could = int(could * case.same)
+    expected = min(could, now.context)
+    lost = expected - now.read
+    if lost < max(LEAST, expected * part):
+        return None
+    return _verdict(blame(case, expected), now, before, (lost, expected), billed, price)
+
+
+def _verdict(  # noqa: PLR0913, PLR0917 - what a verdict consists of
+    cause: Cause, now: Line, before: Line, tokens: tuple[int, int], billed: Billed, price: Price | None
+) -> Verdict:
+    lost, expected = tokens
+    return Verdict(cause, before.share, now.share, lost, expected, _cost(lost, now, billed, price))
+
+
+def _cost(lost: int, now: Line, billed: Billed, price: Price | None) -> float | None:
+    """What the lost tokens cost more than if they had been read from the cache. Those that were written to it again
+    cost what writing does, the others what input does.
+    """
+    if price is None:
+        return None
+    rates = price.at(now.context)
+    rewritten = min(lost, now.written)
+    hour = billed.cache_write_1h * 2 >= now.written
+    write = (rates.cache_write_1h if hour else rates.cache_write_5m) if rewritten else rates.input
+    write = rates.input if write is None else write
+    if rates.cache_read is None:
+        return None
+    return (rewritten * (write - rates.cache_read) + (lost - rewritten) * (rates.input - rates.cache_read)) / 1e6
+
+
+def _tools_of(prefix: Prefix) -> bytes:
+    return hashlib.sha256(b"".join(prefix.tools)).digest()[:8]
