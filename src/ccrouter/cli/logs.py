@@ -1,37 +1,30 @@
-"""`ccr logs`: the lines of the log, the last ones and those to come; its files; and its level. Reads files: no router has
-to run, except to be told another level.
+"""`ccr logs`: the lines of the log, the last ones and those to come; its files; and its level.
+
+Reads files: no router has to run, except to be told another level.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.terminal import fail, harmless, note, say, table
+from ccrouter.cli.terminal import fail, say, table
 
 if TYPE_CHECKING:
-    from ccrouter.jsontypes import JsonObject
     from ccrouter.logs.reading import Wanted
+    from ccrouter.secret import Secret
 
 _LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
-_NAMES = {10: "trace", 20: "debug", 30: "info", 40: "warn", 50: "error", 60: "fatal"}
-_COLOURS = {"trace": "\033[2m", "debug": "\033[2m", "warn": "\033[33m", "error": "\033[31m", "fatal": "\033[31m"}
 _PAUSE = 0.25  # seconds between two looks at a log that is followed
 _SPAN = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-#: Of a line about an exchange, what is told in words.
-_TOLD = frozenset({
-    "level", "time", "msg", "reqId", "path", "status", "asked", "route", "reason", "response", "session", "streamed", "bytes",
-    "tokens", "ttftMs", "totalMs", "stopReason", "upstreamId", "client", "error", "attempts", "resumed", "losses",
-})  # fmt: skip
 
 _PORT = click.option("--port", "-p", type=click.IntRange(1, 65535), metavar="N", help="The router on this port.")
 
@@ -64,6 +57,7 @@ def command(  # noqa: PLR0913 - click hands over every option by name
 
     With --since all lines since then, unless -n says how many. Exit code 1 if there is no log.
     """
+    from ccrouter.cli.logline import line_shower
     from ccrouter.logs.reading import RANKS, Wanted
 
     if context.invoked_subcommand is not None:
@@ -77,7 +71,7 @@ def command(  # noqa: PLR0913 - click hands over every option by name
         search=search or "",
         since=_since(since, datetime.now().astimezone()) if since else "",
     )
-    shown = _written if as_json else _line_shower()
+    shown = _written if as_json else line_shower()
     return _show(wanted, most, port, shown, follows=follows)
 
 
@@ -124,17 +118,16 @@ def level(level: str | None, port: int | None) -> int:
         else:
             fail(f"the running router cannot be asked: {error}", "ccr restart")
         return 1
-    words = "" if told["level"] == told["configured"] else f" until the next reload; the config says {told['configured']}"
-    say(f"the log has lines of level {told['level']} and above{words}")
+    is_other = told["level"] != told["configured"]
+    words = f", until the next reload or restart; the config says {told['configured']}" if is_other else ""
+    say(f"the log takes lines of level {told['level']} and above{words}")
     return 0
 
 
 # -- which lines -------------------------------------------------------------------------------------------------------
 
 
-def _show(
-    wanted: Wanted, count: int, port: int | None, shown: Callable[[bytes], str], *, follows: bool
-) -> int:
+def _show(wanted: Wanted, count: int, port: int | None, shown: Callable[[bytes], str], *, follows: bool) -> int:
     from ccrouter.logs.files import list_files
     from ccrouter.logs.reading import last_lines
     from ccrouter.logs.tail import Tail
@@ -202,83 +195,26 @@ def _folder() -> Path:
     return router_folder() / "logs"
 
 
-# -- how they are shown ------------------------------------------------------------------------------------------------
+def _place(port: int | None) -> tuple[str, int, Secret | None] | None:
+    """Where the router answers, and the key for it; None after saying that none does."""
+    from ccrouter.cli.options import StartOptions, follow, listening_place, load_for_clients
+    from ccrouter.service.private import router_folder
+    from ccrouter.service.running import find_running
+
+    options = StartOptions(port=port)
+    running = find_running(router_folder(), *listening_place(options))
+    if running is None or not running.is_answering or (port and running.port != port):
+        where = f" on port {port}" if port else ""
+        fail(
+            f"no router is running{where}: another level lasts as long as a router does",
+            "LOG_LEVEL in the config stays",
+        )
+        return None
+    return running.host, running.port, follow(load_for_clients(options), running).api_key
 
 
 def _written(line: bytes) -> str:
     return line.decode("utf-8", "backslashreplace")
-
-
-def _line_shower() -> Callable[[bytes], str]:
-    from ccrouter.logs.reading import told_by
-
-    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.name != "nt"
-    today = datetime.now().astimezone().date()
-
-    def shown(line: bytes) -> str:
-        told = told_by(line)
-        level = _NAMES.get(told.get("level", 30), str(told.get("level")))
-        when = _moment(told.get("time"))
-        time_of_day = "" if when is None else when.strftime("%H:%M:%S")
-        date = "" if when is None or when.date() == today else when.strftime("%Y-%m-%d ")
-        mark = f"{level:<5}"
-        if is_coloured and level in _COLOURS:
-            mark = f"{_COLOURS[level]}{mark}\033[0m"
-        words = _exchange(told) if told.get("msg") == "exchange" else _event(told)
-        return f"{date}{time_of_day:<8} {mark} " + harmless("  ".join(filter(None, words))).replace("\n", "\n      ")
-
-    return shown
-
-
-def _exchange(told: JsonObject) -> Iterator[str]:
-    """An exchange in a line: status, route, from which model to which, tokens, time, id; and what went wrong."""
-    answered = told.get("response") or {}
-    model = ",".join(str(answered[name]) for name in ("provider", "model") if answered.get(name))
-    asked = str(told.get("asked") or "")
-    yield str(told.get("status", ""))
-    yield str(told.get("route") or "")
-    yield f"{asked} → {model}" if asked and model and asked != model else asked or model
-    tokens = told.get("tokens") or {}
-    if any(tokens.values()):
-        read = sum(tokens.get(name, 0) for name in ("input", "cacheRead", "cacheWrite"))
-        cached = f" ({100 * tokens.get('cacheRead', 0) / read:.0f} % cached)" if tokens.get("cacheRead") and read else ""
-        yield f"{read} in{cached}, {tokens.get('output', 0)} out"
-    if told.get("totalMs") is not None:
-        first = f", first {_duration(told['ttftMs'])}" if told.get("ttftMs") is not None else ""
-        yield f"{_duration(told['totalMs'])}{first}"
-    if len(told.get("attempts") or ()) > 1:
-        yield f"{len(told['attempts'])} attempts"
-    if told.get("losses"):
-        yield ", ".join(f"{count} {fate}" for fate, count in told["losses"].items())
-    yield str(told.get("reqId") or "")
-    if told.get("error"):
-        yield f"\n{told['error']}"
-    yield from _rest(told, _TOLD)
-
-
-def _event(told: JsonObject) -> Iterator[str]:
-    yield str(told.get("msg", ""))
-    yield from _rest(told, frozenset({"level", "time", "msg"}))
-
-
-def _rest(told: JsonObject, but: frozenset[str]) -> Iterator[str]:
-    import json
-
-    for name, fact in told.items():
-        if name not in but and fact not in (None, "", [], {}):
-            text = fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)
-            yield f"\n{text.rstrip()}" if "\n" in text else f"{name}={text}"
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text)).astimezone()
-    except ValueError:
-        return None
-
-
-def _duration(milliseconds: float) -> str:
-    return f"{milliseconds / 1000:.1f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"
 
 
 def _size(count: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from ccrouter.config.schema import Target
 from ccrouter.errors import UpstreamStatus
-from ccrouter.messages.events import MessageEvent, WireUsage
+from ccrouter.messages.events import Billed, MessageEvent, WireUsage
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent
@@ -58,11 +58,14 @@ class UpstreamRequest:
 class Reader(Protocol):
     """Reads one answer. `feed` for a streamed one, `feed_body` for an unstreamed one; then `close`, once.
 
-    `usage` and `answered_model` hold what the provider reported so far.
+    `usage`, `billed` and `answered_model` hold what the provider reported so far.
     """
 
     @property
     def usage(self) -> WireUsage: ...
+
+    @property
+    def billed(self) -> Billed: ...
 
     @property
     def answered_model(self) -> str: ...

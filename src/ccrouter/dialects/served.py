@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ccrouter.config.schema import DialectName, Target
 from ccrouter.dialects.base import Amend, Loss, UpstreamRequest
-from ccrouter.messages.events import Message, MessageEvent, WireUsage
+from ccrouter.messages.events import Billed, Message, MessageEvent, WireUsage
 from ccrouter.messages.fault import Fault
 from ccrouter.messages.request import MessagesRequest
 from ccrouter.sse import ServerSentEvent
@@ -40,6 +40,7 @@ class IdentityTap(Protocol):
     has_content: bool
     is_done: bool
     usage: WireUsage
+    billed: Billed
     answered_model: str
     stop_reason: str
 

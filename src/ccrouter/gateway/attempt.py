@@ -142,6 +142,7 @@ class Attempter:
             exchange.note_departure(self._clock())
             response = await self._client.send(provider, where, sent.headers, sent.body, sent.final_headers)
             exchange.note_arrival(self._clock(), getattr(response, "connected", 0.0))
+            self._health.hear(target, response.headers)
             exchange.upstream_id = response.headers.get("request-id") or response.headers.get("x-request-id", "")
             if response.status < 300:
                 exchange.tell_losses()

@@ -48,6 +48,15 @@ class Billed(msgspec.Struct):
     searches: int = 0
     cost: float | None = None
 
+    def plus(self, other: Billed) -> Billed:
+        """The two together. Their cost is known only if both are: a part of it would pass for the whole."""
+        return Billed(
+            self.thinking_tokens + other.thinking_tokens,
+            self.cache_write_1h + other.cache_write_1h,
+            self.searches + other.searches,
+            None if self.cost is None or other.cost is None else self.cost + other.cost,
+        )
+
 
 class MessageHead(msgspec.Struct):
     """The message as `message_start` announces it."""

@@ -18,7 +18,7 @@ import msgspec
 
 from ccrouter.config.schema import PoolKey, Provider, Retries, Target
 from ccrouter.routing.failures import Failure
-from ccrouter.routing.quota import Allowance, packed, read_allowances, unpacked
+from ccrouter.routing.quota import Quotas, packed, read_allowances
 from ccrouter.routing.recovery import UNHEALTHY
 
 #: No key or target rests longer than this, in seconds, whatever a provider says.
@@ -33,8 +33,6 @@ _PROBE = 60.0
 _WINDOW = 60.0  # of limits by the minute, in seconds
 #: Targets and keys that are remembered: clients can name any model.
 _CAPACITY = 2000
-#: Seconds in which what a provider says of a key's limits is noted once: it says it with every answer.
-_PAUSE = 0.5
 #: Of models with a longer name nothing is remembered: no provider has one, and clients can send any text for one.
 _LONGEST_NAME = 500
 
@@ -115,14 +113,6 @@ class Load:
     free_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What the provider said last is left of a key's limits, and when (of the clock)."""
-
-    at: float
-    allowances: tuple[Allowance, ...]
-
-
 class Health:
     """What is known of every target and key. `clock` gives seconds that never go back; `publish` is told of every event
     that happened here, for those who keep the same account elsewhere and `apply` it.
@@ -133,7 +123,7 @@ class Health:
         self._publish = publish
         self._targets: OrderedDict[tuple[str, str], TargetState] = OrderedDict()
         self._keys: dict[tuple[str, str], KeyState] = {}
-        self._quotas: dict[tuple[str, str], Quota] = {}
+        self.quotas = Quotas()
         self._places: dict[str, tuple[object, ...]] = {}
         self.retries = Retries()
 
@@ -155,7 +145,7 @@ class Health:
             del self._targets[target]
         for key in [one for one in self._keys if one not in keys or one[0] in moved]:
             del self._keys[key]
-        self._quotas = {one: told for one, told in self._quotas.items() if one in keys and one[0] not in moved}
+        self.quotas.keep(one for one in keys if one[0] not in moved)
         self._places = dict(places)
 
     # -- what is asked of it -----------------------------------------------------------------------------------------
@@ -206,10 +196,6 @@ class Health:
         spent = sum(tokens for _, tokens in state.spent)
         return Load(len(state.taken), spent, state.at_work, free_at)
 
-    def quota_of(self, provider: str, key: str) -> Quota | None:
-        """What the provider said last of the limits of a key, by its id; None if it never did."""
-        return self._quotas.get((provider, key))
-
     def known_targets(self) -> list[tuple[str, str]]:
         """Providers and models of which something is known."""
         return list(self._targets)
@@ -217,10 +203,6 @@ class Health:
     def known_keys(self) -> list[tuple[str, str]]:
         """Providers and ids of keys of which something is known."""
         return list(self._keys)
-
-    def known_quotas(self) -> list[tuple[str, str, Quota]]:
-        """Providers and ids of keys of whose limits something was said, and what."""
-        return [(provider, key, quota) for (provider, key), quota in self._quotas.items()]
 
     # -- what it is told ---------------------------------------------------------------------------------------------
 
@@ -267,8 +249,7 @@ class Health:
             return
         provider, now = target.provider, self._clock()
         key = next((one.id for one in provider.pool if one.secret is provider.key), "")
-        before = self._quotas.get((provider.name, key))
-        if before is None or now - before.at >= _PAUSE or any(one.remaining == 0 for one in allowances):
+        if self.quotas.are_news(provider.name, key, allowances, now):
             self.note(Event("told", provider.name, key=key, at=now, reason=packed(allowances)))
 
     def give_back(self, target: Target, key: PoolKey) -> None:
@@ -323,7 +304,7 @@ class Health:
                 key.spent.append((event.at, event.tokens))
                 _forget_old(key, event.at)
             case "told":
-                self._quotas[event.provider, event.key] = Quota(event.at, unpacked(event.reason))
+                self.quotas.note(event.provider, event.key, event.reason, event.at)
             case "reset":
                 self._reset(event)
 

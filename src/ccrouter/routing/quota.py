@@ -1,4 +1,4 @@
-"""What providers say in the headers of their answers is left of a key's limits. Pure; reads, and decides nothing.
+"""What providers say in the headers of their answers is left of a key's limits. Pure; remembers, and decides nothing.
 
 Sources: Anthropic (`anthropic-ratelimit-*`, of subscriptions `anthropic-ratelimit-unified-5h-utilization` and the like);
 OpenAI and those that do as it does (`x-ratelimit-*`: Groq, Cerebras and Mistral put a period behind the subject,
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -24,6 +25,8 @@ _SPELLED = {"req": "requests", "unified": "subscription", "5h": "5 hours", "7d":
 _PERIODS = frozenset({"second", "minute", "hour", "day", "month"})
 #: Of one answer so many are kept: a provider has a handful.
 _MOST = 16
+#: Seconds in which the same key's limits are noted once.
+_PAUSE = 0.5
 #: A time that lies further ahead is none, in seconds.
 _FARTHEST = 32 * 86400.0
 #: Below, a number is seconds to go; above the second, milliseconds since 1970.
@@ -59,14 +62,46 @@ def read_allowances(headers: Mapping[str, str]) -> tuple[Allowance, ...]:
     return tuple(one for one in found_ones if one is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a provider said last of the limits of a key, and when (of the clock)."""
+
+    at: float
+    allowances: tuple[Allowance, ...]
+
+
+class Quotas:
+    """The last word of every provider on each of its keys, by name and id."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Quota] = {}
+
+    def of(self, provider: str, key: str) -> Quota | None:
+        """What is known of a key; None if nothing was said."""
+        return self._known.get((provider, key))
+
+    def known(self) -> list[tuple[str, str, Quota]]:
+        """Everything: provider, id of the key, what was said."""
+        return [(provider, key, quota) for (provider, key), quota in self._known.items()]
+
+    def are_news(self, provider: str, key: str, allowances: Iterable[Allowance], now: float) -> bool:
+        """True unless the like was said a moment ago and nothing is used up: it is said with every answer."""
+        before = self._known.get((provider, key))
+        return before is None or now - before.at >= _PAUSE or any(one.remaining == 0 for one in allowances)
+
+    def note(self, provider: str, key: str, text: str, at: float) -> None:
+        """After the call what `packed` made `text` of is the last word."""
+        self._known[provider, key] = Quota(at, tuple(msgspec.json.decode(text, type=list[Allowance])))
+
+    def keep(self, keys: Iterable[tuple[str, str]]) -> None:
+        """After the call nothing is known of other keys."""
+        kept = set(keys)
+        self._known = {name: quota for name, quota in self._known.items() if name in kept}
+
+
 def packed(allowances: Iterable[Allowance]) -> str:
-    """As text, for those who keep the same account elsewhere."""
+    """As text, for those who keep the same account elsewhere: `Quotas.note` reads it."""
     return msgspec.json.encode(list(allowances)).decode()
-
-
-def unpacked(text: str) -> tuple[Allowance, ...]:
-    """What `packed` made a text of."""
-    return tuple(msgspec.json.decode(text, type=list[Allowance]))
 
 
 def _allowance(name: str, kinds: Mapping[str, str], now: float | None) -> Allowance | None:

@@ -24,8 +24,8 @@ def retold(health: Health) -> list[Event]:
         known = health.key_state(provider, key)
         if known is not None:
             events += _key(provider, key, known)
-    for provider, key, told in health.known_quotas():
-        events.append(Event("told", provider, key=key, at=told.at, reason=packed(told.allowances)))
+    for provider, key, quota in health.quotas.known():
+        events.append(Event("told", provider, key=key, at=quota.at, reason=packed(quota.allowances)))
     return events
 
 

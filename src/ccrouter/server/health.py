@@ -170,7 +170,26 @@ class _Survey:
                 }
                 for model, rest in sorted(rests.items())
             ],
+            "quota": self._quota(provider, key),
         }
+
+    def _quota(self, provider: Provider, key: PoolKey) -> JsonObject | None:
+        """What the provider said last is left; of a limit whose time is over since, nothing but its size."""
+        quota = self.health.quotas.of(provider.name, key.id)
+        if quota is None:
+            return None
+        told: list[JsonObject] = []
+        for one in quota.allowances:
+            resets = None if one.resets is None else quota.at + one.resets
+            is_over = resets is not None and resets <= self.now
+            told.append({
+                "name": one.name,
+                "limit": one.limit,
+                "remaining": None if is_over else one.remaining,
+                "usedShare": None if is_over else one.used,
+                "resetsInSeconds": None if resets is None or is_over else round(resets - self.now, 1),
+            })  # fmt: skip
+        return {"at": self._moment(quota.at), "limits": told}
 
     def _state_of_key(self, state: KeyState, key: PoolKey, load: Load, rests: dict[str, Rest]) -> tuple[str, str]:
         if state.disabled:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ccrouter.gateway.record import Exchange
 from ccrouter.messages.divergence import Difference, first_difference
-from ccrouter.messages.prefix import SECTIONS, Prefix
+from ccrouter.messages.prefix import SECTIONS, Prefix, records
 from ccrouter.store.lines import Line
 from ccrouter.store.verdict import Cause, span, told
 
@@ -155,7 +155,7 @@ def _changed_by_us(case: Comparison, sent: Difference, after: Prefix) -> Cause:
         name = others if len(set(now) ^ set(was)) == 1 else None
         return Cause("transform", f"Other transforms than before ({others}) changed {place}.", sent.path, name)
     if len(now) == 1:
-        words = f"The client's request {grew}, but {place} is different: the transform {now[0]} did that, or the translation."
+        words = f"The client's request {grew}, but {place} is different: the transform {now[0]} or the translation."
         return Cause("transform", words, sent.path, now[0])
     who = f"one of the transforms {', '.join(now)}" if now else "the translation into the provider's format"
     return Cause("transform", f"The client's request {grew}, but {place} is different: {who} did that.", sent.path)
@@ -216,14 +216,13 @@ def _outgrown(case: Comparison) -> Cause | None:
 
 def now_blocks(item: bytes) -> int:
     """How many blocks an item has, itself if none."""
-    from ccrouter.messages.prefix import records
-
     return max(1, len(records(item)) - 1)
 
 
 def _unexplained(case: Comparison) -> Cause:
+    earlier = span(max(0.0, case.pause))
     words = (
-        f"Nothing that was sent differs from the turn before, {span(max(0.0, case.pause))} earlier: the provider let go "
-        "of its cache, or answered from another machine."
+        f"Nothing that was sent differs from the turn before, {earlier} earlier: the provider let go of its cache, or "
+        "answered from another machine."
     )
     return Cause("provider_side", words)

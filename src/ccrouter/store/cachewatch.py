@@ -11,9 +11,8 @@ import msgspec
 
 from ccrouter.gateway.record import CLIENT_GONE, Exchange, PromptNote
 from ccrouter.messages.divergence import first_difference
-from ccrouter.messages.events import Billed, WireUsage
 from ccrouter.messages.prefix import Prefix, Reader
-from ccrouter.prices.price import Price
+from ccrouter.prices.price import Cost, Price
 from ccrouter.store.blame import Comparison, blame, blame_switch
 from ccrouter.store.lines import Account, Line, Lines, ThreadStates
 from ccrouter.store.verdict import Cause, Verdict
@@ -40,15 +39,15 @@ class Look:
 class CacheWatch:
     """Judges exchanges in the order in which they end. Not for several threads at once.
 
-    `states` keeps what has to be known of a conversation until its next turn, `salt` makes the hashes in it useless to
-    anybody without the records.
+    `states` keeps what has to be known of a conversation until its next turn, and the salt of the hashes in it.
     """
 
-    def __init__(self, states: ThreadStates, salt: bytes) -> None:
-        self._lines = Lines(states, hashlib.sha256(b"mark" + salt).digest()[:4])
-        self._reader = Reader(salt)
+    def __init__(self, states: ThreadStates) -> None:
+        self._lines = Lines(states)
+        self._reader = Reader()
+        self._salt = b""
 
-    def look(self, note: PromptNote) -> None:
+    def note_prompt(self, note: PromptNote) -> None:
         """After the call `note.found` is what `judge` needs, and the prompt itself is let go of. Never raises for a
         prompt: one that cannot be read is one that nobody looked at.
         """
@@ -56,24 +55,25 @@ class CacheWatch:
         note.asked = note.sent = None
         if asked is None or sent is None:
             return
+        self._settle_salt()
         try:
             read = self._reader.read(asked, is_first_party=is_first_party)
             note.found = Look(read, self._reader.read_sent(sent, asked, read, is_first_party=is_first_party))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             note.found = None
 
-    def judge(self, exchange: Exchange, usage: WireUsage, billed: Billed, price: Price | None) -> Verdict | None:
+    def judge(self, exchange: Exchange, cost: Cost) -> Verdict | None:
         """Why the cache was lost in this turn; None if it was not, if nothing can be said, and for the first turn.
 
-        Only a turn whose prompt the provider has read is remembered: one that failed before changes nothing. Nor does an
-        answer that broke off and was gone on with: its usage is that of several prompts.
+        Only a turn whose prompt the provider has read is remembered: one that failed before changes nothing. Nor does
+        an answer that broke off and was gone on with: its usage is that of several prompts.
         """
-        thread = exchange.thread
+        thread, usage = exchange.thread, exchange.usage
         if thread is None or not thread.session or usage.context <= 0 or exchange.resumed:
             return None
         if exchange.status >= 400 and exchange.status != CLIENT_GONE:
             return None
-        now = _line(exchange, usage, billed)
+        now = _line(exchange)
         lines = self._lines.lines(thread)
         reads, writes = self._lines.note_account(
             now.account, reads=usage.cache_read_input_tokens > 0, writes=usage.cache_creation_input_tokens > 0
@@ -83,11 +83,17 @@ class CacheWatch:
         if not lines:
             verdict = self._opened(exchange, now)
         elif own is None:
-            verdict = _judge_switch(exchange, now, lines[-1], billed, price)
+            verdict = _judge_switch(exchange, now, lines[-1], cost)
         else:
-            verdict = _judge_turn(exchange, now, own, lines[-1], (reads, writes), billed, price)
+            verdict = _judge_turn(exchange, now, own, lines[-1], (reads, writes), cost)
         self._remember(exchange, lines, own, now)
         return verdict
+
+    def _settle_salt(self) -> None:
+        """After the call the hashes are made with the salt of the records: the first one that anybody wrote there."""
+        salt = self._lines.salt()
+        if salt != self._salt:
+            self._salt, self._reader = salt, Reader(salt)
 
     def _opened(self, exchange: Exchange, now: Line) -> Verdict | None:
         """The first turn of a conversation: it may go on from one that was compacted."""
@@ -116,7 +122,8 @@ class CacheWatch:
                 self._lines.note_opening(exchange.thread, _tools_of(now.asked), now.context)
 
 
-def _line(exchange: Exchange, usage: WireUsage, billed: Billed) -> Line:
+def _line(exchange: Exchange) -> Line:
+    usage, billed = exchange.usage, exchange.billed
     found = exchange.prompt.found if exchange.prompt is not None else None
     look = found if isinstance(found, Look) else None
     written = usage.cache_creation_input_tokens
@@ -149,7 +156,7 @@ def _nearest(lines: list[Line], now: Line) -> Line | None:
     return max(own, key=common, default=None)
 
 
-def _judge_switch(exchange: Exchange, now: Line, before: Line, billed: Billed, price: Price | None) -> Verdict | None:
+def _judge_switch(exchange: Exchange, now: Line, before: Line, cost: Cost) -> Verdict | None:
     """The conversation has never been at this account."""
     expected = min(before.read + before.written if before.written else before.context, now.context)
     if before.read + before.written == 0:
@@ -157,7 +164,7 @@ def _judge_switch(exchange: Exchange, now: Line, before: Line, billed: Billed, p
     lost = expected - now.read
     if lost < max(LEAST, expected * _PART_EXPLICIT):
         return None
-    return _verdict(blame_switch(exchange, now, before), now, before, (lost, expected), billed, price)
+    return _verdict(blame_switch(exchange, now, before), exchange, now, before, (lost, expected), cost)
 
 
 def _judge_turn(  # noqa: PLR0913, PLR0917 - a turn, those it is compared with, and what is known of the account
@@ -166,8 +173,7 @@ def _judge_turn(  # noqa: PLR0913, PLR0917 - a turn, those it is compared with, 
     own: Line,
     before: Line,
     told: tuple[bool, bool],
-    billed: Billed,
-    price: Price | None,
+    cost: Cost,
 ) -> Verdict | None:
     """The conversation goes on where it has been before."""
     reads, is_explicit = told
@@ -186,28 +192,28 @@ def _judge_turn(  # noqa: PLR0913, PLR0917 - a turn, those it is compared with, 
     lost = expected - now.read
     if lost < max(LEAST, expected * part):
         return None
-    return _verdict(blame(case, expected), now, before, (lost, expected), billed, price)
+    return _verdict(blame(case, expected), exchange, now, before, (lost, expected), cost)
 
 
 def _verdict(  # noqa: PLR0913, PLR0917 - what a verdict consists of
-    cause: Cause, now: Line, before: Line, tokens: tuple[int, int], billed: Billed, price: Price | None
+    cause: Cause, exchange: Exchange, now: Line, before: Line, tokens: tuple[int, int], cost: Cost
 ) -> Verdict:
     lost, expected = tokens
-    return Verdict(cause, before.share, now.share, lost, expected, _cost(lost, now, billed, price))
+    return Verdict(cause, before.share, now.share, lost, expected, _price_of_loss(lost, exchange, cost.price))
 
 
-def _cost(lost: int, now: Line, billed: Billed, price: Price | None) -> float | None:
+def _price_of_loss(lost: int, exchange: Exchange, price: Price | None) -> float | None:
     """What the lost tokens cost more than if they had been read from the cache. Those that were written to it again
     cost what writing does, the others what input does.
     """
     if price is None:
         return None
-    rates = price.at(now.context)
-    rewritten = min(lost, now.written)
-    hour = billed.cache_write_1h * 2 >= now.written
-    write = (rates.cache_write_1h if hour else rates.cache_write_5m) if rewritten else rates.input
-    write = rates.input if write is None else write
-    if rates.cache_read is None:
+    usage = exchange.usage
+    rates = price.at(usage.context)
+    rewritten = min(lost, usage.cache_creation_input_tokens)
+    is_hour = exchange.billed.cache_write_1h * 2 > usage.cache_creation_input_tokens
+    write = (rates.cache_write_1h if is_hour else rates.cache_write_5m) if rewritten else rates.input
+    if rates.cache_read is None or write is None:
         return None
     return (rewritten * (write - rates.cache_read) + (lost - rewritten) * (rates.input - rates.cache_read)) / 1e6
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from typing import Protocol
 
 import msgspec
@@ -15,6 +17,8 @@ MOST_LINES = 3
 _LARGEST = 1024 * 1024
 #: Prompts that sessions are remembered to have had.
 _MOST_OPENINGS = 6
+#: The key of the salt.
+_SALT = "salt"
 
 
 class ThreadStates(Protocol):
@@ -77,12 +81,27 @@ _flags = msgspec.msgpack.Decoder(tuple[bool, bool])
 
 
 class Lines:
-    """Reads and writes the blobs. `mark` names the hashes that are used now."""
+    """Reads and writes the blobs."""
 
-    def __init__(self, states: ThreadStates, mark: bytes) -> None:
+    def __init__(self, states: ThreadStates) -> None:
         self._states = states
-        self._mark = mark
+        self._salt = b""
+        self._mark = b""
         self._flags: dict[tuple[str, str], tuple[bool, bool]] = {}
+
+    def salt(self) -> bytes:
+        """What the hashes are made with: the same for all processes that share the states, and for as long as they are
+        kept.
+        """
+        if not self._salt:
+            self._settle(self._states.get(_SALT))
+        return self._salt
+
+    def _settle(self, salt: bytes | None) -> None:
+        if salt is None:
+            salt = self._salt or secrets.token_bytes(16)
+            self._states.put(_SALT, salt)
+        self._salt, self._mark = salt, hashlib.sha256(b"mark" + salt).digest()[:4]
 
     def lines(self, thread: Thread) -> list[Line]:
         """The lines of a conversation, the one that was gone on with last at the end; [] for a new one."""
@@ -93,10 +112,15 @@ class Lines:
             state = _state.decode(blob)
         except msgspec.DecodeError:
             return []  # of another version: the conversation begins anew
-        return [_unfolded(kept) for kept in state.kept] if state.mark == self._mark else []
+        self.salt()
+        if state.mark != self._mark:  # two processes began at once, each with a salt of its own
+            self._settle(self._states.get(_SALT))
+            return []
+        return [_unfolded(kept) for kept in state.kept]
 
     def keep(self, thread: Thread, lines: list[Line]) -> None:
-        """After the call these are the lines of the conversation, the last of them at most."""
+        """After the call these are the lines of the conversation: the last of them, if there are too many."""
+        self.salt()
         kept = [_folded(line) for line in lines[-MOST_LINES:]]
         blob = msgspec.msgpack.encode(_State(self._mark, kept))
         if len(blob) > _LARGEST:
@@ -148,7 +172,7 @@ def _folded(line: Line) -> _Kept:
     if asked is None or sent is None:
         return _Kept(line)
     shared = tuple(name for name in SECTIONS if asked.section(name) == sent.section(name))
-    spare = msgspec.structs.replace(sent, **{name: () for name in shared})
+    spare = msgspec.structs.replace(sent, **dict.fromkeys(shared, ()))
     return _Kept(msgspec.structs.replace(line, sent=spare), shared)
 
 

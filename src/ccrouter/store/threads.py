@@ -1,4 +1,4 @@
-"""The state that is kept of each conversation between two of its turns: opaque blobs by key, written with the records."""
+"""The state that is kept of each conversation between two turns: opaque blobs by key, written with the records."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _REMEMBERED = 256
 
 
 class Threads:
-    """Reads states from the file, and gathers those that are to be written: `waiting`, with the time (whole seconds since
-    1970) at which each was put. For the recorder's thread alone; where there is no file, memory alone serves.
+    """Reads states from the file, and gathers those that are to be written: `waiting`, with the time (whole seconds
+    since 1970) at which each was put. For the recorder's thread alone; where there is no file, memory alone serves.
     """
 
     def __init__(

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from ccrouter.dialects.bills import cost_reported, count_of, refresh
 from ccrouter.dialects.upstream_error import explain_error_object
 from ccrouter.errors import RemoteProtocolError, UpstreamStatus
 from ccrouter.jsontypes import Json, JsonObject
 from ccrouter.messages.events import (
+    Billed,
     BlockDelta,
     BlockStart,
     BlockStop,
@@ -81,6 +83,7 @@ class Tap:
         self._grammar = Grammar()
         self._is_body = False
         self.usage = WireUsage()
+        self.billed = Billed()
         self.answered_model = ""
         self.stop_reason: str | None = None
         self.has_content = False
@@ -167,6 +170,7 @@ class Tap:
             value = usage.get(name)
             if isinstance(value, (int, float)) and value > 0:
                 setattr(self.usage, name, int(value))
+        _bill(self.billed, usage)
 
 
 class MessagesReader:
@@ -179,6 +183,10 @@ class MessagesReader:
     @property
     def usage(self) -> WireUsage:
         return self._tap.usage
+
+    @property
+    def billed(self) -> Billed:
+        return self._tap.billed
 
     @property
     def answered_model(self) -> str:
@@ -201,6 +209,18 @@ class MessagesReader:
         if not self._tap.is_finished:
             raise RemoteProtocolError("the stream ended before the message was finished", kind="cut")
         return [] if self._tap.is_done else [MessageStop()]
+
+
+def _bill(billed: Billed, usage: JsonObject) -> None:
+    """What `usage` says beyond tokens: Anthropic's own members, and those that OpenRouter adds."""
+    written, used, details = usage.get("cache_creation"), usage.get("server_tool_use"), usage.get("output_tokens_details")
+    refresh(
+        billed,
+        thinking=count_of(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
+        hour=count_of(written.get("ephemeral_1h_input_tokens")) if isinstance(written, dict) else 0,
+        searches=count_of(used.get("web_search_requests")) if isinstance(used, dict) else 0,
+        cost=cost_reported(usage.get("cost"), usage.get("is_byok"), usage.get("cost_details")),
+    )
 
 
 def _message_start(id_: object, asked: str, usage: WireUsage) -> MessageStart:

@@ -19,10 +19,10 @@ from ccrouter.dialects.gemini.chunks import Candidate, Chunk, Part, read_chunk, 
 from ccrouter.dialects.gemini.grounding import Sources
 from ccrouter.dialects.gemini.request import GeminiRequest
 from ccrouter.dialects.gemini.signatures import Signatures
-from ccrouter.dialects.gemini.usage import wire_usage
+from ccrouter.dialects.gemini.usage import bill, wire_usage
 from ccrouter.dialects.upstream_error import explain_error_object, html_title
 from ccrouter.errors import Broken, RemoteProtocolError, UpstreamStatus
-from ccrouter.messages.events import MessageEvent, StopReason, WireUsage
+from ccrouter.messages.events import Billed, MessageEvent, StopReason, WireUsage
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent, SseReader
 
@@ -71,6 +71,7 @@ class GeminiReader:
     ) -> None:
         sent = request if isinstance(request, GeminiRequest) else GeminiRequest(request.body, names=request.names)
         self.usage = WireUsage()
+        self.billed = Billed()
         self.answered_model = ""
         self._provider = target.provider.name
         self._writer = writer
@@ -140,6 +141,7 @@ class GeminiReader:
         if chunk.usage_metadata is not None:
             # Of the whole answer so far: the last one counts.
             self.usage = wire_usage(chunk.usage_metadata) or self.usage
+            bill(self.billed, chunk.usage_metadata)
         feedback = chunk.prompt_feedback
         if feedback is not None and feedback.block_reason and feedback.block_reason not in _UNSET:
             self._refuse(f"The provider blocked the request: {feedback.block_reason}", feedback.block_reason_message)

@@ -6,8 +6,9 @@ thoughts; Messages' output tokens do. What searches brought in counts as input.
 
 from __future__ import annotations
 
+from ccrouter.dialects.bills import count_of, refresh
 from ccrouter.dialects.gemini.chunks import Number, Usage
-from ccrouter.messages.events import WireUsage
+from ccrouter.messages.events import Billed, WireUsage
 
 
 def wire_usage(usage: Usage) -> WireUsage | None:
@@ -20,6 +21,11 @@ def wire_usage(usage: Usage) -> WireUsage | None:
     if not (prompt or output):
         return None
     return WireUsage(input_tokens=prompt - cached, cache_read_input_tokens=cached, output_tokens=output)
+
+
+def bill(billed: Billed, usage: Usage) -> None:
+    """After the call `billed` holds what `usage` says beyond Messages' own counts."""
+    refresh(billed, thinking=count_of(usage.thoughts_token_count))
 
 
 def _count(number: Number) -> int:

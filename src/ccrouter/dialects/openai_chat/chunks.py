@@ -46,6 +46,9 @@ class ChatUsage(msgspec.Struct):
     output_tokens: Number = None
     cache_read_input_tokens: Number = None
     cache_creation_input_tokens: Number = None
+    cost: Any = None  # OpenRouter's, as are the next two
+    is_byok: Any = None
+    cost_details: Any = None
 
 
 class FunctionDelta(msgspec.Struct):

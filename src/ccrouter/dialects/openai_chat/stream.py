@@ -30,11 +30,11 @@ from ccrouter.dialects.openai_chat.halves import Halves
 from ccrouter.dialects.openai_chat.request import ChatRequest
 from ccrouter.dialects.openai_chat.tags import ThinkTags
 from ccrouter.dialects.openai_chat.thoughts import Thoughts
-from ccrouter.dialects.openai_chat.usage import wire_usage
+from ccrouter.dialects.openai_chat.usage import bill, wire_usage
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.upstream_error import explain_error_object, html_title
 from ccrouter.errors import Broken, RemoteProtocolError
-from ccrouter.messages.events import MessageEvent, StopReason, WireUsage
+from ccrouter.messages.events import Billed, MessageEvent, StopReason, WireUsage
 from ccrouter.messages.textcalls import TextCall, TextCallReader
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent, SseReader
@@ -67,6 +67,7 @@ class ChatReader:
         profile = profile_of(target)
         chat = request if isinstance(request, ChatRequest) else ChatRequest(request.body, names=request.names)
         self.usage = WireUsage()
+        self.billed = Billed()
         self.answered_model = ""
         self._provider = target.provider.name
         self._writer = writer
@@ -142,6 +143,7 @@ class ChatReader:
             counted = wire_usage(usage)
             if counted is not None:
                 self.usage = counted
+            bill(self.billed, usage)
 
     def _read_choice(self, choice: ChatChoice) -> None:
         delta = choice.delta or choice.message

@@ -5,8 +5,9 @@ Chat's prompt tokens include those read from a cache; Messages' input tokens do 
 
 from __future__ import annotations
 
+from ccrouter.dialects.bills import cost_reported, count_of, refresh
 from ccrouter.dialects.openai_chat.chunks import ChatUsage, Number
-from ccrouter.messages.events import WireUsage
+from ccrouter.messages.events import Billed, WireUsage
 
 
 def wire_usage(usage: ChatUsage) -> WireUsage | None:
@@ -39,6 +40,16 @@ def wire_usage(usage: ChatUsage) -> WireUsage | None:
         cache_creation_input_tokens=written,
         cache_read_input_tokens=cached,
         output_tokens=output,
+    )
+
+
+def bill(billed: Billed, usage: ChatUsage) -> None:
+    """After the call `billed` holds what `usage` says beyond Messages' own counts."""
+    details = usage.completion_tokens_details
+    refresh(
+        billed,
+        thinking=count_of(details.reasoning_tokens) if details else 0,
+        cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
     )
 
 

@@ -24,6 +24,10 @@ class InputDetails(msgspec.Struct):
     cache_write_tokens: Number = None
 
 
+class OutputDetails(msgspec.Struct):
+    reasoning_tokens: Any = None
+
+
 class ResponseUsage(msgspec.Struct):
     """Usage in the API's words, and in those of Chat, which some relays leave as they are."""
 
@@ -34,6 +38,11 @@ class ResponseUsage(msgspec.Struct):
     prompt_tokens: Number = None
     completion_tokens: Number = None
     prompt_tokens_details: InputDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
+    cost: Any = None  # OpenRouter's, as are the next two
+    is_byok: Any = None
+    cost_details: Any = None
 
 
 class Incomplete(msgspec.Struct):

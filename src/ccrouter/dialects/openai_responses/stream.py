@@ -34,7 +34,7 @@ from ccrouter.dialects.openai_responses.output import query_of, words_of
 from ccrouter.dialects.openai_responses.request import ResponsesRequest
 from ccrouter.dialects.openai_responses.texts import Texts
 from ccrouter.dialects.openai_responses.thoughts import Thoughts
-from ccrouter.dialects.openai_responses.usage import wire_usage
+from ccrouter.dialects.openai_responses.usage import bill, wire_usage
 from ccrouter.dialects.upstream_error import explain_error_object, html_title
 from ccrouter.errors import Broken, RemoteProtocolError
 from ccrouter.messages.events import MessageEvent, StopReason, WireUsage
@@ -64,6 +64,7 @@ class ResponsesReader:
     ) -> None:
         asked = request if isinstance(request, ResponsesRequest) else ResponsesRequest(b"", names=request.names)
         self.usage = WireUsage()
+        self.billed = Billed()
         self.answered_model = ""
         self._provider = target.provider.name
         self._writer = writer
@@ -126,9 +127,9 @@ class ResponsesReader:
 
     def _look_at(self, response: Response) -> None:
         self.answered_model = response.model or self.answered_model
-        counted = wire_usage(response.usage) if response.usage is not None else None
-        if counted is not None:
-            self.usage = counted
+        if response.usage is not None:
+            self.usage = wire_usage(response.usage) or self.usage
+            bill(self.billed, response.usage)
 
     # -- items -----------------------------------------------------------------------------------------------------
 

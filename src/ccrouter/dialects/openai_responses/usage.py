@@ -5,8 +5,9 @@ Input tokens of the one include those read from and written to a cache; those of
 
 from __future__ import annotations
 
+from ccrouter.dialects.bills import cost_reported, count_of, refresh
 from ccrouter.dialects.openai_responses.items import Number, ResponseUsage
-from ccrouter.messages.events import WireUsage
+from ccrouter.messages.events import Billed, WireUsage
 
 
 def wire_usage(usage: ResponseUsage) -> WireUsage | None:
@@ -25,6 +26,16 @@ def wire_usage(usage: ResponseUsage) -> WireUsage | None:
         cache_creation_input_tokens=written,
         cache_read_input_tokens=cached,
         output_tokens=output if given else _count(usage.output_tokens, usage.completion_tokens),
+    )
+
+
+def bill(billed: Billed, usage: ResponseUsage) -> None:
+    """After the call `billed` holds what `usage` says beyond Messages' own counts."""
+    details = usage.output_tokens_details or usage.completion_tokens_details
+    refresh(
+        billed,
+        thinking=count_of(details.reasoning_tokens) if details else 0,
+        cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
     )
 
 

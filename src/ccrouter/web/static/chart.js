@@ -1,6 +1,8 @@
 // Draws each <figure class="chart"> from the table in it: the table stays, folded away, for who cannot see a picture.
-// First column: the time, as data-at (seconds). Each further column is a line: its header names it, data-kind of the
-// header says how figures are written (money, tokens, ms, percent, count), its cells hold data-value ("" for none).
+// First column: the time, as data-at (seconds), or with data-x="turn" of the figure a whole number. Each further column
+// is a line (a bar with data-chart="bars"): its header names it, data-kind of the header says how figures are written
+// (money, tokens, ms, percent, count), its cells hold data-value ("" for none). A row with data-mark has a line of its
+// own from top to bottom, with that word at its head.
 "use strict";
 
 (() => {
@@ -23,57 +25,101 @@
   const written = (kind, value) => (value === null || value === undefined ? "–" : (formats[kind] || short)(value));
 
   const read = (table) => {
-    const heads = [...table.tHead.rows[0].cells];
+    const heads = [...table.tHead.rows[0].cells].slice(1);
     const rows = [...table.tBodies[0].rows];
-    const times = rows.map((row) => Number(row.cells[0].dataset.at));
-    const columns = heads.slice(1).map((_, place) =>
+    const places = rows.map((row) => Number(row.cells[0].dataset.at));
+    const columns = heads.map((_, number) =>
       rows.map((row) => {
-        const value = row.cells[place + 1].dataset.value;
+        const value = row.cells[number + 1].dataset.value;
         return value === undefined || value === "" ? null : Number(value);
       }),
     );
-    return { times, columns, heads: heads.slice(1) };
+    const marks = rows.flatMap((row, number) => (row.dataset.mark ? [[places[number], row.dataset.mark]] : []));
+    return { places, columns, heads, marks };
+  };
+
+  // A value whose neighbours are missing has no line to be seen by.
+  const lonely = (plot, number) => {
+    const values = plot.data[number];
+    const isNone = (value) => value === null || value === undefined;
+    return values.flatMap((value, at) => (!isNone(value) && isNone(values[at - 1]) && isNone(values[at + 1]) ? [at] : []));
+  };
+
+  const drawMarks = (marks) => (plot) => {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = style("--caution");
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = "center";
+    for (const [at, word] of marks) {
+      const x = Math.round(plot.valToPos(at, "x", true));
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.fillText(word, x, bbox.top - 3 * devicePixelRatio);
+    }
+    ctx.restore();
+  };
+
+  const seriesOf = (head, number, kind, isBars, isFew) => {
+    const colour = style(colours[number % colours.length]);
+    return {
+      label: head.textContent.trim(),
+      stroke: colour,
+      fill: isBars ? colour : undefined,
+      width: isBars ? 0 : 2,
+      paths: isBars ? uPlot.paths.bars({ size: [0.75, 40] }) : undefined,
+      points: { size: 5, ...(isBars ? { show: false } : isFew ? { show: true } : { filter: lonely }) },
+      spanGaps: false,
+      value: (_, value) => written(head.dataset.kind || kind, value),
+    };
+  };
+
+  const axisOfPlaces = (isTurns, places) => {
+    const ink = style("--quiet");
+    const grid = { stroke: style("--line"), width: 1 };
+    const whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+    const axis = { stroke: ink, grid, ticks: grid };
+    if (isTurns) Object.assign(axis, { incrs: whole, values: (_, all) => all.map((one) => `${one}`) });
+    const between = places.length > 1 ? (places[places.length - 1] - places[0]) / (places.length - 1) : 1;
+    return { axis, grid, ink, margin: between / 2 };
   };
 
   const draw = (figure) => {
     const table = figure.querySelector("table");
     const place = figure.querySelector(".plot");
     if (table === null || place === null || table.tBodies[0].rows.length === 0) return;
-    const { times, columns, heads } = read(table);
+    const { places, columns, heads, marks } = read(table);
     const kind = heads[0].dataset.kind || "count";
     const isBars = figure.dataset.chart === "bars";
-    const series = heads.map((head, number) => {
-      const colour = style(colours[number % colours.length]);
-      return {
-        label: head.textContent.trim(),
-        stroke: colour,
-        fill: isBars ? colour : undefined,
-        width: isBars ? 0 : 2,
-        paths: isBars ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined,
-        points: { show: !isBars && times.length < 40, size: 5 },
-        spanGaps: false,
-        value: (_, value) => written(head.dataset.kind || kind, value),
-      };
-    });
+    const isTurns = figure.dataset.x === "turn";
+    const { axis, grid, ink, margin } = axisOfPlaces(isTurns, places);
+    const top = kind === "percent" ? (high) => Math.min(Math.max(high * 1.05, 0.01), 1.02) : (high) => high * 1.05;
+    if (figure.plot) figure.plot.destroy();
     place.replaceChildren();
-    const ink = style("--quiet");
-    const grid = { stroke: style("--line"), width: 1 };
-    const plot = new uPlot(
+    figure.plot = new uPlot(
       {
         width: Math.max(200, place.clientWidth),
         height: 180,
+        padding: [marks.length > 0 ? 16 : 8, 8, 0, 0],
         cursor: { y: false },
-        scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? high * 1.05 : 1] } },
-        axes: [
-          { stroke: ink, grid, ticks: grid },
-          { stroke: ink, grid, ticks: grid, size: 64, values: (_, all) => all.map((one) => written(kind, one)) },
+        scales: {
+          x: { time: !isTurns, range: (_, low, high) => [low - margin, high + margin] },
+          y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? top(high) : 1] },
+        },
+        axes: [axis, { stroke: ink, grid, ticks: grid, size: 58, values: (_, all) => all.map((one) => written(kind, one)) }],
+        series: [
+          isTurns ? { label: "Turn", value: (_, value) => `${value ?? "–"}` } : { label: "Time" },
+          ...heads.map((head, number) => seriesOf(head, number, kind, isBars, places.length < 40)),
         ],
-        series: [{ label: "Time" }, ...series],
+        hooks: marks.length > 0 ? { draw: [drawMarks(marks)] } : {},
       },
-      [times, ...columns],
+      [places, ...columns],
       place,
     );
-    figure.plot = plot;
   };
 
   const drawAll = (within) => within.querySelectorAll("figure.chart").forEach(draw);

@@ -7,12 +7,12 @@ error; errors inside it; usage; the model that answered.
 from __future__ import annotations
 
 from ccrouter.dialects.openai_chat.chunks import FAILURES, ChatChunk, ChatDelta, error_of, is_error, read_chunk
-from ccrouter.dialects.openai_chat.usage import wire_usage
+from ccrouter.dialects.openai_chat.usage import bill, wire_usage
 from ccrouter.dialects.openai_error import error_body
 from ccrouter.dialects.splices import with_model
 from ccrouter.dialects.upstream_error import explain_error_object
 from ccrouter.errors import RemoteProtocolError
-from ccrouter.messages.events import WireUsage
+from ccrouter.messages.events import Billed, WireUsage
 from ccrouter.messages.fault import Fault
 from ccrouter.sse import ServerSentEvent, frame
 
@@ -27,6 +27,7 @@ class ChatTap:
         self.has_content = False
         self.is_done = False
         self.usage = WireUsage()
+        self.billed = Billed()
         self.answered_model = ""
         self.stop_reason = ""
         self._renamed = asked if asked != sent else ""
@@ -85,9 +86,10 @@ class ChatTap:
 
     def _count(self, chunk: ChatChunk) -> None:
         usage = chunk.usage or next((one.usage for one in chunk.choices or () if one.usage), None)
-        counted = wire_usage(usage) if usage is not None else None
-        if counted is not None:
-            self.usage = counted
+        if usage is None:
+            return
+        self.usage = wire_usage(usage) or self.usage
+        bill(self.billed, usage)
 
 
 def _says_something(said: ChatDelta) -> bool:

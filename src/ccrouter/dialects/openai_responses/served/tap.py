@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
+from ccrouter.dialects.bills import cost_reported, count_of, refresh
 from ccrouter.dialects.openai_error import error_of
 from ccrouter.dialects.splices import with_model
 from ccrouter.dialects.upstream_error import explain_error_object
 from ccrouter.errors import RemoteProtocolError
 from ccrouter.jsontypes import JsonObject
-from ccrouter.messages.events import WireUsage
+from ccrouter.messages.events import Billed, WireUsage
 from ccrouter.messages.fault import Fault
 from ccrouter.sse import ServerSentEvent, frame
 
@@ -35,10 +36,18 @@ class _InputDetails(msgspec.Struct):
     cache_write_tokens: int | None = None
 
 
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: Any = None
+
+
 class _Usage(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
     input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+    cost: Any = None
+    is_byok: Any = None
+    cost_details: Any = None
 
 
 class _Reason(msgspec.Struct):
@@ -84,6 +93,7 @@ class ResponsesTap:
         self.has_content = False
         self.is_done = False
         self.usage = WireUsage()
+        self.billed = Billed()
         self.answered_model = ""
         self.stop_reason = ""
         self._asked = asked
@@ -177,6 +187,12 @@ class ResponsesTap:
             cache_creation_input_tokens=written,
             cache_read_input_tokens=cached,
             output_tokens=usage.output_tokens or 0,
+        )
+        thought = usage.output_tokens_details
+        refresh(
+            self.billed,
+            thinking=count_of(thought.reasoning_tokens) if thought else 0,
+            cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
         )
 
 

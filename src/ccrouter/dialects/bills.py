@@ -1,0 +1,45 @@
+"""What a provider says of an answer's bill beyond its tokens, read from usage of any shape. Pure.
+
+Nothing here may fail: the figures are for the account of a request, and none is worth an answer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ccrouter.messages.events import Billed
+
+
+def count_of(value: Any) -> int:
+    """A count as it was reported; 0 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return 0
+    return max(0, int(value))
+
+
+def cost_reported(cost: Any, is_byok: Any = None, details: Any = None) -> float | None:
+    """US dollars, by OpenRouter's members `cost`, `is_byok` and `cost_details` of usage; None if they do not say.
+
+    With a key of the user's own at the upstream, `cost` is OpenRouter's fee alone, and what the upstream charges stands
+    beside it (openrouter.ai/docs/use-cases/usage-accounting).
+    """
+    dollars = _amount(cost)
+    if dollars is None or not is_byok:
+        return dollars
+    upstream = _amount(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    return None if upstream is None else dollars + upstream
+
+
+def refresh(billed: Billed, *, thinking: int = 0, hour: int = 0, searches: int = 0, cost: float | None = None) -> None:
+    """Later figures replace earlier ones; zero and None say nothing."""
+    billed.thinking_tokens = thinking or billed.thinking_tokens
+    billed.cache_write_1h = hour or billed.cache_write_1h
+    billed.searches = searches or billed.searches
+    billed.cost = billed.cost if cost is None else cost
+
+
+def _amount(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)
