@@ -150,4 +150,4 @@ def test_environment_and_settings() -> None:
 )
 def test_status_line(status_line, expected) -> None:
     """Wanted only where the config says so."""
-    assert wants_status_line(Config(status_line=status_line)) is expected
+    assert wants_status_line(status_line) is expected

@@ -154,14 +154,7 @@ def _run_claude(  # noqa: PLR0913 - what a launch is made of
     preset: Preset | None,
 ) -> int:
     """Claude's exit code. `key` is the one of this launch; None where the router takes none but the configured."""
-    from ccrouter.cli.commands import COMMANDS
-    from ccrouter.service.environ import (
-        claude_environment,
-        claude_settings,
-        client_variables,
-        key_variables,
-        wants_status_line,
-    )
+    from ccrouter.service.environ import claude_environment, claude_settings, client_variables, key_variables
     from ccrouter.service.foreground import run_in_foreground
     from ccrouter.service.onboarding import ensure_onboarded
     from ccrouter.service.settings import settings_file
@@ -178,8 +171,7 @@ def _run_claude(  # noqa: PLR0913 - what a launch is made of
     try:
         if not takes_settings(words):
             return run_in_foreground([*claude.command, *words], environ, without_input=without_input)
-        has_status_line = wants_status_line(config) and "statusline" in COMMANDS
-        settings = claude_settings(variables, status_line="ccr statusline" if has_status_line else None)
+        settings = claude_settings(variables, status_line=_status_line(config, preset))
         if preset is not None:
             settings = _with_preset(settings, preset)
         with settings_file(settings) as path:
@@ -188,6 +180,17 @@ def _run_claude(  # noqa: PLR0913 - what a launch is made of
             return run_in_foreground(command_line, environ, without_input=without_input)
     except OSError as error:
         return _explain_no_claude(error)
+
+
+def _status_line(config: Config, preset: Preset | None) -> str | None:
+    """The command of the status line; None if neither the config nor the preset turns one on."""
+    from ccrouter.service.environ import wants_status_line
+    from ccrouter.service.owncommand import own_command
+    from ccrouter.service.statusline.written import preset_settings
+
+    if preset is not None and wants_status_line(preset_settings(preset.name, os.environ)):
+        return f"{own_command(os.environ)} statusline {preset.name}"
+    return f"{own_command(os.environ)} statusline" if wants_status_line(config.status_line) else None
 
 
 def _with_preset(settings: JsonObject, preset: Preset) -> JsonObject:

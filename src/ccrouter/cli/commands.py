@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("ccrouter.cli.doctor", "Look at everything that matters, and say what to do about it"),
     "drill": ("ccrouter.cli.drill", "Practise faults: what a client sees when your providers fail"),
     "logs": ("ccrouter.cli.logs", "Show and follow the log; list its files, set its level"),
+    "usage": ("ccrouter.cli.usage", "Show requests, tokens and costs, by day, model, project and more"),
     "explain": ("ccrouter.cli.explain", "Tell what became of a request: route, attempts, losses"),
     "audit": ("ccrouter.cli.audit", "Prove the audit log unbroken, or show its last lines"),
     "preset": ("ccrouter.cli.preset", "Install, show and make presets: `ccr NAME` runs claude with one"),

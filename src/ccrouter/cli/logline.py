@@ -17,7 +17,8 @@ _COLOURS = {"trace": "\033[2m", "debug": "\033[2m", "warn": "\033[33m", "error":
 #: Of a line about an exchange, what is told in words.
 _TOLD = frozenset({
     "level", "time", "msg", "reqId", "path", "status", "asked", "route", "reason", "response", "session", "streamed",
-    "bytes", "tokens", "ttftMs", "totalMs", "stopReason", "upstreamId", "client", "error", "attempts", "resumed", "losses",
+    "bytes", "tokens", "ttftMs", "totalMs", "stopReason", "upstreamId", "client", "error", "attempts", "resumed",
+    "losses",
 })  # fmt: skip
 
 

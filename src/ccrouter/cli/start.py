@@ -47,7 +47,6 @@ def command(daemon: bool, **given: Any) -> int:  # noqa: FBT001 - click passes o
     say(f"Loaded JSON config from: {config.path}")
     for problem in accepted.warnings:
         warn(str(problem))
-    _warn_of_status_line(config)
     sockets = _given_sockets()
     if sockets:
         if daemon:
@@ -88,14 +87,6 @@ def _at(sockets: list[socket.socket], accepted: Accepted) -> Accepted:
         for one in sockets:
             one.close()
         raise
-
-
-def _warn_of_status_line(config: Config) -> None:
-    from ccrouter.cli.commands import COMMANDS
-    from ccrouter.service.environ import wants_status_line
-
-    if wants_status_line(config) and "statusline" not in COMMANDS:
-        warn("StatusLine is on, but this version shows none", "Claude Code's own `statusLine` setting is left as it is")
 
 
 def is_already_running(accepted: Accepted, options: StartOptions, patience: float = 0.0) -> bool:

@@ -14,11 +14,12 @@ from ccrouter.cli.terminal import fail, note, say
 
 
 @click.command()
-def command() -> int:
+@click.option("--no-open", "is_quiet", is_flag=True, help="Print the address, and open no browser.")
+def command(*, is_quiet: bool) -> int:
     """Open the web interface in a browser, starting the router if it does not run.
 
-    Where there is no browser (no display, a CI job, CCR_NO_BROWSER=1) the address is printed alone. Exit code 0 either
-    way, 1 if there is no router to show.
+    Where there is no browser (no display, SSH, a CI job, CCR_NO_BROWSER=1) the address is printed alone. Exit code 0
+    either way, 1 if there is no router to show.
     """
     from ccrouter.loopback import is_loopback
     from ccrouter.service.address import base_url, reachable_host
@@ -40,8 +41,10 @@ def command() -> int:
     say(f"Opening UI at {url}")
     if has_key:
         note("Sign in there with the router's key: " + ("that of its --apikey." if has_key_option else "APIKEY."))
-    if not has_browser(os.environ, sys.platform) or not _open(url):
+    if is_quiet or not has_browser(os.environ, sys.platform) or not _open(url):
         note("No browser was opened: open that address in one on this machine.")
+        if is_remote(os.environ):
+            note(f"From the machine that you sit at: ssh -L {running.port}:127.0.0.1:{running.port} HOST, and the same")
     return 0
 
 
@@ -51,8 +54,12 @@ def has_browser(environ: Mapping[str, str], platform: str) -> bool:
         return False
     if environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"):
         return True
-    is_remote = any(environ.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
-    return platform in {"darwin", "win32"} and not is_remote
+    return platform in {"darwin", "win32"} and not is_remote(environ)
+
+
+def is_remote(environ: Mapping[str, str]) -> bool:
+    """True in a session by SSH."""
+    return any(environ.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
 
 
 def _open(url: str) -> bool:

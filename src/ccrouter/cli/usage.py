@@ -18,9 +18,9 @@ from ccrouter.cli.usage_figures import KINDS, Figures, by_day, by_hour, dearest_
 if TYPE_CHECKING:
     from ccrouter.jsontypes import JsonObject
     from ccrouter.store.reports import Reports
+    from ccrouter.store.sums import By
 
 _BY = ("day", "hour", "model", "provider", "project", "session", "route", "client")
-_FILTERS = ("model", "provider", "project", "session", "route", "client")
 _SINCE = {"hour": "24h"}
 _STEPS = {"day": timedelta(days=1), "hour": timedelta(hours=1)}
 #: A spreadsheet would take a cell that begins so for a formula.
@@ -47,7 +47,7 @@ def _moment(_context: click.Context, _parameter: click.Parameter, text: str | No
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print lines of comma-separated values instead.")
 def command(
-    by: str,
+    by: By,
     since: datetime | None,
     until: datetime | None,
     *,
@@ -57,8 +57,8 @@ def command(
 ) -> int:
     """Show requests, tokens and costs: by day, hour, model, provider, project, session, route or client.
 
-    A cost that is not known is said to be unknown, with the number of requests that it concerns (`?3`), and is in no
-    sum. Days and hours are those of this machine's zone.
+    A cost that is not known is said to be unknown, is in no sum, and `unpriced` counts the requests that
+    it concerns. Days and hours are those of this machine's zone.
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
@@ -67,7 +67,7 @@ def command(
     until = until or now
     if since >= until:
         raise click.UsageError("--since must be before --until")
-    rows = _rows(by, since, until, {name: text for name in _FILTERS if (text := filters[name])})
+    rows = _rows(by, since, until, {name: text for name, text in filters.items() if text})
     if as_json:
         say(json.dumps(_as_json(by, since, until, rows), indent=2, ensure_ascii=False))
     elif as_csv:
@@ -77,9 +77,13 @@ def command(
     return 0
 
 
-def _rows(by: str, since: datetime, until: datetime, filters: dict[str, str]) -> list[Figures]:
+def _rows(by: By, since: datetime, until: datetime, wanted: dict[str, str]) -> list[Figures]:
     """Raises StoreUnusable if the records cannot be read."""
-    told = _reports().usage("hour" if by == "day" else by, since=iso(since), until=iso(until), **filters)
+    from ccrouter.store.filters import Filters
+
+    filters = Filters(**wanted)  # type: ignore[arg-type] # none of them is a time or a status, see the options
+    # Days are put together here, of hours: the file has those of UTC, and summer time makes some longer than others.
+    told = _reports().usage("hour" if by == "day" else by, since, until, filters=filters)
     if by == "day":
         return by_day(told)
     return by_hour(told) if by == "hour" else dearest_first(figures_of(told))
@@ -94,7 +98,7 @@ def _reports() -> Reports:
 
 
 def _show(by: str, since: datetime, until: datetime, rows: Sequence[Figures]) -> None:
-    from ccrouter.cli.usage_table import show, summary
+    from ccrouter.cli.usage_table import fill, show, summary
 
     span = f"{local(since):%Y-%m-%d %H:%M} to {local(until):%Y-%m-%d %H:%M}"
     if not rows:
@@ -102,7 +106,7 @@ def _show(by: str, since: datetime, until: datetime, rows: Sequence[Figures]) ->
         note("  hint: the router writes what it serves into records.db, unless `record.enabled` is false in the config")
         return
     total = total_of(rows)
-    say(f"{span} · {summary(total)}")
+    say(fill(f"{span} · {summary(total)}"))
     say()
     show(by, filled(rows, _STEPS[by]) if by in _STEPS else rows, total)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,22 +19,83 @@ if TYPE_CHECKING:
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEAST_BAR, _MOST_BAR = 8, 48
 _MOST_NAME, _LEAST_NAME = 48, 16
-_GAP = 2
-_WIDEST = 140
+_GAP = "  "
+_WIDEST, _NARROWEST = 140, 30
+_LEAST_CENTS = 0.01
+_BOLD, _CYAN, _PLAIN = "\033[1m", "\033[36m", "\033[0m"
+#: The columns, and what they do without first where there is no room for all.
+_HEADS = ("requests", "failed", "in", "out", "cached", "cost", "unpriced")
+_SPARED = ("failed", "cached", "out", "in", "unpriced", "requests")
 
 
 def show(title: str, rows: Sequence[Figures], total: Figures) -> None:
     """The table on stdout: drawn if that is a terminal, aligned text if it is not."""
-    heads = (title, "requests", "failed", "in", "out", "cached", "cost")
-    cells = [_cells(row) for row in rows]
-    cells += [_cells(total)] if len(rows) > 1 else []
-    if sys.stdout.isatty():
-        _draw(heads, cells, rows)
-        return
-    widths = [max(len(line[place]) for line in (heads, *cells)) for place in range(len(heads))]
-    for line in (heads, *cells):
-        name, *figures = (text.rjust(width) for text, width in zip(line, widths, strict=True))
-        say("  ".join([line[0].ljust(len(name)), *figures]).rstrip())
+    heads = [title, *_HEADS]
+    lines = [_cells(row) for row in rows] + ([_cells(total)] if len(rows) > 1 else [])
+    if not total.unknown:
+        heads, lines = heads[:-1], [line[:-1] for line in lines]
+    is_drawn = sys.stdout.isatty()
+    room = max(min(shutil.get_terminal_size().columns, _WIDEST), _NARROWEST) if is_drawn else 0
+    for line in drawn(heads, lines, rows, room) if is_drawn else aligned([heads, *lines]):
+        say(line)
+
+
+def fill(text: str) -> str:
+    """`text`, its lines no longer than the terminal's."""
+    if not sys.stdout.isatty():
+        return text
+    return textwrap.fill(text, min(shutil.get_terminal_size().columns, _WIDEST), break_long_words=False)
+
+
+def aligned(lines: Sequence[Sequence[str]], widths: Sequence[int] | None = None) -> list[str]:
+    """The lines in columns, names to the left and figures to the right."""
+    widths = widths or _widths(lines)
+    return [_GAP.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
+
+
+def drawn(heads: list[str], lines: list[list[str]], rows: Sequence[Figures], room: int) -> list[str]:
+    """The table in `room` columns, with a bar for each of `rows`; what `lines` has beyond them is their sum."""
+    kept = _columns_for([heads, *lines], room)
+    heads, lines = [heads[place] for place in kept], [[line[place] for place in kept] for line in lines]
+    widths = _widths([heads, *lines])
+    widths[0], bar = layout(widths, room)
+    measure, what = _measure(rows)
+    head, *texts = aligned([[_shortened(line[0], widths[0]), *line[1:]] for line in (heads, *lines)], widths)
+    across = sum(widths) + len(_GAP) * (len(widths) - 1)
+    most = max((measure(row) for row in rows), default=0.0)
+    paint = _painter()
+    rule = "─" * (across + (len(_GAP) + bar if bar else 0))
+    told = [paint(_BOLD, head.ljust(across) + _GAP + what if bar else head), rule]
+    for row, text in zip(rows, texts, strict=False):
+        stripe = drawn_bar(measure(row) / most if most else 0.0, bar)
+        told.append(f"{text.ljust(across)}{_GAP}{paint(_CYAN, stripe)}" if stripe else text)
+    return [*told, *([rule, paint(_BOLD, texts[-1])] if len(texts) > len(rows) else [])]
+
+
+def _columns_for(lines: Sequence[Sequence[str]], room: int) -> list[int]:
+    """The columns that there is room for, by their places."""
+    kept = list(range(len(lines[0])))
+    for name in _SPARED:
+        widths = _widths(lines)
+        needed = min(widths[0], _LEAST_NAME) + sum(len(_GAP) + widths[place] for place in kept[1:])
+        if needed <= room:
+            break
+        kept = [place for place in kept if lines[0][place] != name]
+    return kept
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _painter() -> Callable[[str, str], str]:
+    if os.environ.get("NO_COLOR") or os.name == "nt":
+        return lambda _code, text: text
+    return lambda code, text: f"{code}{text}{_PLAIN}" if text else ""
 
 
 def summary(total: Figures) -> str:
@@ -54,8 +118,8 @@ def cost_in_words(total: Figures) -> str:
     return f"{money(total.usd)}, and {unknown} of unknown cost"
 
 
-def _cells(row: Figures) -> tuple[str, ...]:
-    return (
+def _cells(row: Figures) -> list[str]:
+    return [
         harmless(row.name) or "(none)",
         count(row.requests) if row.requests else "",
         count(row.failed) if row.failed else "",
@@ -63,47 +127,18 @@ def _cells(row: Figures) -> tuple[str, ...]:
         tokens(row.tokens["output"]) if row.requests else "",
         percent(row.cache_share) if row.cache_share is not None else "",
         _cost(row),
-    )
+        count(row.unknown) if row.unknown else "",
+    ]
 
 
 def _cost(row: Figures) -> str:
-    """With the number of requests whose cost is not known behind a `?`."""
     if not row.requests:
         return ""
     if row.known_usd is None:
-        return f"unknown ?{row.unknown}"
-    return money(row.usd) + (f" + ?{row.unknown}" if row.unknown else "")
-
-
-def _draw(heads: Sequence[str], cells: Sequence[Sequence[str]], rows: Sequence[Figures]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    widths = [max(len(line[place]) for line in (heads, *cells)) for place in range(len(heads))]
-    name, bar = layout(widths, min(console.width, _WIDEST))
-    measure, what = _measure(rows)
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, _GAP // 2), show_footer=False)
-    table.add_column(heads[0], no_wrap=True, width=name, overflow="ellipsis")
-    for head, width in zip(heads[1:], widths[1:], strict=True):
-        table.add_column(head, justify="right", no_wrap=True, width=width)
-    if bar:
-        table.add_column(what, no_wrap=True, width=bar)
-    most = max((measure(row) for row in rows), default=0.0)
-    for number, line in enumerate(cells):
-        is_total = number >= len(rows)
-        if is_total:
-            table.add_section()
-        drawn = [Text(text, style="bold" if is_total else "") for text in line]
-        if bar:
-            part = measure(rows[number]) / most if most and not is_total else 0.0
-            drawn.append(Text(drawn_bar(part, bar), style="cyan"))
-        table.add_row(*drawn)
-    with console.capture() as captured:
-        console.print(table)
-    say("\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()))
+        return "unknown"
+    if row.usd and row.usd < _LEAST_CENTS:
+        return f"${row.usd:.4f}" if row.usd >= 0.0001 else "<$0.0001"
+    return f"${row.usd:,.2f}"
 
 
 def layout(widths: Sequence[int], room: int) -> tuple[int, int]:
@@ -111,12 +146,13 @@ def layout(widths: Sequence[int], room: int) -> tuple[int, int]:
 
     `widths` are those that the columns want, that of the names first.
     """
-    rest = room - sum(widths[1:]) - _GAP * (len(widths) - 1) - 1
-    name = max(min(widths[0], _MOST_NAME, rest), min(_LEAST_NAME, widths[0]))
-    bar = rest - name - _GAP
+    gap = len(_GAP)
+    rest = room - sum(gap + width for width in widths[1:])
+    name = min(widths[0], _MOST_NAME, max(rest, 1))
+    bar = rest - name - gap
     if bar < _LEAST_BAR:  # a shorter name, if one is long, rather than no bar at all
-        shorter = max(name - (_LEAST_BAR - bar), min(_LEAST_NAME, name))
-        name, bar = (shorter, _LEAST_BAR) if rest - shorter - _GAP >= _LEAST_BAR else (name, 0)
+        shorter = max(rest - gap - _LEAST_BAR, min(_LEAST_NAME, name))
+        name, bar = (shorter, _LEAST_BAR) if rest - gap - shorter >= _LEAST_BAR else (name, 0)
     return name, min(bar, _MOST_BAR)
 
 

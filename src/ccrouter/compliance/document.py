@@ -93,7 +93,18 @@ def read_policy(named: str, environ: Mapping[str, str]) -> Policy:
 
     Raises ConfigError with everything that is wrong with it.
     """
-    found = _read(_find(named, environ, Path()), environ, ())
+    return _settled(_read(_find(named, environ, Path()), environ, ()))
+
+
+def parse_policy(text: str, source: str, environ: Mapping[str, str]) -> Policy:
+    """The policy that `text` is the document of; `source` is what it is called. It can extend presets and files named by
+    their full path. Raises ConfigError as `read_policy`.
+    """
+    found = _compose(text, source, environ, (source,), None, _FOLDER)
+    return _settled(found)
+
+
+def _settled(found: _Document) -> Policy:
     policy = _build(found.leaves, found.own, Place(Report(found.source)))
     is_pinned = all(path is not None and is_out_of_reach(path) for path in found.files)
     return replace(policy, source=found.source, digest=_digest(policy), is_pinned=is_pinned)
@@ -125,10 +136,19 @@ def _find(named: str, environ: Mapping[str, str], folder: Path) -> str | Path:
 
 def _read(found: str | Path, environ: Mapping[str, str], above: tuple[str | Path, ...]) -> _Document:
     if isinstance(found, Path):
-        source, text, path = str(found), _read_text(found), found
-        folder = path.parent
-    else:
-        source, text, path, folder = f"preset {found}", preset_text(found).decode(), None, _FOLDER
+        return _compose(_read_text(found), str(found), environ, (*above, found), found, found.parent)
+    return _compose(preset_text(found).decode(), f"preset {found}", environ, (*above, found), None, _FOLDER)
+
+
+def _compose(  # noqa: PLR0913, PLR0917 - a document is its text, its name, its place and what extends it
+    text: str,
+    source: str,
+    environ: Mapping[str, str],
+    chain: tuple[str | Path, ...],
+    path: Path | None,
+    folder: Path,
+) -> _Document:
+    """What `text` says with all that it extends; the last of `chain` is this document itself."""
     report = Report(source)
     place = Place(report)
     written = _parse(text, source)
@@ -141,10 +161,10 @@ def _read(found: str | Path, environ: Mapping[str, str], above: tuple[str | Path
     files: tuple[Path | None, ...] = (path,)
     base = own.get("extends")
     if isinstance(base, str) and not report.problems:
-        if len(above) >= _DEEPEST or found in above:
+        if len(chain) > _DEEPEST or chain[-1] in chain[:-1]:
             place.key("extends").refuse("leads in a circle, or too far", f"extend a preset: {', '.join(PRESETS)}")
         else:
-            under = _read(_find(base, environ, folder), environ, (*above, found))
+            under = _read(_find(base, environ, folder), environ, chain)
             leaves, files = {**under.leaves, **own}, (*files, *under.files)
     report.raise_if_any(written.tree)
     return _Document(source, leaves, frozenset(own), files)

@@ -10,6 +10,10 @@ from typing import Any
 
 from ccrouter.messages.events import Billed
 
+#: What providers call the way of serving that their list prices are for, and the lack of a choice (Anthropic's
+#: `inference_geo`).
+_USUAL = frozenset({"", "standard", "default", "auto", "on_demand", "global", "not_available"})
+
 
 def count_of(value: Any) -> int:
     """A count as it was reported; 0 for what is none."""
@@ -31,8 +35,22 @@ def cost_reported(cost: Any, is_byok: Any = None, details: Any = None) -> float 
     return None if upstream is None else dollars + upstream
 
 
-def refresh(billed: Billed, *, thinking: int = 0, hour: int = 0, searches: int = 0, cost: float | None = None) -> None:
-    """Later figures replace earlier ones; zero and None say nothing."""
+def service_of(*told: Any) -> str:
+    """The first of these words that is a way of serving with prices of its own; "" if all are the usual one."""
+    return next((word[:40] for word in told if isinstance(word, str) and word.lower() not in _USUAL), "")
+
+
+def refresh(  # noqa: PLR0913 - one for each figure of a bill
+    billed: Billed,
+    *,
+    thinking: int = 0,
+    hour: int = 0,
+    searches: int = 0,
+    cost: float | None = None,
+    service: str = "",
+) -> None:
+    """Later figures replace earlier ones; zero, None and "" say nothing."""
+    billed.service = service or billed.service
     billed.thinking_tokens = thinking or billed.thinking_tokens
     billed.cache_write_1h = hour or billed.cache_write_1h
     billed.searches = searches or billed.searches

@@ -42,6 +42,7 @@ class Profile:
       digits exactly.
     - `extra` holds members that every request to this provider carries; `extra_with_streamed_tools` those of streamed
       requests that offer tools.
+    - `reports_cost`: usage holds what was charged, in US dollars; elsewhere a member of that name may be anything.
     - `docs` is where the facts were read.
     """
 
@@ -62,6 +63,7 @@ class Profile:
     max_stops: int = 4
     accepts_stream_usage: bool = True
     session_member: str = ""
+    reports_cost: bool = False
     # reasoning
     reasoning_style: ReasoningStyle = "none"
     efforts: tuple[str, ...] = ()

@@ -57,6 +57,7 @@ _OPENROUTER = Profile(
     web_search_tool="openrouter:web_search",
     accepts_response_format="json_schema",
     session_member="session_id",  # sticky routing keeps the upstream's prompt cache warm
+    reports_cost=True,  # openrouter.ai/docs/use-cases/usage-accounting: in every usage, without being asked
 )
 _OPENROUTER_FAMILIES = (
     # Undo what the families say of their makers' own endpoints: the gateway translates all of it.
@@ -286,8 +287,7 @@ PROVIDERS = (
         # Only Seed models know effort and can be told to think or not.
         families=(
             family(r"^(?!.*seed)", reasoning_style="none"),
-            family(r"seed-1[-.]6", efforts=()),
-            family(r"thinking", can_disable_thinking=False),
+            family(r"seed-1[-.]6", efforts=()), family(r"thinking", can_disable_thinking=False),
         ),
     ),
     KnownProvider(

@@ -19,7 +19,7 @@ from ccrouter.dialects.anthropic.reader import Tap
 from ccrouter.dialects.base import Dialect, Reader, UpstreamRequest
 from ccrouter.dialects.profiles import profile_of
 from ccrouter.dialects.registry import DIALECTS
-from ccrouter.dialects.served import AnswerWriter
+from ccrouter.dialects.served import AnswerWriter, IdentityTap
 from ccrouter.errors import RemoteProtocolError, UpstreamError
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Exchange
@@ -101,7 +101,7 @@ class BegunAnswer:
                 yield await self.chain.carry_out(partial(self._read_with, reader, sse.close()))
             yield await self.chain.carry_out(lambda: self._filtered(reader.close()))
         finally:
-            exchange.usage, exchange.answered = reader.usage, reader.answered_model
+            self._note(reader, exchange)
 
     def _read_with(self, reader: Reader, received: Iterable[ServerSentEvent]) -> list[MessageEvent]:
         return [event for one in received for event in self._filtered(reader.feed(one))]
@@ -117,6 +117,7 @@ class BegunAnswer:
         """Send it as a stream, whatever form it has."""
         is_body = _is_json(first)
         pipe = self._translation() if is_body else self._pipe()
+        before = exchange.billed
         try:
             if is_body and isinstance(pipe, Translation):
                 body = await _read_all(self.response, first)
@@ -131,7 +132,10 @@ class BegunAnswer:
                 await reply.write(pipe.partial)
             raise
         finally:
-            exchange.usage, exchange.answered, exchange.stop_reason = pipe.usage, pipe.answered_model, pipe.stop_reason
+            self._note(pipe, exchange)
+            exchange.stop_reason = pipe.stop_reason
+            if self.question.seam is not None:  # whose usage is that of all answers so far
+                exchange.billed = before.plus(exchange.billed)
         await reply.end()
         await _drain(self.response)
 
@@ -196,13 +200,13 @@ class BegunAnswer:
         if self.passes and reading is not None and _is_json(body):
             passing = reading.tap(asked=asked, sent=sent)
             told = passing.feed_body(body)
-            exchange.usage, exchange.answered = passing.usage, passing.answered_model
+            self._note(passing, exchange)
             exchange.stop_reason = passing.stop_reason
             return told, passing.has_content
         if reading is None and self.dialect.name == "anthropic" and _is_json(body) and not self.filters:
             tap = Tap()
             answer = tap.note_body(body)
-            exchange.usage, exchange.answered = tap.usage, tap.answered_model
+            self._note(tap, exchange)
             exchange.stop_reason = tap.stop_reason or ""
             told = body if tap.tells_usage else with_usage(body, tap.usage)
             return told if asked == sent else renamed_body(told, asked), any(map(begins_content, answer["content"]))
@@ -217,13 +221,21 @@ class BegunAnswer:
         for event in self._filtered([*events, *reader.close()]):
             fold.feed(event)
         message = fold.close()
-        exchange.usage, exchange.answered = reader.usage, reader.answered_model
+        self._note(reader, exchange)
         exchange.stop_reason = message.stop_reason or ""
         writer = self._writer()
         told = msgspec.json.encode(message) if writer is None else writer.whole(message)
         return told, any(map(begins_content, message.content))
 
     # -- both ------------------------------------------------------------------------------------------------------
+
+    def _note(self, teller: Reader | IdentityTap | Pipe | Tap, exchange: Exchange) -> None:
+        """What the provider told of the answer. What it says that it charged counts only where it is known to be
+        dollars.
+        """
+        exchange.usage, exchange.answered, exchange.billed = teller.usage, teller.answered_model, teller.billed
+        if teller.billed.cost is not None and not profile_of(self.target).reports_cost:
+            exchange.billed = msgspec.structs.replace(teller.billed, cost=None)
 
     def _reader(self) -> Reader:
         writer = MessageWriter(

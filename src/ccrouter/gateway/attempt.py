@@ -101,6 +101,34 @@ class Attempter:
         except (UpstreamError, msgspec.DecodeError):
             return None
 
+    async def rehearse(self, question: Question, target: Target, exchange: Exchange) -> UpstreamRequest:
+        """What `target` would be asked with first; `exchange` notes what became of the request. Nothing is sent.
+
+        Raises UnsupportedContent as an attempt does.
+        """
+        provider = target.provider
+        target = target.at(self._endpoints.get(provider.name) or provider.endpoints[0])
+        chain, _, (encoded, passes) = await self._encode(question, target, exchange)
+        concession = concession_of(question, DIALECTS[target.endpoint.dialect], passes=passes)
+        encoded = concession.without(encoded, self._refused.get((provider.name, target.model), ()))
+        exchange.note_sent(target, encoded, [transform.name for transform in chain.transforms])
+        check(encoded, target, exchange.fidelity)
+        return encoded
+
+    async def _encode(
+        self, question: Question, target: Target, exchange: Exchange
+    ) -> tuple[Chain, Context, tuple[UpstreamRequest, bool]]:
+        """The request in the words of `target.endpoint`, by its transforms, and whether the client's own bytes pass."""
+        chain, endpoint = self._chain_of(target), target.endpoint
+        context = Context(target, endpoint.dialect, question.asked, question.request.stream, exchange.id)
+
+        def encode() -> tuple[UpstreamRequest, bool]:
+            request = chain.request(question.request, context)
+            passes = question.passes(request, endpoint) and not chain.filters(context)
+            return question.encode(request, target, chain.amend(context), passes=passes), passes
+
+        return chain, context, await chain.carry_out(encode)
+
     async def _open(self, question: Question, target: Target, exchange: Exchange) -> BegunAnswer:
         """An answer with a good status. The provider's second endpoint is asked where the first does not exist."""
         provider = target.provider
@@ -123,15 +151,7 @@ class Attempter:
         provider, dialect = target.provider, DIALECTS[endpoint.dialect]
         refused = self._refused.get((provider.name, target.model), ())
         target = target.at(endpoint)
-        chain = self._chain_of(target)
-        context = Context(target, endpoint.dialect, question.asked, question.request.stream, exchange.id)
-
-        def encode() -> tuple[UpstreamRequest, bool]:
-            request = chain.request(question.request, context)
-            passes = question.passes(request, endpoint) and not chain.filters(context)
-            return question.encode(request, target, chain.amend(context), passes=passes), passes
-
-        encoded, passes = await chain.carry_out(encode)
+        chain, context, (encoded, passes) = await self._encode(question, target, exchange)
         concession = concession_of(question, dialect, passes=passes)
         encoded = concession.without(encoded, refused)
         while True:

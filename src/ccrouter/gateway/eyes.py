@@ -19,7 +19,7 @@ from ccrouter.gateway.record import Attempt, Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.stream import Held
 from ccrouter.gateway.viewer import Viewer
-from ccrouter.messages.events import MessageEvent, is_content, render
+from ccrouter.messages.events import Billed, MessageEvent, is_content, render
 from ccrouter.messages.fold import Fold
 from ccrouter.routing.failures import Failure, failure_of
 from ccrouter.routing.health import Health
@@ -85,6 +85,7 @@ class SightedAttempt:
     ) -> None:
         """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
         splice, sink = Splice(), _Sink(question, reply)
+        billed: Billed | None = None
         while True:
             asked = dataclasses.replace(
                 question, request=agent.request, make_filter=None, losses=agent.losses, own_tools=1
@@ -93,6 +94,7 @@ class SightedAttempt:
             if exchange.ttft is None:
                 exchange.ttft = self._clock() - exchange.began
             exchange.usage = msgspec.structs.replace(exchange.usage, output_tokens=splice.output)
+            exchange.billed = billed = exchange.billed if billed is None else billed.plus(exchange.billed)
             if not splice.looks:
                 break
             if agent.is_last_round and splice.goes_on:
@@ -164,6 +166,7 @@ class SightedAttempt:
             return said, None
         finally:
             attempt.ended = self._clock() - exchange.began
+            attempt.usage = looking.usage if looking.usage.context + looking.usage.output_tokens else None
             if not is_over:
                 self._health.give_back(self._viewer, key)
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-
-import msgspec
+from copy import copy
+from dataclasses import replace
 
 from ccrouter.compliance.policy import NO_POLICY, Policy
 from ccrouter.config.projects import ProjectRouters, UnusableRouter
@@ -31,14 +30,17 @@ from ccrouter.extensions.extensions import Extensions
 from ccrouter.gateway.approval import Approval
 from ccrouter.gateway.attempt import Attempter
 from ccrouter.gateway.custom import CustomRouting
+from ccrouter.gateway.estimate import Estimate
 from ccrouter.gateway.pursuit import Means, Pursuit
 from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Auditor, Exchange, without_content
 from ccrouter.gateway.reply import Reply
+from ccrouter.gateway.trial import Trial
 from ccrouter.gateway.viewer import Viewer
+from ccrouter.jsontypes import JsonObject
 from ccrouter.messages import claudable
 from ccrouter.messages.request import MessagesRequest
-from ccrouter.messages.tokens import TokenMemo, estimate_request
+from ccrouter.messages.tokens import TokenMemo
 from ccrouter.routing.catalog import Catalog
 from ccrouter.routing.facts import RequestFacts, read_facts, strip_subagent_tags
 from ccrouter.routing.health import Health
@@ -49,9 +51,6 @@ from ccrouter.secret import redact
 from ccrouter.transforms.registry import Chains
 from ccrouter.upstream.client import UpstreamClient
 
-#: A body of this many bytes takes more than a millisecond to count.
-_LARGE = 300_000
-_BASE64 = b'"base64"'
 #: Of a provider's words on a failure, characters that are kept; of a conversation, bytes that are searched for them.
 _MOST_WORDS = 400
 _SEARCHED = 512 * 1024
@@ -59,34 +58,6 @@ _SEARCHED = 512 * 1024
 _LONGEST_NAME = 500
 #: The members of a request that hold what was said.
 _CONVERSATION = ("system", "messages", "metadata")
-
-
-@dataclass(slots=True)
-class _Estimate:
-    """The request's tokens, counted at most once and only if somebody asks."""
-
-    request: MessagesRequest
-    memo: TokenMemo
-    tokens: int | None = None
-
-    def __call__(self) -> int:
-        if self.tokens is None:
-            try:
-                self.tokens = estimate_request(self.request.members, self.memo)
-            except msgspec.DecodeError:
-                # Blocks of a shape that we do not know are between the client and its provider; bytes are known.
-                self.tokens = sum(map(len, self.request.members.values())) // 4
-        return self.tokens
-
-    def at_start(self) -> int:
-        """What `message_start` may say: a rough figure for a large conversation that nobody has counted yet.
-
-        Counting it would hold up the first byte by milliseconds; the provider's own figure follows at the end.
-        """
-        size = sum(map(len, self.request.members.values()))
-        if self.tokens is not None or size < _LARGE or _BASE64 in bytes(self.request.members["messages"]):
-            return self()
-        return size // 4
 
 
 class Gateway:
@@ -159,7 +130,7 @@ class Gateway:
         self, body: bytes, headers: Mapping[str, str], reply: Reply, exchange: Exchange, reading: Reading | None
     ) -> None:
         request, facts, make_filter = self._read(body, headers, exchange, reading)
-        estimate = _Estimate(request, self._memo)
+        estimate = Estimate(request, self._memo)
         with self._noting_denials(exchange):
             route, plan = await self._route(request, headers, facts, estimate, exchange)
             viewer = self._viewer(facts, exchange)
@@ -191,6 +162,36 @@ class Gateway:
         if not exchange.resumed:  # else it is the input of several requests
             self._sessions.record(facts.thread, exchange.usage.context, estimate.tokens)
 
+    async def explain(
+        self, body: bytes, headers: Mapping[str, str], exchange: Exchange, form: Served | None = None
+    ) -> JsonObject:
+        """What `messages` would make of this request (gateway/trial.py). Nothing is sent, and no auditor, health or
+        conversation hears of it. Raises RouterError for a request that cannot be read.
+        """
+        quiet = copy(self)
+        quiet._approval = Approval(self._approval.policy, None)  # noqa: SLF001 - it is one of us
+        reading = None if form is None else form.read(body)
+        return await quiet._explain(body, headers, exchange, reading)  # noqa: SLF001 - as above
+
+    async def _explain(
+        self, body: bytes, headers: Mapping[str, str], exchange: Exchange, reading: Reading | None
+    ) -> JsonObject:
+        trial = Trial(self._means, self._approval, exchange)
+        async with self._custom_code():
+            request, facts, make_filter = self._read(body, headers, exchange, reading)
+            estimate = Estimate(request, self._memo)
+            previous = self._sessions.previous(facts.thread)
+            with trial.noting_end():
+                trial.note_request(facts, estimate(), previous, self._router(facts, exchange).long_context_threshold)
+                route, plan = await self._route(request, headers, facts, estimate, exchange)
+                asked, viewer = facts.asked or str(route.target), self._viewer(facts, exchange)
+                question = Question(request, headers, asked, {}, estimate, make_filter, reading, viewer)
+                trial.follow(question, route, plan)
+                if self._extensions is not None:
+                    await self._extensions.prepare(plan.every)
+                await trial.translate(question, plan)
+        return trial.told
+
     def _failure(self, error: Exception, request: MessagesRequest) -> str:
         """How an attempt failed, for the log: without keys, and without what is quoted of the conversation.
 
@@ -213,7 +214,7 @@ class Gateway:
         """
         async with self._custom_code():
             request, facts, _ = self._read(body, headers, exchange)
-            estimate = _Estimate(request, self._memo)
+            estimate = Estimate(request, self._memo)
             with self._noting_denials(exchange):
                 _, plan = await self._route(request, headers, facts, estimate, exchange)
         with self._noting_denials(exchange):
@@ -309,7 +310,7 @@ class Gateway:
         request: MessagesRequest,
         headers: Mapping[str, str],
         facts: RequestFacts,
-        estimate: _Estimate,
+        estimate: Estimate,
         exchange: Exchange,
     ) -> tuple[Route, Plan]:
         """What the custom router chooses, else the rules."""
@@ -360,7 +361,7 @@ class Gateway:
         choice = self._health.choose(target, affinity)
         return target if choice is None else Target(target.provider.using(choice.key), target.model)
 
-    def _tokens_at_start(self, facts: RequestFacts, estimate: _Estimate) -> int:
+    def _tokens_at_start(self, facts: RequestFacts, estimate: Estimate) -> int:
         if self._sessions.previous(facts.thread):
             return self._sessions.corrected(facts.thread, estimate())
         return estimate.at_start()

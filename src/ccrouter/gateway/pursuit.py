@@ -180,17 +180,10 @@ class Pursuit:
         return self._left.pop(min(range(len(self._left)), key=lambda n: self._rank(self._left[n])))
 
     def _rank(self, target: Target) -> tuple[float, bool]:
-        """The less, the sooner it is asked: first by the seconds that would have to be waited."""
-        seconds, health = self._wait_for(target), self._means.health
-        if seconds:
-            return seconds, True
-        choice = health.choose(target, self._affinity)
-        return 0.0, health.is_open(target) or (choice is not None and choice.free_at > health.now)
+        return rank(self._means.health, target, self._affinity)
 
     def _wait_for(self, target: Target) -> float:
-        """Seconds until `target` may be asked: asking earlier is known to be useless."""
-        choice, now = self._means.health.choose(target, self._affinity), self._means.health.now
-        return max(0.0, choice.free_at - now) if choice is not None and choice.is_told else 0.0
+        return seconds_until(self._means.health, target, self._affinity)
 
     async def _next_after(self, target: Target, key: PoolKey, failure: Failure) -> Target | None:
         """Whom to ask after a failure, once its time has come; None: nobody."""
@@ -282,6 +275,21 @@ class Pursuit:
         if isinstance(told, UpstreamStatus) and told.retry_after is not None and self._due:
             told.retry_after = max(0.0, min(self._due.values()) - self._means.clock())  # the first who named a time
         raise told from None
+
+
+def rank(health: Health, target: Target, affinity: str) -> tuple[float, bool]:
+    """The less, the sooner it is asked: first by the seconds that would have to be waited."""
+    seconds = seconds_until(health, target, affinity)
+    if seconds:
+        return seconds, True
+    choice = health.choose(target, affinity)
+    return 0.0, health.is_open(target) or (choice is not None and choice.free_at > health.now)
+
+
+def seconds_until(health: Health, target: Target, affinity: str) -> float:
+    """Seconds until `target` may be asked: asking earlier is known to be useless."""
+    choice = health.choose(target, affinity)
+    return max(0.0, choice.free_at - health.now) if choice is not None and choice.is_told else 0.0
 
 
 def _less(usage: WireUsage, before: WireUsage) -> WireUsage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -170,7 +170,7 @@ class Exchange:
         self.session, self.thread = facts.session_id, facts.thread
         self.agent, self.agent_type = facts.agent_id[:_LONGEST_WORD], facts.agent_type[:_LONGEST_WORD]
         self.request_class = facts.request_class[:_LONGEST_WORD]
-        self.facts = replace(facts, turns=())  # the conversation is not to outlive its request
+        self.facts = facts
 
     def note_prompt(self, asked: Mapping[str, msgspec.Raw], sent: bytes, *, is_first_party: bool) -> None:
         """What was sent is being answered: whoever compares prompts may look at it now."""

@@ -20,6 +20,7 @@ from ccrouter.dialects.served import AnswerWriter, IdentityTap
 from ccrouter.errors import Broken, RemoteProtocolError, UpstreamError
 from ccrouter.gateway.reply import error_frame
 from ccrouter.messages.events import (
+    Billed,
     BlockStop,
     MessageDelta,
     MessageEvent,
@@ -78,6 +79,9 @@ class Pipe(Protocol):
     def usage(self) -> WireUsage: ...
 
     @property
+    def billed(self) -> Billed: ...
+
+    @property
     def answered_model(self) -> str: ...
 
     def feed(self, chunk: bytes) -> bytes:
@@ -119,6 +123,10 @@ class Relay(_Progress):
     @property
     def usage(self) -> WireUsage:
         return self._tap.usage
+
+    @property
+    def billed(self) -> Billed:
+        return self._tap.billed
 
     @property
     def answered_model(self) -> str:
@@ -183,6 +191,10 @@ class Passage(_Progress):
         return self._tap.usage
 
     @property
+    def billed(self) -> Billed:
+        return self._tap.billed
+
+    @property
     def answered_model(self) -> str:
         return self._tap.answered_model
 
@@ -231,6 +243,10 @@ class Translation(_Progress):
     @property
     def usage(self) -> WireUsage:
         return self._reader.usage
+
+    @property
+    def billed(self) -> Billed:
+        return self._reader.billed
 
     @property
     def answered_model(self) -> str:

@@ -40,13 +40,15 @@ class Billed(msgspec.Struct):
     """What a provider reports of an answer beyond `WireUsage`, for the account of it; never sent to a client.
 
     `thinking_tokens` are among the output tokens, `cache_write_1h` among those written to a cache; `cost` is what the
-    provider itself says that it charged, in US dollars.
+    provider itself says that it charged, in US dollars. `service` names a way of serving that has prices of its own
+    ("fast", "priority"), "" for the usual.
     """
 
     thinking_tokens: int = 0
     cache_write_1h: int = 0
     searches: int = 0
     cost: float | None = None
+    service: str = ""
 
     def plus(self, other: Billed) -> Billed:
         """The two together. Their cost is known only if both are: a part of it would pass for the whole."""
@@ -55,6 +57,7 @@ class Billed(msgspec.Struct):
             self.cache_write_1h + other.cache_write_1h,
             self.searches + other.searches,
             None if self.cost is None or other.cost is None else self.cost + other.cost,
+            self.service or other.service,
         )
 
 

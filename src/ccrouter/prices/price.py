@@ -56,13 +56,15 @@ class Cost:
 def cost_of(price: Price | None, usage: WireUsage, billed: Billed) -> Cost:
     """What an answer of this usage cost. What the provider itself reported counts more than any price.
 
-    Unknown if there is no price, and if the price does not say what something costs that was used: never less than was
-    used, and never 0 for what is not known.
+    Unknown if there is no price, if the price does not say what something costs that was used, and for a way of serving
+    that has prices of its own: never less than was used, and never 0 for what is not known.
     """
     if billed.cost is not None:
         return Cost(billed.cost, REPORTED, price)
     if price is None:
         return Cost(None, UNKNOWN)
+    if billed.service and price != FREE:
+        return Cost(None, UNKNOWN, price, (f"service {billed.service}",))
     figures = price.at(usage.context)
     hour = min(max(billed.cache_write_1h, 0), usage.cache_creation_input_tokens)
     thinking = min(max(billed.thinking_tokens, 0), usage.output_tokens)

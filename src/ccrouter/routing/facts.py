@@ -75,6 +75,12 @@ class RequestFacts:
     opening: int = 0
     turns: Sequence[msgspec.Raw] = field(default=(), repr=False, compare=False)
 
+    def forget_turns(self) -> None:
+        """After the call the conversation is let go of: facts may outlive their request, which may be megabytes. A
+        copy without it would cost every request more than all the rest of its record.
+        """
+        object.__setattr__(self, "turns", ())
+
     @property
     def thread(self) -> Thread:
         """The key of this conversation in `SessionUsage`."""

@@ -1,6 +1,6 @@
 """What providers say in the headers of their answers is left of a key's limits. Pure; remembers, and decides nothing.
 
-Sources: Anthropic (`anthropic-ratelimit-*`, of subscriptions `anthropic-ratelimit-unified-5h-utilization` and the like);
+Sources: Anthropic (`anthropic-ratelimit-*`, of subscriptions `anthropic-ratelimit-unified-5h-utilization` and so on);
 OpenAI and those that do as it does (`x-ratelimit-*`: Groq, Cerebras and Mistral put a period behind the subject,
 OpenRouter has none); `ratelimit-*` of the IETF draft on RateLimit header fields.
 """
@@ -112,7 +112,7 @@ def _allowance(name: str, kinds: Mapping[str, str], now: float | None) -> Allowa
 
 
 def _words(subject: str) -> str:
-    """ "requests-day" is "requests per day", "unified-5h" "subscription, 5 hours", "" the requests of all kinds."""
+    """The subject in words: "requests per day" for `requests-day`; "" stands for requests of all kinds."""
     parts = [_SPELLED.get(part, part) for part in subject.split("-") if part]
     if not parts:
         return "requests"

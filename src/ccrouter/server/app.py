@@ -233,6 +233,8 @@ class App:
     def finish(self, exchange: Exchange) -> None:
         """The exchange is over: log and audit are told how it ended."""
         exchange.total, exchange.ended_at = self.now() - exchange.began, time.time()
+        if exchange.facts is not None:
+            exchange.facts.forget_turns()
         self.exchanges.note(exchange)
         if self.keeping is not None:
             self.keeping.recorder.put(exchange)

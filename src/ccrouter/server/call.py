@@ -43,6 +43,7 @@ class Process(Protocol):
     health: Health
     voice: Voice
     admission: Admission
+
     @property
     def changing(self) -> AbstractAsyncContextManager[None]:
         """Held while what is in force, or the file behind it, is changed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ccrouter.dialects.ledger import Entry, summed_up
 from ccrouter.gateway.record import Attempt, Exchange
@@ -22,6 +23,7 @@ UNDER_WAY = "under way"
 #: Of what a client or a provider names: characters that are kept, and names of members.
 _LONGEST = 500
 _MOST_NAMES = 200
+_NAMES = ("asked", "sent", "answered", "target", "reason", "session", "error", "stop_reason", "upstream_id")
 #: Clients count before many of their requests: such exchanges would drive the others out.
 _COUNTING = "/v1/messages/count_tokens"
 
@@ -85,7 +87,6 @@ class Exchanges:
         if exchange.path == _COUNTING:
             return
         losses = summed_up(exchange.losses) if exchange.losses else ()
-        # The list itself may be as long as the conversation.
         self._kept[exchange.id] = _Kept(_shortened(exchange), losses, self._clock())
         while len(self._kept) > self.capacity:
             del self._kept[next(iter(self._kept))]
@@ -102,33 +103,22 @@ class Exchanges:
 
 def _shortened(exchange: Exchange) -> Exchange:
     """`exchange` without its losses, and without what is too long to be a fact: names are the client's, and may be of
-    any length.
+    any length. Itself, where there is nothing of the kind.
     """
-    told = {
-        name: value[:_LONGEST]
-        for name in ("asked", "sent", "answered", "target", "reason", "session", "error", "stop_reason", "upstream_id")
-        if len(value := getattr(exchange, name)) > _LONGEST
+    changes: dict[str, Any] = {
+        name: value[:_LONGEST] for name in _NAMES if len(value := getattr(exchange, name)) > _LONGEST
     }
-    attempts = [
-        replace(one, target=one.target[:_LONGEST], failure=one.failure[:_LONGEST])
-        if len(one.target) > _LONGEST or len(one.failure) > _LONGEST
-        else one
-        for one in exchange.attempts
-    ]
-    kept, mapped = _few(exchange.kept), _few(exchange.mapped)
-    return replace(
-        exchange,
-        losses=(),
-        attempts=attempts,
-        kept=kept,
-        mapped=mapped,
-        told={},
-        prompt=None,
-        prompts=None,
-        content=None,
-        facts=None,
-        **told,
-    )
+    if exchange.losses:  # as long as the conversation, possibly
+        changes["losses"] = ()
+    if any(len(one.target) > _LONGEST or len(one.failure) > _LONGEST for one in exchange.attempts):
+        changes["attempts"] = [
+            replace(one, target=one.target[:_LONGEST], failure=one.failure[:_LONGEST]) for one in exchange.attempts
+        ]
+    for name in ("kept", "mapped"):
+        names = getattr(exchange, name)
+        if (few := _few(names)) is not names:
+            changes[name] = few
+    return replace(exchange, prompt=None, content=None, **changes) if changes else exchange
 
 
 def _few(names: frozenset[str]) -> frozenset[str]:

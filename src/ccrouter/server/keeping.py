@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from ccrouter.config.load import router_folder
 from ccrouter.config.projects import ProjectRouters
@@ -29,6 +31,19 @@ class Keeper(Protocol):
         """Take what a request was made of; likewise."""
 
 
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    """A configuration, and the prices by it."""
+
+    config: Config
+    prices: PriceBook
+
+    def window_of(self, provider: str, model: str) -> int | None:
+        found = next((one for one in self.config.providers if one.name == provider), None)
+        host = "" if found is None else urlsplit(found.endpoints[0].url).hostname or ""
+        return self.prices.context_window(host, (found.profile if found else None) or "", model)
+
+
 class Keeping:
     """Records in the file at `path`, told to `sinks` too. `recorder` writes, `reports` reads.
 
@@ -41,16 +56,17 @@ class Keeping:
         self._folder = router_folder(environ)
         self._voice = voice
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._in_force = _InForce(config, self._prices(config))
         self.recorder = Recorder(
             path,
             config=config,
-            prices=self._prices(config),
+            prices=self._in_force.prices,
             sinks=sinks,
             watch=CacheWatch,
             find_project=ProjectRouters(config, environ).project_of,
             tell=self._tell,
         )
-        self.reports = Reports(path)
+        self.reports = Reports(path, window_of=self._window_of)
 
     def begin(self) -> None:
         """From now on, on the running event loop, faults are told."""
@@ -58,13 +74,18 @@ class Keeping:
 
     def use(self, config: Config) -> None:
         """From now on records are kept, and priced, as `config` says."""
-        self.recorder.use(config, self._prices(config))
+        self._in_force = _InForce(config, self._prices(config))
+        self.recorder.use(config, self._in_force.prices)
 
     async def close(self) -> None:
         """After the call everything is written that was to be recorded."""
         await asyncio.to_thread(self.recorder.close)
         self._loop = None
         self.reports.close()
+
+    def _window_of(self, provider: str, model: str) -> int | None:
+        """How many tokens a model takes at a provider, if that is known."""
+        return self._in_force.window_of(provider, model)
 
     def _prices(self, config: Config) -> PriceBook:
         book = PriceBook.load(config, self._folder)

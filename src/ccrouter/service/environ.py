@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ccrouter.config.interpolate import Filled, fill_text
 from ccrouter.config.schema import Config
-from ccrouter.jsontypes import JsonObject
+from ccrouter.jsontypes import Json, JsonObject
 from ccrouter.service.address import base_url, reachable_host
 
 #: They make Claude Code talk to somebody else, whatever the base URL says: to a cloud's own endpoint, or through a
@@ -102,9 +102,9 @@ def claude_settings(variables: Mapping[str, str], *, status_line: str | None = N
     return settings
 
 
-def wants_status_line(config: Config) -> bool:
-    """True if the config turns a status line on."""
-    return bool(config.status_line and config.status_line.get("enabled") in (True, "true"))
+def wants_status_line(settings: Json) -> bool:
+    """True if these settings, `StatusLine` of a configuration, turn a status line on."""
+    return isinstance(settings, dict) and settings.get("enabled") in (True, "true")
 
 
 def _no_proxy(host: str, base: Mapping[str, str]) -> dict[str, str]:

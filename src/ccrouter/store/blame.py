@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ccrouter.gateway.record import Exchange
 from ccrouter.messages.divergence import Difference, first_difference
-from ccrouter.messages.prefix import SECTIONS, Prefix, records
+from ccrouter.messages.prefix import SECTIONS, Prefix, count_blocks
 from ccrouter.store.lines import Line
 from ccrouter.store.verdict import Cause, span, told
 
@@ -203,7 +203,7 @@ def _outgrown(case: Comparison) -> Cause | None:
     own, now = case.own.sent, case.now.sent
     assert own is not None and now is not None  # noqa: PT018 - one fact
     added = now.messages[len(own.messages) :]
-    blocks = sum(now_blocks(item) for item in added)
+    blocks = sum(map(count_blocks, added))
     if not case.is_explicit or blocks <= _LOOKBACK:
         return None
     path = f"{now.names[2]}[{len(own.messages)}]"
@@ -212,11 +212,6 @@ def _outgrown(case: Comparison) -> Cause | None:
         f"{_LOOKBACK} blocks back from a mark (cache_control)."
     )
     return Cause("client", words, path)
-
-
-def now_blocks(item: bytes) -> int:
-    """How many blocks an item has, itself if none."""
-    return max(1, len(records(item)) - 1)
 
 
 def _unexplained(case: Comparison) -> Cause:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import msgspec
 
 from ccrouter.gateway.record import CLIENT_GONE, Exchange, PromptNote
+from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.divergence import first_difference
-from ccrouter.messages.prefix import Prefix, Reader
+from ccrouter.messages.prefix import Prefix
+from ccrouter.messages.prefix_reader import Reader
 from ccrouter.prices.price import Cost, Price
 from ccrouter.store.blame import Comparison, blame, blame_switch
 from ccrouter.store.lines import Account, Line, Lines, ThreadStates
@@ -34,6 +36,7 @@ class Look:
 
     asked: Prefix
     sent: Prefix
+    salt: bytes = b""
 
 
 class CacheWatch:
@@ -58,11 +61,17 @@ class CacheWatch:
         self._settle_salt()
         try:
             read = self._reader.read(asked, is_first_party=is_first_party)
-            note.found = Look(read, self._reader.read_sent(sent, asked, read, is_first_party=is_first_party))
+            read_sent = self._reader.read_sent(sent, asked, read, is_first_party=is_first_party)
+            note.found = Look(read, read_sent, self._salt)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             note.found = None
 
-    def judge(self, exchange: Exchange, cost: Cost) -> Verdict | None:
+    def judge(self, exchange: Exchange, cost: Cost) -> JsonObject | None:
+        """As `verdict`, in the form in which it is recorded."""
+        verdict = self.verdict(exchange, cost)
+        return None if verdict is None else verdict.facts()
+
+    def verdict(self, exchange: Exchange, cost: Cost) -> Verdict | None:
         """Why the cache was lost in this turn; None if it was not, if nothing can be said, and for the first turn.
 
         Only a turn whose prompt the provider has read is remembered: one that failed before changes nothing. Nor does
@@ -73,8 +82,8 @@ class CacheWatch:
             return None
         if exchange.status >= 400 and exchange.status != CLIENT_GONE:
             return None
-        now = _line(exchange)
         lines = self._lines.lines(thread)
+        now = _line(exchange, self._lines.salt())
         reads, writes = self._lines.note_account(
             now.account, reads=usage.cache_read_input_tokens > 0, writes=usage.cache_creation_input_tokens > 0
         )
@@ -122,10 +131,10 @@ class CacheWatch:
                 self._lines.note_opening(exchange.thread, _tools_of(now.asked), now.context)
 
 
-def _line(exchange: Exchange) -> Line:
+def _line(exchange: Exchange, salt: bytes) -> Line:
     usage, billed = exchange.usage, exchange.billed
     found = exchange.prompt.found if exchange.prompt is not None else None
-    look = found if isinstance(found, Look) else None
+    look = found if isinstance(found, Look) and found.salt == salt else None
     written = usage.cache_creation_input_tokens
     began = exchange.ended_at - exchange.total
     return Line(

@@ -126,7 +126,11 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
     if not path.exists():
         return _empty()
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE / 1000, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        timeout=_PATIENCE / 1000,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         version_of(connection)
@@ -135,7 +139,9 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
         connection.close()
         if os.access(path.parent, os.W_OK):
             raise
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
     connection.execute("PRAGMA query_only = 1")
     connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA temp_store = MEMORY")

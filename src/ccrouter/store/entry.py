@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from ccrouter.config.schema import Config, Provider
 from ccrouter.gateway.record import CLIENT_GONE, Attempt, Exchange, PromptNote
+from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.events import Billed
 from ccrouter.prices.price import UNKNOWN, Cost, Price, cost_of
 
@@ -25,7 +26,7 @@ class Entry:
     exchange: Exchange
     cost: Cost
     project: str = ""
-    verdict: object = None
+    verdict: JsonObject | None = None
 
 
 class Sink(Protocol):
@@ -41,8 +42,8 @@ class Watch(Protocol):
     def note_prompt(self, note: PromptNote) -> None:
         """Look at the prompt, and let go of it."""
 
-    def judge(self, exchange: Exchange, cost: Cost) -> object:
-        """What became of the cache: None if nothing was lost, else what `msgspec` can encode."""
+    def judge(self, exchange: Exchange, cost: Cost) -> JsonObject | None:
+        """What became of the cache: None if nothing was lost, else a verdict's facts."""
 
 
 class Prices(Protocol):
@@ -86,7 +87,9 @@ class Ledger:
             costs.append(cost_of(self._price(provider, model), one.usage, billed if one is parts[-1] else Billed()))
         known = [one.usd for one in costs if one.usd is not None]
         last = costs[-1]
-        return Cost(sum(known), last.source, last.price) if len(known) == len(costs) else Cost(None, UNKNOWN, last.price)
+        return (
+            Cost(sum(known), last.source, last.price) if len(known) == len(costs) else Cost(None, UNKNOWN, last.price)
+        )
 
     def _price(self, provider: str, model: str) -> Price | None:
         key = (provider, model)
@@ -105,6 +108,3 @@ def _place(provider: Provider) -> tuple[str, str]:
 
 #: Finds the folder of Claude Code's that a session belongs to; None for none.
 FindProject = Callable[[str], str | None]
-
-#: Of numbers by what they count.
-Counts = Mapping[str, int]

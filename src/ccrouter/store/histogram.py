@@ -1,4 +1,4 @@
-"""Latencies by size: counts in buckets that grow by a quarter of an octave each, and percentiles of such counts. Pure."""
+"""Latencies by size: counts in buckets that are a quarter of an octave wide, and percentiles of such counts. Pure."""
 
 from __future__ import annotations
 

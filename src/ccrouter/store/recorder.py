@@ -14,12 +14,14 @@ from pathlib import Path
 
 from ccrouter.config.schema import Config
 from ccrouter.gateway.record import Exchange, PromptNote
+from ccrouter.jsontypes import JsonObject
 from ccrouter.prices.price import UNKNOWN, Cost
 from ccrouter.store.backlog import Backlog, Mark, size_of
 from ccrouter.store.content import ContentKeeper
 from ccrouter.store.entry import Entry, FindProject, Ledger, Prices, Sink, Watch
 from ccrouter.store.file import RecordFile
 from ccrouter.store.projects import Projects
+from ccrouter.store.rows import Content as KeptWords
 from ccrouter.store.rows import Row, RowMaker
 from ccrouter.store.threads import Threads
 
@@ -225,7 +227,7 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - a stranger's fault
                 self._complain(f"telling {type(sink).__name__}", error)
 
-    def _judge(self, exchange: Exchange, cost: Cost) -> object:
+    def _judge(self, exchange: Exchange, cost: Cost) -> JsonObject | None:
         if self._watch is None:
             return None
         try:
@@ -234,7 +236,7 @@ class Recorder:
             self._complain("judging a cache", error)
             return None
 
-    def _keep(self, exchange: Exchange, keeper: ContentKeeper) -> object:
+    def _keep(self, exchange: Exchange, keeper: ContentKeeper) -> KeptWords | None:
         content, exchange.content = exchange.content, None
         assert content is not None  # as asked by the caller
         try:

@@ -18,12 +18,14 @@ _PAUSE = 60
 #: Of the room there may be: down to this share of it the oldest go once there is more.
 _ROOM_LEFT = 0.95
 _MEGABYTE = 1024 * 1024
+#: The state that is not a conversation's and never too old: what all others are hashed with.
+_LASTING = "salt"
 #: Tables whose rows go with an exchange's.
 _WITH_IT = (("attempts", "exchange"), ("details", "n"), ("contents", "n"), ("exchanges", "n"))
 
 
 def clear_some(connection: sqlite3.Connection, keeping: RecordKeeping, now: float) -> bool:
-    """A step of it, of some 50 ms. True if nothing is left to do, or another process sees to it. Raises sqlite3.Error."""
+    """A step of some 50 ms. True if nothing is left to do, or another process sees to it. Raises sqlite3.Error."""
     if not _take_turn(connection, int(now)):
         return True
     give_up = time.monotonic() + _STEP
@@ -113,8 +115,8 @@ def _remove_sessions(connection: sqlite3.Connection, before: int) -> bool:
             connection.rollback()
             raise
     stale = connection.execute(
-        f"DELETE FROM threads WHERE key IN (SELECT key FROM threads WHERE at < ? LIMIT {_ROWS})",  # noqa: S608 - constants
-        (before // 1000,),
+        f"DELETE FROM threads WHERE key IN (SELECT key FROM threads WHERE at < ? AND key <> ? LIMIT {_ROWS})",  # noqa: S608 - constants
+        (before // 1000, _LASTING),
     )
     return bool(chosen) or stale.rowcount > 0
 
@@ -136,4 +138,5 @@ def _give_back(connection: sqlite3.Connection) -> bool:
     if free < _PAGES:  # the next rows will fill them
         return False
     connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-    return int(connection.execute("PRAGMA freelist_count").fetchone()[0]) < free
+    left: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    return left < free

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ccrouter.store.histogram import bucket_of
+from ccrouter.store.rows import SHIFT, Row
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SPANS = (MINUTE, HOUR, DAY)
@@ -60,10 +61,11 @@ class Sums:
         self._models: set[tuple[int, int]] = set()
         self._agents: dict[tuple[int, str], list[int]] = {}
 
-    def add(self, at: int, began: int, ended: int, values: list[Any]) -> None:
-        """Count an exchange: `values` as those of `rows.Row`, with all numbers in place."""
+    def add(self, row: Row, values: list[Any]) -> None:
+        """Count an exchange: `values` as those of the row, with all numbers in place."""
         (_, status, _, _, model, _, provider, route, _, _, session, agent, kind, _, project, client) = values[:16]
         is_failed = 1 if status >= 400 else 0
+        at, began, ended = row.at, row.n >> SHIFT, row.ended
         usd, ttft = values[30], values[32]
         figures: Figures = (1, *values[24:30], usd or 0.0, 1 if usd is None else 0)
         _add(self._rollups, (at, model, provider, route, project, client, is_failed), figures)
@@ -80,7 +82,7 @@ class Sums:
         sums[5] += is_failed
         for place, figure in enumerate(figures[1:], 6):
             sums[place] += figure
-        sums[14] += values[38] is not None
+        sums[14] += row.is_break
         if agent:
             known = self._agents.setdefault((session, agent), [kind, began, ended])
             known[0] = kind or known[0]

@@ -104,6 +104,7 @@ class Row:
     shape: str
     price: str
     detail: str
+    is_break: bool = False
     content: Content | None = field(default=None, repr=False)
 
 
@@ -127,7 +128,7 @@ class RowMaker:
     """Makes rows, each with a number of its own, also among those of other processes."""
 
     def __init__(self) -> None:
-        self._count = itertools.count(random.getrandbits(SHIFT))  # noqa: S311 - to differ from other processes
+        self._count = itertools.count(random.getrandbits(SHIFT))
         self._shapes: dict[tuple[frozenset[str], frozenset[str], tuple[str, ...]], str] = {}
         self._prices: dict[Price, str] = {}
 
@@ -140,7 +141,9 @@ class RowMaker:
         losses: tuple[LossDetail, ...] = ()
         if exchange.losses:
             told = summed_up(exchange.losses)
-            losses = tuple(LossDetail(one.path, one.what, one.fate, one.count, one.places) for one in told[:_MOST_NAMES])
+            losses = tuple(
+                LossDetail(one.path, one.what, one.fate, one.count, one.places) for one in told[:_MOST_NAMES]
+            )
             approximated = sum(one.count for one in told if one.fate == "approximated")
             dropped = sum(one.count for one in told if one.fate == "dropped")
         values = [
@@ -196,6 +199,7 @@ class RowMaker:
             shape=self._shape(exchange),
             price="" if cost.price is None else self._price(cost.price),
             detail=_encode(_detail(exchange, losses)).decode(),
+            is_break=entry.verdict is not None and bool(entry.verdict.get("lostTokens", 1)),
         )
 
     def _shape(self, exchange: Exchange) -> str:

@@ -6,6 +6,7 @@ Asked for several times a second: two look-ups by index, whatever the file holds
 from __future__ import annotations
 
 from ccrouter.jsontypes import JsonObject
+from ccrouter.store.conversations import FindWindow
 from ccrouter.store.pool import Reading
 from ccrouter.store.shown import ROW_COLUMNS, row_facts, sums_facts
 
@@ -21,10 +22,9 @@ _LAST = (
 )
 
 
-def glance_at(reading: Reading, session: str) -> JsonObject:
-    """`session`, its sums, and `last`, that turn as every report has it; each None if there is none.
-
-    Raises sqlite3.Error.
+def glance_at(reading: Reading, session: str, window_of: FindWindow | None = None) -> JsonObject:
+    """`session`, its sums, and `last`, that turn as every report has it, with its model's window; each None if there
+    is none. Raises sqlite3.Error.
     """
     connection = reading.connection
     found = connection.execute(_SUMS, (session,)).fetchone() if session else None
@@ -32,7 +32,8 @@ def glance_at(reading: Reading, session: str) -> JsonObject:
         return {"session": None, "last": None}
     chosen = (found[0], reading.number_of("main"), reading.number_of("background"))
     row = connection.execute(_LAST, chosen).fetchone()
-    return {
-        "session": sums_facts(found[1:]),
-        "last": None if row is None else row_facts(row, reading.names),
-    }
+    last = None if row is None else row_facts(row, reading.names)
+    if last is not None:
+        is_named = window_of and last["provider"] and last["sent"]
+        last["contextWindow"] = window_of(last["provider"], last["sent"]) if window_of and is_named else None
+    return {"session": sums_facts(found[1:]), "last": last}

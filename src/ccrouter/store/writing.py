@@ -92,7 +92,7 @@ class Writing:
         for row in rows:
             values = self._numbered(row)
             exchanges.append((row.n, row.id, *values))
-            sums.add(row.at, row.n >> SHIFT, row.ended, values)
+            sums.add(row, values)
             for place, target, key, kind, *rest in row.attempts:
                 attempts.append((row.n, place, self._name(target), self._name(key), self._name(kind), *rest))
             details.append((row.n, self._shape(row.shape), self._shape(row.price), row.detail))

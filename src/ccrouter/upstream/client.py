@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import aiohttp
 from yarl import URL
@@ -28,6 +28,7 @@ from ccrouter.config.proxies import environment_proxy
 from ccrouter.config.schema import Endpoint, Provider, Timeouts
 from ccrouter.errors import UpstreamUnreachable
 from ccrouter.upstream.auth import auth_headers
+from ccrouter.upstream.connecting import TimedConnector, new_socket, noting, watch_connection
 from ccrouter.upstream.credentials.bedrock import Unproven
 from ccrouter.upstream.credentials.clouds import Clouds
 from ccrouter.upstream.credentials.seam import Errand, Fetched
@@ -161,13 +162,6 @@ class _Call:
         return Unproven(self.method, str(self.url), self.body or b"")
 
 
-@dataclass(slots=True)
-class _Connecting:
-    """When a connection was made for a request, of the monotonic clock; 0.0 if there was one."""
-
-    made: float = 0.0
-
-
 class UpstreamClient:
     """One connection pool for the life of the process, under one policy. Build it inside the running event loop;
     `close` it at the end. `now` and `pause` are the clock of credentials that run out (credentials/keeper.py).
@@ -220,8 +214,8 @@ class UpstreamClient:
         merged = self._headers(provider, endpoint, headers, final)
         due = _Due.of(provider.timeouts)
         proven = await self._proven(provider, endpoint, call, merged, due)
-        connecting = _Connecting()
-        response = await self._exchange(provider, call, proven, due, connecting)
+        connecting = watch_connection()
+        response = await self._exchange(provider, call, proven, due)
         if response.status == 401 and self._clouds.drop(provider, endpoint, proven):  # a token that was revoked
             response.close()
             proven = await self._proven(provider, endpoint, call, merged, due)
@@ -279,7 +273,6 @@ class UpstreamClient:
         call: _Call,
         headers: Mapping[str, str],
         due: _Due,
-        connecting: _Connecting | None = None,
     ) -> aiohttp.ClientResponse:
         """An answer that has begun. Raises Denied for addresses, UpstreamUnreachable, RemoteProtocolError."""
         limits, body = provider.timeouts, call.body
@@ -295,7 +288,6 @@ class UpstreamClient:
                         headers=headers,
                         proxy=call.proxy,
                         allow_redirects=False,
-                        trace_request_ctx=connecting,
                         timeout=aiohttp.ClientTimeout(
                             total=None, sock_connect=limits.connect, sock_read=max(limits.idle, limits.first_byte)
                         ),
@@ -331,21 +323,14 @@ class UpstreamClient:
         return self._proxies[key]
 
 
-async def _note_connection(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
-    if isinstance(connecting := context.trace_request_ctx, _Connecting):
-        connecting.made = time.monotonic()
-
-
-def _watching() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_end.append(_note_connection)
-    return config
-
-
 def _session(socket_factory: JudgedSockets | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=60, ttl_dns_cache=60, ssl=True, socket_factory=socket_factory
+        connector=TimedConnector(
+            limit=0,
+            keepalive_timeout=60,
+            ttl_dns_cache=60,
+            ssl=True,
+            socket_factory=noting(socket_factory or new_socket),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
@@ -353,5 +338,4 @@ def _session(socket_factory: JudgedSockets | None) -> aiohttp.ClientSession:
         skip_auto_headers=("user-agent", "accept"),
         requote_redirect_url=False,
         read_bufsize=256 * 1024,
-        trace_configs=[_watching()],
     )

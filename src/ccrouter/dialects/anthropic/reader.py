@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ccrouter.dialects.bills import cost_reported, count_of, refresh
+from ccrouter.dialects.bills import cost_reported, count_of, refresh, service_of
 from ccrouter.dialects.upstream_error import explain_error_object
 from ccrouter.errors import RemoteProtocolError, UpstreamStatus
 from ccrouter.jsontypes import Json, JsonObject
@@ -213,13 +213,18 @@ class MessagesReader:
 
 def _bill(billed: Billed, usage: JsonObject) -> None:
     """What `usage` says beyond tokens: Anthropic's own members, and those that OpenRouter adds."""
-    written, used, details = usage.get("cache_creation"), usage.get("server_tool_use"), usage.get("output_tokens_details")
+    written, used, details = (
+        usage.get("cache_creation"),
+        usage.get("server_tool_use"),
+        usage.get("output_tokens_details"),
+    )
     refresh(
         billed,
         thinking=count_of(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
         hour=count_of(written.get("ephemeral_1h_input_tokens")) if isinstance(written, dict) else 0,
         searches=count_of(used.get("web_search_requests")) if isinstance(used, dict) else 0,
         cost=cost_reported(usage.get("cost"), usage.get("is_byok"), usage.get("cost_details")),
+        service=service_of(usage.get("speed"), usage.get("service_tier"), usage.get("inference_geo")),
     )
 
 

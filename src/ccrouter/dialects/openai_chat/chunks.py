@@ -121,6 +121,7 @@ class ChatChunk(msgspec.Struct):
     model: str | None = None
     usage: ChatUsage | None = None
     x_groq: GroqExtra | None = None
+    service_tier: Any = None
     error: Any = None
     object: str | None = None
     type: str | None = None

@@ -143,7 +143,7 @@ class ChatReader:
             counted = wire_usage(usage)
             if counted is not None:
                 self.usage = counted
-            bill(self.billed, usage)
+            bill(self.billed, usage, chunk.service_tier)
 
     def _read_choice(self, choice: ChatChoice) -> None:
         delta = choice.delta or choice.message

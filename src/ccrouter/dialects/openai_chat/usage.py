@@ -5,7 +5,9 @@ Chat's prompt tokens include those read from a cache; Messages' input tokens do 
 
 from __future__ import annotations
 
-from ccrouter.dialects.bills import cost_reported, count_of, refresh
+from typing import Any
+
+from ccrouter.dialects.bills import cost_reported, count_of, refresh, service_of
 from ccrouter.dialects.openai_chat.chunks import ChatUsage, Number
 from ccrouter.messages.events import Billed, WireUsage
 
@@ -43,13 +45,14 @@ def wire_usage(usage: ChatUsage) -> WireUsage | None:
     )
 
 
-def bill(billed: Billed, usage: ChatUsage) -> None:
-    """After the call `billed` holds what `usage` says beyond Messages' own counts."""
+def bill(billed: Billed, usage: ChatUsage, service_tier: Any = None) -> None:
+    """After the call `billed` holds what `usage` says beyond Messages' own counts, and in which way it was served."""
     details = usage.completion_tokens_details
     refresh(
         billed,
         thinking=count_of(details.reasoning_tokens) if details else 0,
         cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
+        service=service_of(service_tier),
     )
 
 

@@ -58,6 +58,7 @@ class Response(msgspec.Struct):
     incomplete_details: Incomplete | None = None
     output: list[msgspec.Raw] | None = None
     usage: ResponseUsage | None = None
+    service_tier: Any = None
 
 
 class Body(Response):

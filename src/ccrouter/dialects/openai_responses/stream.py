@@ -37,7 +37,7 @@ from ccrouter.dialects.openai_responses.thoughts import Thoughts
 from ccrouter.dialects.openai_responses.usage import bill, wire_usage
 from ccrouter.dialects.upstream_error import explain_error_object, html_title
 from ccrouter.errors import Broken, RemoteProtocolError
-from ccrouter.messages.events import MessageEvent, StopReason, WireUsage
+from ccrouter.messages.events import Billed, MessageEvent, StopReason, WireUsage
 from ccrouter.messages.writer import MessageWriter
 from ccrouter.sse import ServerSentEvent, SseReader
 
@@ -129,7 +129,7 @@ class ResponsesReader:
         self.answered_model = response.model or self.answered_model
         if response.usage is not None:
             self.usage = wire_usage(response.usage) or self.usage
-            bill(self.billed, response.usage)
+            bill(self.billed, response.usage, response.service_tier)
 
     # -- items -----------------------------------------------------------------------------------------------------
 

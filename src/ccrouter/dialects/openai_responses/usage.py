@@ -5,7 +5,9 @@ Input tokens of the one include those read from and written to a cache; those of
 
 from __future__ import annotations
 
-from ccrouter.dialects.bills import cost_reported, count_of, refresh
+from typing import Any
+
+from ccrouter.dialects.bills import cost_reported, count_of, refresh, service_of
 from ccrouter.dialects.openai_responses.items import Number, ResponseUsage
 from ccrouter.messages.events import Billed, WireUsage
 
@@ -29,13 +31,14 @@ def wire_usage(usage: ResponseUsage) -> WireUsage | None:
     )
 
 
-def bill(billed: Billed, usage: ResponseUsage) -> None:
-    """After the call `billed` holds what `usage` says beyond Messages' own counts."""
+def bill(billed: Billed, usage: ResponseUsage, service_tier: Any = None) -> None:
+    """After the call `billed` holds what `usage` says beyond Messages' own counts, and in which way it was served."""
     details = usage.output_tokens_details or usage.completion_tokens_details
     refresh(
         billed,
         thinking=count_of(details.reasoning_tokens) if details else 0,
         cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
+        service=service_of(service_tier),
     )
 
 

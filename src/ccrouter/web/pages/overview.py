@@ -1,7 +1,10 @@
-"""Overview: what runs, by which policy, where requests go, which providers there are, what is odd about the config."""
+"""Overview: what is under way, what was spent, how well the cache and the providers do, over a time; and what runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ccrouter.compliance.policy import EXTENSION_POINTS, Policy
@@ -10,6 +13,12 @@ from ccrouter.config.schema import DRY_RUN, ROUTE_NAMES, Config, Provider
 from ccrouter.jsontypes import JsonObject
 from ccrouter.loopback import is_loopback
 from ccrouter.web.page import Page, View
+from ccrouter.web.parts.address import address_of
+from ccrouter.web.parts.records import added, consult
+from ccrouter.web.parts.spans import Span, midnight, span_of, told
+
+if TYPE_CHECKING:
+    from ccrouter.store.reports import Reports
 
 _DIALECTS = {
     "anthropic": "Anthropic Messages",
@@ -19,37 +28,61 @@ _DIALECTS = {
 }
 #: A list with more in it is folded away.
 _MANY = 12
-_EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::", "*"})  # noqa: S104 - compared, not bound
 
 
 def read(view: View) -> JsonObject:
     """The facts of this page."""
-    config = view.config
+    config, span = view.config, span_of(view.query)
     return {
         "router": _process(view),
-        "policy": _policy(view.policy),
-        "routes": _routes(config),
-        "providers": [_provider(one) for one in _used(config)],
-        "unavailable": [{"name": name, "reason": reason} for name, reason in config.unavailable.items()],
+        "policy": _policy_in_brief(view.policy),
         "warnings": [{"place": one.path, "message": one.message, "hint": one.hint} for one in config.warnings],
+        "range": told(span, view.now),
+        "live": list(view.live),
+        **consult(view, lambda reports: _recorded(reports, view, span), dict(_NOTHING)),
     }
 
 
 PAGE = Page("/ui/", "Overview", "overview.html", read, twin="/api/overview")
 
+_NOTHING: JsonObject = {"today": None, "totals": None, "series": [], "models": [], "providers": []}
+
+
+def _recorded(reports: Reports, view: View, span: Span) -> JsonObject:
+    found = reports.overview(view.now - timedelta(seconds=span.seconds), view.now, span.step)
+    return {
+        "today": added(reports.usage("provider", since=midnight(view.now))),
+        "totals": _rated(found["totals"]),
+        "series": _rates(found["series"]),
+        "models": _rates(found["models"]),
+        "providers": _rates(found["providers"]),
+    }
+
+
+def _rates(rows: Sequence[JsonObject]) -> list[JsonObject]:
+    return [_rated(row) for row in rows]
+
+
+def _rated(row: JsonObject) -> JsonObject:
+    """With the share of requests that failed, None of none."""
+    return {**row, "errorRate": row["failed"] / row["requests"] if row["requests"] else None}
+
+
+def _policy_in_brief(policy: Policy) -> JsonObject | None:
+    if not policy.is_in_force:
+        return None
+    return {"name": policy.name, "source": policy.source, "isPinned": policy.is_pinned}
+
 
 def _process(view: View) -> JsonObject:
     config = view.config
-    host = "127.0.0.1" if config.host in _EVERY_ADDRESS else config.host.strip("[]")
-    bracketed = f"[{host}]" if ":" in host else host
     return {
         "version": view.version,
         "pid": view.pid,
-        "address": f"http://{bracketed}:{config.port}",
+        "address": address_of(config),
         "audience": "this machine only" if is_loopback(config.host) else f"every machine that reaches {config.host}",
         "key": "asked of every client" if config.api_key else "none asked",
-        "since": f"{view.started:%Y-%m-%d %H:%M:%S} UTC",
-        "since_exact": view.started.isoformat(timespec="seconds"),
+        "since": view.started.isoformat(timespec="seconds"),
         "config": str(config.path) if config.path else "",
         "digest": config.digest,
     }

@@ -1,14 +1,86 @@
-"""Session: one conversation, turn by turn."""
+"""Session: one conversation, turn by turn: who answered and why, what it cost, where its cache broke and by whom."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
 from ccrouter.jsontypes import JsonObject
-from ccrouter.web.page import Page, View
+from ccrouter.web.page import NotFound, Page, View
+from ccrouter.web.parts.breaks import breaks, is_break
+from ccrouter.web.parts.records import added, consult
+from ccrouter.web.parts.story import why
+
+#: A session that somebody may still be at.
+_RECENT = timedelta(minutes=15)
+#: What Claude Code asks beside the conversation itself (its own word for the class of a request).
+_SIDE = frozenset({"auxiliary", "side_reply"})
 
 
 def read(view: View) -> JsonObject:
-    """The facts of this page."""
-    return {}
+    """The facts of this page. Raises NotFound for a session that is not recorded."""
+    wanted = view.params.get("id", "")
+    found = consult(view, lambda reports: {"session": reports.session(wanted)}, {"session": None})
+    session = found["session"]
+    if session is None:
+        if found["records"]["state"] == "kept":
+            raise NotFound(f"No session {wanted} is recorded. It may be older than what is kept.")
+        return {"id": wanted, **found}
+    turns, agents = session.pop("turns"), session.pop("agents")
+    for number, turn in enumerate(turns, session["requests"] - len(turns) + 1):
+        turn["turn"] = number
+        turn["lane"] = _lane(turn)
+        turn["why"] = why(turn["route"], turn["reason"])
+    found_breaks = breaks(turns)
+    return {
+        "id": wanted,
+        **found,
+        "isRecent": view.now - datetime.fromisoformat(session["ended"]) < _RECENT,
+        "turns": turns,
+        "breaks": found_breaks,
+        "markOf": {one["id"]: one["number"] for one in found_breaks},
+        "lost": _lost(found_breaks),
+        "windows": sorted({turn["contextWindow"] for turn in turns if turn["contextWindow"]}),
+        "threads": {"main": _thread(turns, "main"), "side": _thread(turns, "side"), "agents": agents},
+    }
 
 
-PAGE = Page("/ui/sessions/{id}", "Session", "session.html", read, twin="/api/sessions/{id}", is_listed=False, section="/ui/sessions")
+PAGE = Page(
+    "/ui/sessions/{id}",
+    "Session",
+    "session.html",
+    read,
+    twin="/api/sessions/{id}",
+    is_listed=False,
+    section="/ui/sessions",
+)
+
+
+def _lane(turn: JsonObject) -> str:
+    """Whether it belongs to the conversation itself ("main"), to an agent, or was asked beside it ("side")."""
+    if turn["agent"]:
+        return "agent"
+    is_beside = turn["requestClass"] in _SIDE or (turn["requestClass"] is None and turn["route"] == "background")
+    return "side" if is_beside else "main"
+
+
+def _thread(turns: Sequence[JsonObject], lane: str) -> JsonObject:
+    own = [turn for turn in turns if turn["lane"] == lane]
+    rows = [_as_usage(turn) for turn in own]
+    return {**added(rows), "models": sorted({turn["sent"] for turn in own if turn["sent"]})}
+
+
+def _as_usage(turn: JsonObject) -> JsonObject:
+    usd = turn["cost"]["usd"]
+    return {"requests": 1, "failed": int(turn["status"] >= 400), "cost": {"usd": usd, "unknown": int(usd is None)}}
+
+
+def _lost(found: Sequence[JsonObject]) -> JsonObject:
+    """What all breaks came to; the cost is None if none of theirs is known."""
+    known = [one["lostUsd"] for one in found if one["lostUsd"] is not None]
+    return {
+        "breaks": sum(map(is_break, found)),
+        "tokens": sum(one["lostTokens"] for one in found),
+        "usd": sum(known) if known or not found else None,
+        "unknown": len(found) - len(known),
+    }

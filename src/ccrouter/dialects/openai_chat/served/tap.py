@@ -89,7 +89,7 @@ class ChatTap:
         if usage is None:
             return
         self.usage = wire_usage(usage) or self.usage
-        bill(self.billed, usage)
+        bill(self.billed, usage, chunk.service_tier)
 
 
 def _says_something(said: ChatDelta) -> bool:

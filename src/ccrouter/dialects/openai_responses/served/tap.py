@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ccrouter.dialects.bills import cost_reported, count_of, refresh
+from ccrouter.dialects.bills import cost_reported, count_of, refresh, service_of
 from ccrouter.dialects.openai_error import error_of
 from ccrouter.dialects.splices import with_model
 from ccrouter.dialects.upstream_error import explain_error_object
@@ -64,6 +64,7 @@ class _Response(msgspec.Struct):
     error: Any = None
     incomplete_details: _Reason | None = None
     usage: _Usage | None = None
+    service_tier: Any = None
     output: list[msgspec.Raw] | None = None
 
 
@@ -172,14 +173,14 @@ class ResponsesTap:
         if response.status in _FAILED or response.error:
             raise explain_error_object(response.error or {"message": f"the response is {response.status}"}, "")
         if response.usage is not None:
-            self._count(response.usage)
+            self._count(response.usage, response.service_tier)
         if response.status == "completed":
             self.stop_reason = "end_turn"
         elif response.status == "incomplete":
             reason = response.incomplete_details.reason if response.incomplete_details else None
             self.stop_reason = "refusal" if reason == "content_filter" else "max_tokens"
 
-    def _count(self, usage: _Usage) -> None:
+    def _count(self, usage: _Usage, service_tier: Any) -> None:
         details = usage.input_tokens_details or _InputDetails()
         cached, written = details.cached_tokens or 0, details.cache_write_tokens or 0
         self.usage = WireUsage(
@@ -193,6 +194,7 @@ class ResponsesTap:
             self.billed,
             thinking=count_of(thought.reasoning_tokens) if thought else 0,
             cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
+            service=service_of(service_tier),
         )
 
 
