@@ -15,7 +15,7 @@ from ccrouter.store.rows import RowMaker
 from ccrouter.store.writing import Writing
 
 
-def exchange(  # noqa: PLR0913 - what an exchange is made of, all by name
+def exchange(
     *,
     id: str,  # noqa: A002 - the protocol's own word
     at: datetime,

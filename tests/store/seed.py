@@ -260,7 +260,7 @@ class _Session:
 
     # -- how it is told ----------------------------------------------------------------------------------------------
 
-    def exchange(  # noqa: PLR0917
+    def exchange(
         self, turn: int, model: str, provider: str, usage: WireUsage, route: str = "default", agent: str = ""
     ) -> Exchange:
         number = len(self.seeded.requests)

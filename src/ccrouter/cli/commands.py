@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("ccrouter.cli.logs", "Show and follow the log; list its files, set its level"),
     "usage": ("ccrouter.cli.usage", "Show requests, tokens and costs, by day, model, project and more"),
     "explain": ("ccrouter.cli.explain", "Tell what became of a request: route, attempts, losses"),
+    "prices": ("ccrouter.cli.prices", "Tell what models cost, and where that is known from"),
     "audit": ("ccrouter.cli.audit", "Prove the audit log unbroken, or show its last lines"),
     "preset": ("ccrouter.cli.preset", "Install, show and make presets: `ccr NAME` runs claude with one"),
     "version": ("ccrouter.cli.version", "Print the version"),

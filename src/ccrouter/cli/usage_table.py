@@ -57,8 +57,14 @@ def drawn(heads: list[str], lines: list[list[str]], rows: Sequence[Figures], roo
     """The table in `room` columns, with a bar for each of `rows`; what `lines` has beyond them is their sum."""
     kept = _columns_for([heads, *lines], room)
     heads, lines = [heads[place] for place in kept], [[line[place] for place in kept] for line in lines]
-    widths = _widths([heads, *lines])
-    widths[0], bar = layout(widths, room)
+    widths, bar = _layout([heads, *lines], room)
+    if not bar and "failed" in heads:  # a bar tells more; the line above has the sum of those that failed
+        spared = heads.index("failed")
+        fewer = [[*line[:spared], *line[spared + 1 :]] for line in (heads, *lines)]
+        if _layout(fewer, room)[1]:
+            heads, *lines = fewer
+            widths, bar = _layout(fewer, room)
+    bar = bar if len(rows) > 1 else 0
     measure, what = _measure(rows)
     head, *texts = aligned([[_shortened(line[0], widths[0]), *line[1:]] for line in (heads, *lines)], widths)
     across = sum(widths) + len(_GAP) * (len(widths) - 1)
@@ -70,6 +76,13 @@ def drawn(heads: list[str], lines: list[list[str]], rows: Sequence[Figures], roo
         stripe = drawn_bar(measure(row) / most if most else 0.0, bar)
         told.append(f"{text.ljust(across)}{_GAP}{paint(_CYAN, stripe)}" if stripe else text)
     return [*told, *([rule, paint(_BOLD, texts[-1])] if len(texts) > len(rows) else [])]
+
+
+def _layout(lines: Sequence[Sequence[str]], room: int) -> tuple[list[int], int]:
+    """The width of every column, and of bars."""
+    widths = _widths(lines)
+    widths[0], bar = layout(widths, room)
+    return widths, bar
 
 
 def _columns_for(lines: Sequence[Sequence[str]], room: int) -> list[int]:
@@ -160,8 +173,8 @@ def _measure(rows: Sequence[Figures]) -> tuple[Callable[[Figures], float], str]:
     """What bars are as long as: the cost, or tokens where hardly any cost is known."""
     unknown, requests = sum(row.unknown for row in rows), sum(row.requests for row in rows)
     if any(row.usd for row in rows) and unknown * 2 <= requests:
-        return lambda row: row.usd, "cost"
-    return lambda row: float(row.prompt + row.tokens["output"]), "tokens"
+        return lambda row: row.usd, "by cost"
+    return lambda row: float(row.prompt + row.tokens["output"]), "by tokens"
 
 
 def drawn_bar(part: float, width: int) -> str:

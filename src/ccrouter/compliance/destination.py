@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yarl import URL
 
-from ccrouter.compliance.judge import Passage
+from ccrouter.compliance.judge import Collector, Passage
 
 #: The scheme of the provider that answers from within this process.
 DRY_RUN_SCHEME = "dry-run"
@@ -20,6 +20,15 @@ def destination(provider: str, url: str | URL) -> Passage:
     if parsed.scheme == DRY_RUN_SCHEME:  # it never leaves; whose name it has is judged all the same
         return Passage(provider=provider)
     return Passage(provider=provider, scheme=parsed.scheme, host=parsed.raw_host or "", port=parsed.port)
+
+
+def collector_at(url: str | URL, address: str | None = None) -> Collector:
+    """The collector at `url`, which may have resolved to `address`. A URL that is none leads nowhere."""
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return Collector(scheme="", host="")
+    return Collector(parsed.scheme, parsed.raw_host or "", parsed.port, address)
 
 
 def proxy_host(url: str | URL) -> str:

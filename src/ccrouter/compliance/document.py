@@ -97,8 +97,8 @@ def read_policy(named: str, environ: Mapping[str, str]) -> Policy:
 
 
 def parse_policy(text: str, source: str, environ: Mapping[str, str]) -> Policy:
-    """The policy that `text` is the document of; `source` is what it is called. It can extend presets and files named by
-    their full path. Raises ConfigError as `read_policy`.
+    """The policy that `text` is the document of; `source` is what it is called. It can extend presets, and files named
+    by their full path. Raises ConfigError as `read_policy`.
     """
     found = _compose(text, source, environ, (source,), None, _FOLDER)
     return _settled(found)

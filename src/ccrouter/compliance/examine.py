@@ -24,6 +24,7 @@ from ccrouter.compliance.findings import (
 )
 from ccrouter.compliance.judge import Extension
 from ccrouter.compliance.policy import Policy
+from ccrouter.compliance.telemetry import judge_telemetry
 from ccrouter.compliance.walk import directory_of, walk_providers, walk_router, walk_routers
 from ccrouter.compliance.written import judge_extensions, judge_keys, judge_listener, judge_shape, judge_syntax
 from ccrouter.config.load import Overrides, Reading, read, router_folder
@@ -72,6 +73,7 @@ def examine(
         found.add_problem(problem)
     for problem in reading.config.warnings:
         found.add_problem(problem, is_error=False)
+    judge_telemetry(reading, environ, found)
     if policy.is_in_force:
         _judge_config(reading, environ, overrides, found)
     _judge_projects(reading, environ, found)

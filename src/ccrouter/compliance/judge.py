@@ -73,7 +73,17 @@ class KeySource:
     origin: KeyOrigin
 
 
-Claim = Passage | Listener | Extension | KeySource
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A place that is told what the router did, without content. `address` is what its name resolved to, if known."""
+
+    scheme: str
+    host: str
+    port: int | None = None
+    address: str | None = None
+
+
+Claim = Passage | Listener | Extension | KeySource | Collector
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,8 @@ def judge(policy: Policy, claim: Claim) -> Violation | None:
             return _judge_passage(policy, claim)
         case Listener():
             return _judge_listener(policy, claim)
+        case Collector():
+            return _judge_collector(policy, claim)
         case Extension(point=point, what=what):
             if policy.allowed_extensions is None or point in policy.allowed_extensions:
                 return None
@@ -229,6 +241,17 @@ def _matches(value: str, patterns: Iterable[str]) -> bool:
 def _is_like(model: str, pattern: str) -> bool:
     """Brackets are letters in the names of models ("...[1m]"), and no set of characters."""
     return fnmatchcase(model, pattern.replace("[", "[[]"))
+
+
+def _judge_collector(policy: Policy, collector: Collector) -> Violation | None:
+    """As for a provider's host, but for this very machine: what goes there does not leave it."""
+    if not is_loopback(collector.host):
+        place = Passage(scheme=collector.scheme, host=collector.host, port=collector.port, address=collector.address)
+        return _judge_passage(policy, place)
+    if collector.address is not None and not is_loopback(collector.address):
+        message = f"{collector.host} is not this machine: it leads to {collector.address}"
+        return Violation("hosts.allowed", message, policy.allowed_hosts or ())
+    return None
 
 
 def _judge_listener(policy: Policy, listener: Listener) -> Violation | None:

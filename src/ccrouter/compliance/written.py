@@ -195,11 +195,23 @@ def judge_keys(reading: Reading, overrides: Overrides, found: Findings) -> None:
                 _ask_origin(value, f'header "{header}" of provider "{owner}"', place.key(header), found)
         for name in ("api_base_url", "proxy"):
             _ask_url(record.as_written(name), f'the {name} of provider "{owner}"', record.at(name), found)
+    _judge_telemetry_keys(top, found)
     _ask_url(top.as_written("PROXY_URL"), "the password of PROXY_URL", top.at("PROXY_URL"), found)
     told = {finding.path for finding in found.errors}
     for place, text in _texts(reading.source.tree, top.place):
         if place.path not in told and redact(text) != text:
             found.ask(KeySource(f"what looks like a key at {place.path}", "file"), place)
+
+
+def _judge_telemetry_keys(top: Record, found: Findings) -> None:
+    telemetry: Record | None = top.get("telemetry")
+    if telemetry is None:
+        return
+    headers, place = telemetry.as_written("headers"), telemetry.at("headers")
+    for header, value in headers.items() if isinstance(headers, dict) else ():
+        if is_secret_header(header):
+            _ask_origin(value, f'header "{header}" of telemetry', place.key(header), found)
+    _ask_url(telemetry.as_written("endpoint"), "the endpoint of telemetry", telemetry.at("endpoint"), found)
 
 
 def _ask_origin(value: Json, what: str, place: Place, found: Findings) -> None:

@@ -4,7 +4,7 @@ of the two shapes it has. Pure: opens no file, fills in no variable, judges noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ccrouter.config.draft import is_pattern
@@ -122,6 +122,81 @@ def unset_route(tree: JsonObject, router: str, route: str) -> bool:
             found = True
     routes = _value(record, "routes")
     return (isinstance(routes, dict) and _unmark(routes, route)) or found
+
+
+def set_fallback(tree: JsonObject, router: str, route: str, targets: Sequence[str]) -> None:
+    """After the call `targets` are what is tried after the first one of `route`, in the router of that name; none for
+    none. Where a chain is written for the route they are its rest, else they are listed under `fallback`: where the
+    route has such a list already, else in the router itself.
+    """
+    record = _router(tree, router)
+    written = None if (key := _key(record, route)) is None else record[key]
+    if key is not None and isinstance(written, list):
+        record[key] = [*written[:1], *targets] if targets else written[0] if written else ""
+        return
+    for place in (record, tree):
+        lists = _value(place, "fallback")
+        if isinstance(lists, dict) and (known := _key(lists, route)) is not None:
+            if targets:
+                lists[known] = list(targets)
+            else:
+                del lists[known]
+            return
+    if targets:
+        _object(record, "fallback")[route] = list(targets)
+
+
+def set_router_member(tree: JsonObject, router: str, name: str, value: Json) -> None:
+    """After the call the router of that name has this member; None takes it away."""
+    set_member(_router(tree, router), (name,), value)
+
+
+def set_member(tree: JsonObject, path: Sequence[str], value: Json, aliases: Sequence[str] = ()) -> None:
+    """After the call the member at `path` has this value, under the spelling that it is written in; None takes it away.
+    `aliases` are other words for the last of `path`.
+    """
+    *above, name = path
+    record = tree
+    for step in above:
+        found = _value(record, step)
+        if value is None and not isinstance(found, dict):
+            return
+        record = _object(record, step)
+    key = _key(record, name, *aliases)
+    if value is not None:
+        record[key or name] = value
+    elif key is not None:
+        del record[key]
+
+
+def member(tree: JsonObject, path: Sequence[str], aliases: Sequence[str] = ()) -> Json:
+    """What is written at `path`, whatever the spelling; None if nothing is."""
+    node: Json = tree
+    *above, name = path
+    for step in above:
+        node = _value(node, step) if isinstance(node, dict) else None
+    return _value(node, name, *aliases) if isinstance(node, dict) else None
+
+
+def provider_record(tree: JsonObject, name: str) -> JsonObject | None:
+    """The object of the provider of that name, whatever the case; None if the file has none."""
+    for entries in _provider_entries(tree):
+        for place in reversed(_places(entries, name)):
+            found = entries[place]  # type: ignore[index] # as in remove_provider
+            if isinstance(found, dict):
+                return found
+    return None
+
+
+def provider_records(tree: JsonObject) -> list[tuple[str, JsonObject]]:
+    """Every provider that is written, by its name; those without a name are left out."""
+    found: list[tuple[str, JsonObject]] = []
+    for entries in _provider_entries(tree):
+        if isinstance(entries, dict):
+            found += [(name, one) for name, one in entries.items() if isinstance(one, dict)]
+        else:
+            found += [(str(_value(one, "name") or ""), one) for one in entries if isinstance(one, dict)]
+    return [(name.strip(), one) for name, one in found if name.strip()]
 
 
 def _unmark(routes: JsonObject, route: str) -> bool:

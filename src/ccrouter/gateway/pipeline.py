@@ -231,6 +231,14 @@ class Gateway:
             return names
         return [name for name in names if self._is_served(name)]
 
+    def permit(self, target: Target, exchange: Exchange) -> Target:
+        """`target` as it may be asked outside of every request, with the key whose turn it is: judged, and written down
+        like a request's. Raises as that.
+        """
+        with self._noting_denials(exchange):
+            self._approval.approve((target,), exchange)
+        return self._approval.sendable(self._with_key(target, exchange.id))
+
     def denial_of(self, target: Target) -> str:
         """Why the policy does not allow `target`; "" if it does."""
         try:

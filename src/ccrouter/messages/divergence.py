@@ -120,9 +120,17 @@ def _within(old: Item, new: Item, *, may_grow: bool) -> tuple[int, str, str, int
 
 def _shift(was: Item, later_old: Sequence[Item], now: Item, later_new: Sequence[Item]) -> str:
     """How the items behind this one moved: "inserted" or "removed" before them, or "" for neither."""
-    if was in later_new:
+    if _goes_on([was, *later_old], later_new):
         return "inserted"
-    return "removed" if now in later_old else ""
+    return "removed" if now in later_old and _goes_on(later_old[later_old.index(now) :], [now, *later_new]) else ""
+
+
+def _goes_on(old: Sequence[Item], new: Sequence[Item]) -> bool:
+    """True if all of `old` is in `new`, one after the other."""
+    if old[0] not in new:
+        return False
+    start = new.index(old[0])
+    return list(new[start : start + len(old)]) == list(old)
 
 
 def _change(was: Record, now: Record) -> str:

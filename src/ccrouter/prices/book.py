@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +103,12 @@ class PriceBook:
         for vendor in self._vendors_at(host):
             if model.lower().endswith(vendor.free) and vendor.free:
                 return replace(FREE, source=f"catalogue {self._base.date}")
-            for owner, entry in self._entries(vendor, model):
+            for is_own, entry in self._entries(vendor, model):
                 if entry.rates is not None:
                     price = _priced(entry.rates, entry.source, entry.origin)
-                    premium = owner.premium or vendor.premium
-                    if premium and premium[0].search(model.lower()):
-                        price = _raised(price, premium[1])
-                    return price
+                    # A premium is on what others charge: a vendor's own figures have it in them.
+                    is_raised = vendor.premium and not is_own and vendor.premium[0].search(model.lower())
+                    return _raised(price, vendor.premium[1]) if is_raised and vendor.premium else price
         return None
 
     def _is_local(self, host: str, profile: str, model: str) -> bool:
@@ -120,22 +120,22 @@ class PriceBook:
         """The vendors that are known at `host`, those that name more of it first."""
         host = host.lower().rstrip(".")
         fitting = [
-            (len(end), name)
+            (len(pattern), name)
             for name, vendor in self._vendors.items()
-            for end in vendor.hosts
-            if host and (host == end.lstrip(".") or host.endswith("." + end.lstrip(".")))
+            for pattern in vendor.hosts
+            if host and (host.endswith("." + pattern) or fnmatchcase(host, pattern))
         ]
         for _, name in sorted(fitting, reverse=True):
             yield self._vendors[name]
 
-    def _entries(self, vendor: Vendor, model: str) -> Iterator[tuple[Vendor, Entry]]:
-        """What `vendor` has by this name, and then what those have whose prices it takes."""
+    def _entries(self, vendor: Vendor, model: str) -> Iterator[tuple[bool, Entry]]:
+        """What `vendor` has by this name (True: its own), and then what those have whose prices it takes."""
         written = model.strip().lower()
         for ending in vendor.ignored:
             written = written.removesuffix(ending)
         for name in spellings(written):
             if name in vendor.models:
-                yield vendor, vendor.models[name]
+                yield True, vendor.models[name]
         maker, _, rest = written.partition("/")
         others = [(other, written) for other in vendor.like]
         if rest and maker in vendor.makers:
@@ -143,7 +143,7 @@ class PriceBook:
         for other, asked in others:
             for name in spellings(asked):
                 if other in self._vendors and name in self._vendors[other].models:
-                    yield vendor, self._vendors[other].models[name]
+                    yield False, self._vendors[other].models[name]
 
 
 def read_file(path: Path) -> Catalogue | None:

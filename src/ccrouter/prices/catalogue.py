@@ -78,9 +78,10 @@ class PremiumForm(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 class VendorForm(msgspec.Struct, rename=_SPELLED, forbid_unknown_fields=True, omit_defaults=True):
     """A vendor as a file has it, but for its models.
 
-    `like`: vendors whose models cost the same here; `makers`: by what stands before the "/" of a model, the vendor
-    whose model it is, and whose price; `free`: endings of models that cost nothing; `ignored`: endings that change no
-    price of tokens.
+    `hosts`: names of hosts, of which subdomains are a part, or patterns with `*`; `like`: vendors whose models cost the
+    same here; `makers`: by what stands before the "/" of a model, the vendor whose model it is, and whose price;
+    `free`: endings of models that cost nothing; `ignored`: endings that change no price of tokens; `search`: US dollars
+    per thousand web searches.
     """
 
     hosts: list[str] = []
@@ -160,15 +161,10 @@ def read_catalogue(tree: Json, file: str, source: str = "") -> Catalogue:
         vendor = _vendor(written, f"vendors.{name}", said, file, problems)
         if vendor is not None:
             vendors[name] = vendor
+    remote = _pattern(form.local.remote, "local.remote", file, problems) if form.local else None
     if problems:
         raise ConfigError(problems)
-    local = form.local
-    return Catalogue(
-        form.date,
-        vendors,
-        frozenset(local.profiles) if local else frozenset(),
-        re.compile(local.remote) if local else None,
-    )
+    return Catalogue(form.date, vendors, frozenset(form.local.profiles if form.local else ()), remote)
 
 
 def _vendor(written: Any, path: str, source: str, file: str, problems: list[Problem]) -> Vendor | None:
@@ -188,7 +184,8 @@ def _vendor(written: Any, path: str, source: str, file: str, problems: list[Prob
             if spelling.lower() in models:
                 problems.append(Problem(file, spot, f"names {spelling!r}, which is named already"))
             models[spelling.lower()] = entry
-    premium = (re.compile(form.premium.model), form.premium.factor) if form.premium else None
+    found = _pattern(form.premium.model, f"{path}.premium.model", file, problems) if form.premium else None
+    premium = (found, form.premium.factor) if found and form.premium else None
     hosts = tuple(host.lower() for host in form.hosts)
     return Vendor(hosts, models, tuple(form.like), form.makers, tuple(form.free), tuple(form.ignored), premium)
 
@@ -218,6 +215,14 @@ def _rates(form: ModelForm, search: float | None) -> Rates | None:
         search if form.search is None else form.search,
         tuple(sorted(tiers, key=lambda tier: tier.tokens)),
     )
+
+
+def _pattern(text: str, path: str, file: str, problems: list[Problem]) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        problems.append(Problem(file, path, f"is no pattern: {error}"))
+        return None
 
 
 def _convert(tree: Any, form: type[Any], path: str, file: str, problems: list[Problem]) -> Any:

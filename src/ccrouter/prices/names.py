@@ -15,10 +15,8 @@ LONG = "[1m]"
 
 # arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-…; Vertex and Gemini: models/…
 _PATHS = re.compile(r"^(?:arn:aws[\w-]*:bedrock:.*/|(?:projects/.+/)?publishers/[\w-]+/models/|models/)")
-# Bedrock: who runs it where, whose model it is, and which version of it by Amazon's count.
-_REGION = re.compile(r"^(?:us|eu|apac|jp|au|ca|sa|me|us-gov|global)\.(?=\w+\.)")
-_MAKER = re.compile(r"^(?:anthropic|meta|mistral|amazon|deepseek|openai|qwen|moonshot|minimax|zai|google|nvidia)\.")
-_REVISION = re.compile(r"-v\d+(?::\d+)?$|:\d+$")
+# Bedrock: where it runs, whose model it is, and Amazon's own count of its versions: us.anthropic.claude-…-v1:0
+_BEDROCK = re.compile(r"^(?:[a-z]{2,6}(?:-[a-z]+)?\.)?[a-z]+\.(?P<model>[^/]+?)(?:-v\d+)?(?::\d+)?$")
 # A day: -20250929, @20250929, -2024-08-06; and the words for "the newest of them".
 _DAY = re.compile(r"(?:[-@]20\d{6}|-20\d{2}-[01]\d-[0-3]\d|[-@](?:latest|default))$")
 
@@ -40,10 +38,11 @@ def spellings(model: str) -> tuple[str, ...]:
 
 def _unwrapped(name: str) -> Iterator[str]:
     """`name`, and what is left of it without path, region, maker and revision, one after the other."""
-    if name:
-        yield name
-    for around in (_PATHS, _REGION, _MAKER, _REVISION):
-        shorter = around.sub("", name)
-        if shorter and shorter != name:
-            yield shorter
-            name = shorter
+    if not name:
+        return
+    yield name
+    bare = _PATHS.sub("", name)
+    yield bare
+    made = _BEDROCK.match(bare)
+    if made and made["model"][0].isalpha():  # "grok-4.5" is no model "5" of "grok-4"
+        yield made["model"]

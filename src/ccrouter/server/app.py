@@ -35,6 +35,7 @@ from ccrouter.server.departure import until_client_leaves
 from ccrouter.server.descriptors import Descriptors
 from ccrouter.server.edition import Edition, LastReload, Reloaded
 from ccrouter.server.editions import Editions
+from ccrouter.server.examination import Examiner
 from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.faults import defect, fault_answer, fault_for, fault_headers, fault_response, no_route
 from ccrouter.server.guard import Access, NotSignedIn, read_caller
@@ -94,6 +95,7 @@ class App:
         self.exchanges = Exchanges()
         self.health = Health(clock)
         self.now = clock
+        self.examiner = Examiner(self.account, self.voice, self.board, clock, wait)
         self.editions = Editions(
             (config, policy, projects),
             load=reload,
@@ -341,6 +343,7 @@ class App:
             yield
         finally:
             beating.cancel()
+            await self.examiner.close()
             await self.board.close()
             await self.editions.close()
             if self.keeping is not None:

@@ -20,6 +20,7 @@ from ccrouter.routing.health import Health
 from ccrouter.server.account import Account
 from ccrouter.server.admission import Admission, Stay
 from ccrouter.server.edition import Edition, LastReload, Reloaded
+from ccrouter.server.examination import Examiner
 from ccrouter.server.exchanges import Exchanges
 from ccrouter.server.guard import Caller
 from ccrouter.server.intake import Receive, read_body
@@ -41,6 +42,7 @@ class Process(Protocol):
     sessions: Sessions
     exchanges: Exchanges
     health: Health
+    examiner: Examiner
     voice: Voice
     admission: Admission
 

@@ -48,12 +48,18 @@ async def reset(call: Call) -> Response:
 
     Raises ClientError: 400 for what is no reset, 404 for a provider or model that is not known here.
     """
-    provider, model = _named(await call.json_object(), call.process.health, call.edition.config)
+    told = forget(call, await call.json_object())
+    scope = ",".join(filter(None, (told["provider"], told["model"]))) or "everything"
+    return JSONResponse({"success": True, "message": f"forgotten what was bad of {scope}", **told})
+
+
+def forget(call: Call, given: JsonObject) -> JsonObject:
+    """`reset` for what is `given`; the provider and the model that it was, None for all. Raises ClientError as that."""
+    provider, model = _named(given, call.process.health, call.edition.config)
     call.process.health.reset(provider, model)
     told: JsonObject = {"provider": provider or None, "model": model or None}
     call.process.voice.event("info", "health was reset", reqId=call.id, **told)
-    scope = ",".join(filter(None, (provider, model))) or "everything"
-    return JSONResponse({"success": True, "message": f"forgotten what was bad of {scope}", **told})
+    return told
 
 
 def _targets(health: Health, config: Config) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ class ExchangeLog:
         self._rank = RANKS[level]
         self._files = files
         self._clock = clock
+        self._alone = threading.Lock()
         self._file = -1
         self._looked = 0.0
         self._put_away_from = 0.0
@@ -132,12 +134,18 @@ class ExchangeLog:
 
     def close(self) -> None:
         """After the call nothing more is written."""
-        self._is_closed = True
-        self._let_go()
+        with self._alone:
+            self._is_closed = True
+            self._let_go()
 
     # -- the file ----------------------------------------------------------------------------------------------------
 
     def _put(self, line: dict[str, object]) -> None:
+        data = msgspec.json.encode(line) + b"\n"
+        with self._alone:  # other threads have things to tell too, and the file changes under way
+            self._put_alone(data)
+
+    def _put_alone(self, data: bytes) -> None:
         if self._is_closed:
             return
         now = self._clock()
@@ -151,7 +159,7 @@ class ExchangeLog:
                 self._look(now)
             if self._lost:
                 self._tell_of_the_end()
-            self._write(msgspec.json.encode(line) + b"\n")
+            self._write(data)
         except OSError as error:
             self._fail(error)
 

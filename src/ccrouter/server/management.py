@@ -6,26 +6,20 @@ Nothing here can weaken a policy: what is written is examined as at a start, by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from starlette.responses import JSONResponse, Response
 
 from ccrouter import __version__
-from ccrouter.compliance.examine import examine
-from ccrouter.compliance.findings import Finding
-from ccrouter.config import backup
-from ccrouter.config.listen import Overrides
 from ccrouter.config.masking import mask
-from ccrouter.config.rewrite import keep_secrets, rewrite
-from ccrouter.config.schema import Config
-from ccrouter.config.syntax import decode, parse, read_bounded, read_source
+from ccrouter.config.rewrite import rewrite
+from ccrouter.config.syntax import read_source
 from ccrouter.config.transformers import BUILT_IN
 from ccrouter.errors import ClientError, ConfigError
-from ccrouter.jsontypes import Json, JsonObject
-from ccrouter.secret import Secret, redact
+from ccrouter.jsontypes import JsonObject
+from ccrouter.secret import redact
 from ccrouter.server.call import Call
+from ccrouter.server.configfile import file_of, redacted, refusal
 from ccrouter.server.endpoints import in_force, timestamp
 
 #: The paths that this router serves for a transformer: the classic router had some for every wire format.
@@ -82,7 +76,7 @@ async def restart(call: Call) -> Response:
         secrets = call.edition.config.secrets
         raise ClientError(
             redact(f"what was in force stays in force, as the new configuration is refused: {error}", secrets),
-            details={"problems": _redacted(problems, secrets)},
+            details={"problems": redacted(problems, secrets)},
         ) from error
     told: JsonObject = {"success": True, "message": "Service restart initiated"}
     if done.notes:
@@ -96,10 +90,10 @@ async def read_policy(call: Call) -> Response:
     """
     told = in_force(call.edition.config, call.edition.policy)
     process = {"version": __version__, "pid": call.process.pid, "started": timestamp(call.process.started)}
-    return JSONResponse({**told, "reload": _last_reload(call), **process})
+    return JSONResponse({**told, "reload": last_reload(call), **process})
 
 
-def _last_reload(call: Call) -> JsonObject:
+def last_reload(call: Call) -> JsonObject:
     """How the last reload ended; `config` is the digest of what was tried."""
     last = call.process.last_reload
     return {
@@ -133,89 +127,17 @@ async def list_transformers(call: Call) -> Response:
 
 
 def _save(call: Call, new: JsonObject) -> Path | None:
-    path, environ = call.edition.config.path, call.process.environ
-    if path is None:
+    if call.edition.config.path is None:
         raise ClientError("this router runs without a config file: there is nothing to save to")
-    text = _present_text(path)
-    new = _with_secrets(text, path, new, call)
+    file = file_of(call)
+    text = file.text() or ""
+    new = file.with_secrets(text, new)
+    secrets = file.secrets(new)
     try:
         changed = rewrite(text, new)
     except ConfigError as error:
-        raise ClientError(redact(str(error), _secrets(call, new))) from error
-    verdict = examine(path, environ, call.edition.policy, given_key(call.edition.config), text=changed)
+        raise ClientError(redact(str(error), secrets)) from error
+    verdict = file.judge(changed)
     if verdict.errors or verdict.config is None:
-        raise _refusal(call, verdict.errors, _secrets(call, new))
-    try:
-        return backup.save(path, changed, now=datetime.now(UTC))
-    except ConfigError as error:
-        raise ClientError(str(error), status=500, type="api_error") from error
-
-
-def given_key(config: Config, router: str | None = None) -> Overrides:
-    """What the command line said of the key, if it did, and will say again: a file need not have one then."""
-    is_written = any(key.casefold().replace("_", "").replace("-", "") == "apikey" for key in config.raw)
-    key = config.api_key.reveal() if config.api_key and not is_written else None
-    return Overrides(api_key=key, router=router)
-
-
-def _present_text(path: Path) -> str:
-    """Raises ClientError if the file cannot be read: what is in it is not to be lost by a save."""
-    try:
-        return decode(read_bounded(path), str(path))
-    except FileNotFoundError:
-        return ""
-    except (OSError, ConfigError) as error:
-        raise ClientError(f"the config file cannot be read, and is left as it is: {error}", status=409) from error
-
-
-def _with_secrets(text: str, path: Path, new: JsonObject, call: Call) -> JsonObject:
-    """`new` with what the file has in the place of masks. Raises ClientError if a mask has nothing to stand for."""
-    try:
-        old = parse(text, str(path)).tree if text.strip() else {}
-    except ConfigError as error:
-        raise ClientError(f"the config file cannot be parsed, and is left as it is: {error}", status=409) from error
-    try:
-        return keep_secrets(old, new, call.process.environ)
-    except ConfigError as error:
-        raise ClientError(redact(str(error), _secrets(call, new))) from error
-
-
-def _refusal(call: Call, errors: tuple[Finding, ...], secrets: tuple[Secret, ...]) -> ClientError:
-    """Every reason; 403 if the policy has one among them, which is then on record."""
-    is_denied = any(finding.rule for finding in errors)
-    message = redact("\n".join(str(finding.problem) for finding in errors), secrets)
-    details = [{"path": one.path, "message": one.message, "rule": one.rule or None, "hint": one.hint} for one in errors]
-    if is_denied:
-        note_denial(call, next(finding.rule for finding in errors if finding.rule), "/api/config")
-    return ClientError(
-        f"the configuration is refused, and the file left as it was:\n{message}",
-        status=403 if is_denied else 400,
-        type="permission_error" if is_denied else "invalid_request_error",
-        details={"problems": _redacted(details, secrets)},
-    )
-
-
-def note_denial(call: Call, rule: str, path: str) -> None:
-    """Tell the audit that a change was refused. It is refused whether that can be written or not."""
-    facts = {"request": call.id, "path": path, "rule": rule, "policy": call.edition.policy.digest, "result": "denied"}
-    call.process.account.report("denial", facts)
-
-
-def _secrets(call: Call, tree: JsonObject) -> tuple[Secret, ...]:
-    """The secrets in force and those that stand in `tree`: messages about it may quote what is written."""
-    hidden = [Secret(was) for was, shown in zip(_texts(tree), _texts(mask(tree)), strict=True) if was != shown]
-    return (*call.edition.config.secrets, *hidden)
-
-
-def _texts(node: Json) -> Iterator[str]:
-    """Every text in `node`, keys left out, in order."""
-    if isinstance(node, str):
-        yield node
-    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from _texts(inner)
-
-
-def _redacted(told: list[JsonObject], secrets: tuple[Secret, ...]) -> list[JsonObject]:
-    return [
-        {key: redact(value, secrets) if isinstance(value, str) else value for key, value in one.items()} for one in told
-    ]
+        raise refusal(call, verdict.errors, secrets, "/api/config")
+    return file.put(changed)

@@ -104,7 +104,7 @@ class Gauges:
 
 
 class Metrics:
-    """Counts exchanges (a sink of the recorder), and tells everything of this process. `config` gives what is in force."""
+    """Counts exchanges, as a sink of the recorder, and tells all of this process. `config` gives what is in force."""
 
     def __init__(self, config: Callable[[], Config], gauges: Gauges = Gauges()) -> None:
         from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - it reads the environment

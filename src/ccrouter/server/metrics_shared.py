@@ -21,9 +21,6 @@ from ccrouter.server.call import Call
 from ccrouter.server.health import survey
 from ccrouter.server.metrics import Family, Metric, Metrics, Names, Told, metric_of
 
-if TYPE_CHECKING:
-    pass
-
 #: Seconds in which another process tells what it counts; else what it told last counts.
 _TO_TELL = 2.0
 _LASTING = frozenset({"counter", "histogram"})

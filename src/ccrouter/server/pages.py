@@ -18,6 +18,7 @@ from ccrouter.jsontypes import JsonObject
 from ccrouter.server.call import Call, Endpoint
 from ccrouter.server.health import survey
 from ccrouter.server.intake import read_body
+from ccrouter.server.logs import looking_at_logs
 from ccrouter.server.sessions import LIFETIME, cookie_name, tokens_of
 from ccrouter.web.files import FILES
 from ccrouter.web.page import HEADERS, NotFound, Page, View, facts_of, render, render_missing, render_sign_in
@@ -80,6 +81,8 @@ async def look(call: Call, outcome: JsonObject | None = None) -> View:
         health=survey(call),
         live=[one for one in live if one["id"] != call.id],
         denial_of=edition.gateway.denial_of,
+        logs=looking_at_logs(process),
+        test=await process.examiner.last() or {},
         outcome=outcome or {},
     )
 

@@ -23,7 +23,7 @@ from ccrouter.errors import ClientError, ConfigError, Denied, NoTarget
 from ccrouter.jsontypes import JsonObject
 from ccrouter.secret import MASK, Secret, redact
 from ccrouter.server.call import Call
-from ccrouter.server.management import given_key, note_denial
+from ccrouter.server.configfile import given_key, note_denial
 
 #: What a provider may say here. Its dialect, headers and transforms are the config file's matter.
 _FIELDS = frozenset({"id", "name", "type", "baseUrl", "api_base_url", "apiKey", "api_key", "models", "enabled"})

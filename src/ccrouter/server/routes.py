@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from ccrouter.config.schema import DialectName
 from ccrouter.dialects.registry import SERVED
 from ccrouter.dialects.served import Served
-from ccrouter.server import endpoints, health, management, pages, providers
+from ccrouter.server import (
+    endpoints,
+    health,
+    logs_forms,
+    management,
+    pages,
+    providers,
+    providers_forms,
+    routes_forms,
+    statusline,
+)
 from ccrouter.server.call import Endpoint
 from ccrouter.server.guard import Access
 from ccrouter.web.pages import PAGES
@@ -52,6 +62,7 @@ ROUTES: tuple[Row, ...] = (
     Row(_READ, "/v1/models/{id:path}", Access.CLIENT, endpoints.model),
     Row(_READ, "/models", Access.CLIENT, endpoints.models),
     Row(_READ, "/models/{id:path}", Access.CLIENT, endpoints.model),
+    Row(_READ, "/api/statusline", Access.CLIENT, statusline.read_status_line),
     Row(_READ, "/api/config", Access.MANAGEMENT, management.read_config),
     Row(("POST",), "/api/config", Access.MANAGEMENT, management.write_config),
     Row(("POST",), "/api/restart", Access.MANAGEMENT, management.restart),
@@ -69,6 +80,12 @@ ROUTES: tuple[Row, ...] = (
     Row(_READ, "/ui", Access.LOCAL, pages.enter),
     *(Row(_READ, page.path, Access.PAGE, pages.serving(page)) for page in PAGES),
     *(Row(_READ, page.twin, Access.MANAGEMENT, pages.telling(page)) for page in PAGES),
+    Row(("POST",), "/ui/providers", Access.PAGE, providers_forms.act),
+    Row(("POST",), "/api/providers/test", Access.MANAGEMENT, providers_forms.test),
+    Row(("POST",), "/ui/routes", Access.PAGE, routes_forms.try_route),
+    Row(("POST",), "/api/routes/try", Access.MANAGEMENT, routes_forms.try_json),
+    Row(_READ, "/ui/logs/download", Access.PAGE, logs_forms.download),
+    Row(("POST",), "/ui/logs/level", Access.PAGE, logs_forms.set_level),
     Row(_READ, "/ui/sign-in", Access.LOCAL, pages.show_sign_in),
     Row(("POST",), "/ui/sign-in", Access.LOCAL, pages.sign_in),
     Row(("POST",), "/ui/sign-out", Access.PAGE, pages.sign_out),

@@ -87,15 +87,12 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     are closed in the end; None: those of `listen(config)`. `board` is shared with the other processes of the service;
     so is `records`, the file in which exchanges are recorded.
 
-    Returns the exit code, after the sockets are closed; signals that ask for the end are ignored from then on. Raises
-    OSError if the port is taken, what `auditor` raises if the start cannot be recorded, and ConfigError if the user's
-    own code cannot be loaded.
+    Returns the exit code, with the sockets closed; signals that ask for the end are ignored from then on. Raises
+    OSError if the port is taken, what `auditor` raises, and ConfigError if the user's own code cannot be loaded.
     """
-    if sockets is None:
-        sockets = listen(config)
+    sockets = listen(config) if sockets is None else sockets
     port: int = sockets[0].getsockname()[1]
-    if auditor is not None:
-        _record_start(auditor, service_facts(config, policy, port), sockets)
+    _record_start(auditor, service_facts(config, policy, port), sockets)
     exchanges = ExchangeLog(log, config.log_level) if log is not None else None
     _ask_the_system()
     app = App(
@@ -143,10 +140,11 @@ def settings_of(app: App) -> uvicorn.Config:
     )
 
 
-def _record_start(auditor: Auditor, facts: dict[str, object], sockets: list[socket.socket]) -> None:
+def _record_start(auditor: Auditor | None, facts: dict[str, object], sockets: list[socket.socket]) -> None:
     """Raises what `auditor` raises, with the sockets closed: nothing is served then."""
     try:
-        auditor.record("start", facts)
+        if auditor is not None:
+            auditor.record("start", facts)
     except BaseException:
         _close(sockets)
         raise

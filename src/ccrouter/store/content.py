@@ -1,7 +1,7 @@
 """What was said, made fit to be kept: compressed, and without secrets. Pure.
 
-`full` takes out the router's own secrets and whatever has the form of a credential; `redacted` also what looks personal,
-and pictures and documents. A text that only looks like a secret is lost with them: that way round it does no harm.
+`full` takes out the router's own secrets and whatever has the form of a credential; `redacted` also what looks
+personal, and pictures and documents. A text that only looks like a secret is lost with them: that way round it does no harm.
 """
 
 from __future__ import annotations

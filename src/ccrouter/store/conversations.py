@@ -23,7 +23,7 @@ _COLUMNS = (
 MOST_TURNS = 1000
 
 
-def find_sessions(
+def find_sessions(  # noqa: PLR0913 - what can be asked for, all but the first by name
     reading: Reading,
     *,
     since: datetime | None,
@@ -82,7 +82,9 @@ def find_session(reading: Reading, session: str, window_of: FindWindow | None) -
 def session_facts(reading: Reading, row: Any) -> JsonObject:
     """One session, of its columns."""
     number, id_, project, client, began, ended, requests, failed, *tokens, usd, unpriced, breaks = row
-    models = reading.connection.execute("SELECT model FROM session_models WHERE session = ?", (number,))
+    models = reading.connection.execute(
+        "SELECT DISTINCT model FROM session_models WHERE session = ? AND model > 0", (number,)
+    )
     agents = reading.connection.execute("SELECT count(*) FROM agents WHERE session = ?", (number,)).fetchone()[0]
     return {
         "session": id_,

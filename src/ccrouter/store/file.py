@@ -38,6 +38,7 @@ class RecordFile:
         self._place: tuple[int, int] | None = None
         self._looked = self._next_try = self._quiet_until = 0.0
         self._is_failing = False
+        self._told_counts: dict[str, int] = {}
 
     def connection(self) -> sqlite3.Connection | None:
         """The open file; None if it cannot be opened now, which was told."""
@@ -53,21 +54,30 @@ class RecordFile:
                 self._fail(error)
         return self._connection
 
-    def write(self, rows: list[Row], threads: Mapping[str, tuple[bytes, int]]) -> bool:
-        """True if all of it is in the file now; else the caller keeps it for the next try, as much as may be kept."""
+    def write(self, rows: list[Row], threads: Mapping[str, tuple[bytes, int]], shed: Mapping[str, int]) -> bool:
+        """True if all of it is in the file now; else the caller keeps it for the next try, as much as may be kept.
+        `shed` counts what was given up since the start: the file has the sums of all processes.
+        """
         if self.connection() is None or self._writing is None:
             self._bound(rows)
             return False
         try:
-            self._writing.write(rows, threads)
+            self._writing.write(rows, threads, self._since_told(shed))
         except sqlite3.IntegrityError:
             self._write_singly(rows)
         except sqlite3.Error as error:
             self._fail(error)
             self._bound(rows)
             return False
+        self._told_counts = self._counts(shed)
         self._recover()
         return True
+
+    def _counts(self, shed: Mapping[str, int]) -> dict[str, int]:
+        return {**shed, "exchanges": shed["exchanges"] + self.lost, "faults": self.faults}
+
+    def _since_told(self, shed: Mapping[str, int]) -> dict[str, int]:
+        return {name: count - self._told_counts.get(name, 0) for name, count in self._counts(shed).items()}
 
     def clear_away(self) -> bool:
         """A step of clearing away what is too old or too much; True if there is nothing left to do for now."""

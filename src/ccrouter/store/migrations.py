@@ -24,7 +24,11 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_by_end ON sessions (ended);
 CREATE TABLE session_models (
-    session INTEGER NOT NULL, model INTEGER NOT NULL, PRIMARY KEY (session, model)
+    session INTEGER NOT NULL, model INTEGER NOT NULL, provider INTEGER NOT NULL, route INTEGER NOT NULL,
+    is_failed INTEGER NOT NULL, requests INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL,
+    thinking INTEGER NOT NULL, usd REAL NOT NULL, unpriced INTEGER NOT NULL,
+    PRIMARY KEY (session, model, provider, route, is_failed)
 ) WITHOUT ROWID;
 CREATE TABLE agents (
     session INTEGER NOT NULL, agent TEXT NOT NULL, kind INTEGER NOT NULL, began INTEGER NOT NULL,
@@ -43,7 +47,7 @@ CREATE TABLE exchanges (
     approximated INTEGER NOT NULL, dropped INTEGER NOT NULL, estimate INTEGER, verdict TEXT
 );
 CREATE UNIQUE INDEX exchanges_by_id ON exchanges (id);
-CREATE INDEX exchanges_by_session ON exchanges (session) WHERE session > 0;
+CREATE INDEX exchanges_by_session ON exchanges (session);
 CREATE INDEX exchanges_refused ON exchanges (policy) WHERE status = 403;
 CREATE TABLE attempts (
     exchange INTEGER NOT NULL, place INTEGER NOT NULL, target INTEGER NOT NULL, key INTEGER NOT NULL,
@@ -59,12 +63,12 @@ CREATE TABLE rollups (
     cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, thinking INTEGER NOT NULL, usd REAL NOT NULL,
     unpriced INTEGER NOT NULL, PRIMARY KEY (span, at, model, provider, route, project, client, is_failed)
 ) WITHOUT ROWID;
-CREATE TABLE session_rollups (
-    span INTEGER NOT NULL, at INTEGER NOT NULL, session INTEGER NOT NULL, model INTEGER NOT NULL,
-    provider INTEGER NOT NULL, route INTEGER NOT NULL, is_failed INTEGER NOT NULL,
-    requests INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
-    cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, thinking INTEGER NOT NULL, usd REAL NOT NULL,
-    unpriced INTEGER NOT NULL, PRIMARY KEY (span, at, session, model, provider, route, is_failed)
+CREATE TABLE flows (
+    span INTEGER NOT NULL, at INTEGER NOT NULL, model INTEGER NOT NULL, provider INTEGER NOT NULL,
+    is_failed INTEGER NOT NULL, requests INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL,
+    thinking INTEGER NOT NULL, usd REAL NOT NULL, unpriced INTEGER NOT NULL,
+    PRIMARY KEY (span, at, model, provider, is_failed)
 ) WITHOUT ROWID;
 CREATE TABLE latencies (
     span INTEGER NOT NULL, at INTEGER NOT NULL, model INTEGER NOT NULL, provider INTEGER NOT NULL,

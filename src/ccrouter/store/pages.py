@@ -120,7 +120,7 @@ def find_page(
 def count(reading: Reading, filters: Filters) -> int | None:
     """How many there are; None where that would take long."""
     conditions = read_conditions(reading, filters)
-    if filters.since is None and filters.until is None and filters.status != "ok" and not conditions.others:
+    if filters.since is None and filters.until is None and not (filters.session or filters.search):
         where, values = _summed(filters, conditions)
         told = reading.connection.execute(
             f"SELECT sum(requests) FROM rollups WHERE span = 86400{where}",  # noqa: S608 - constants

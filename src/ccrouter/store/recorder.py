@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ccrouter.config.schema import Config
@@ -33,6 +33,7 @@ _BREATH = 16
 _BATCH = 1000
 #: Seconds between two looks at what there is to clear away.
 _HOUSEKEEPING = 60.0
+_NO_CONTENT = ContentKeeper("none", ())
 #: Clients count before many of their requests: such exchanges are no turns of a conversation.
 _COUNTING = "/v1/messages/count_tokens"
 
@@ -127,9 +128,7 @@ class Recorder:
         """Counts since the start: what was given up ("prompts", "contents", "details", "exchanges"), and the faults."""
         shed = self._backlog.shed
         return {
-            "prompts": shed.prompts,
-            "contents": shed.contents,
-            "details": shed.details,
+            **asdict(shed),
             "exchanges": shed.exchanges + self._file.lost,
             "faults": self._file.faults,
             "waiting": len(self._backlog) + len(self._rows),
@@ -218,9 +217,10 @@ class Recorder:
         entry = Entry(exchange, cost, self._projects.find(exchange.session), verdict)
         if is_turn:
             row = self._maker.make(entry)
-            if exchange.content is not None:
-                row.content = self._keep(exchange, in_force.contents)
+            row.content = self._keep(exchange, in_force.contents)
             self._rows.append(row)
+        else:
+            self._keep(exchange, _NO_CONTENT)
         for sink in self._sinks:
             try:
                 sink.note(entry)
@@ -238,14 +238,18 @@ class Recorder:
 
     def _keep(self, exchange: Exchange, keeper: ContentKeeper) -> KeptWords | None:
         content, exchange.content = exchange.content, None
-        assert content is not None  # as asked by the caller
+        if content is None:
+            return None
         try:
             return keeper.keep(content)
+        except Exception as error:  # noqa: BLE001 - the record is written without it
+            self._complain("keeping what was said", error)
+            return None
         finally:
             self._backlog.release(len(content.request) + content.size)
 
     def _write(self) -> None:
-        if self._file.write(self._rows, self.threads.waiting):
+        if self._file.write(self._rows, self.threads.waiting, asdict(self._backlog.shed)):
             self._rows = []
             self.threads.waiting = {}
 

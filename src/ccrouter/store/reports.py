@@ -194,9 +194,9 @@ class Reports:
         """The file itself: how large, how many rows, from when to when, and what was not recorded."""
         with self._pool.reading() as reading:
             one = reading.connection.execute
-            oldest, newest = one("SELECT min(n), max(n) FROM exchanges").fetchone()
+            oldest, newest = one("SELECT (SELECT min(n) FROM exchanges), (SELECT max(n) FROM exchanges)").fetchone()
             hour = 0 if oldest is None else (oldest >> SHIFT) // 3_600_000 * 3600
-            rows = one("SELECT sum(requests) FROM rollups WHERE span = 3600 AND at >= ?", (hour,)).fetchone()[0]
+            rows = one("SELECT sum(requests) FROM flows WHERE span = 3600 AND at >= ?", (hour,)).fetchone()[0]
             counts = dict(one("SELECT name, value FROM meta").fetchall())
             return {
                 "path": str(self.path),

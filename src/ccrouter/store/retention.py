@@ -93,7 +93,7 @@ def _remove_contents(connection: sqlite3.Connection, before: int) -> bool:
 
 def _remove_sums(connection: sqlite3.Connection, oldest: int, oldest_minute: int) -> bool:
     removed = 0
-    for table in ("rollups", "session_rollups", "latencies"):
+    for table in ("rollups", "flows", "latencies"):
         for span in SPANS:
             before = oldest_minute if span == SPANS[0] else oldest // span * span
             at = connection.execute(f"SELECT min(at) FROM {table} WHERE span = ?", (span,)).fetchone()[0]  # noqa: S608 - constants

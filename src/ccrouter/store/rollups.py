@@ -1,7 +1,7 @@
 """What is added up as exchanges are written, so that no report has to go through all of them.
 
 By minute for two days, and by hour and by day for as long as records are kept: requests, tokens and costs by what they
-are filtered by, latencies by model and provider, and everything by session.
+are filtered by (`rollups`) and by model and provider alone (`flows`), and latencies. By session for all of its time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ _ROLLUP = (
     f"INSERT INTO rollups (span, at, model, provider, route, project, client, is_failed, {SUMS}) "  # noqa: S608 - constants
     f"VALUES ({', '.join('?' * 17)}) ON CONFLICT DO UPDATE SET {_ADDED}"
 )
-_SESSION_ROLLUP = (
-    f"INSERT INTO session_rollups (span, at, session, model, provider, route, is_failed, {SUMS}) "  # noqa: S608 - constants
-    f"VALUES ({', '.join('?' * 16)}) ON CONFLICT DO UPDATE SET {_ADDED}"
+_FLOW = (
+    f"INSERT INTO flows (span, at, model, provider, is_failed, {SUMS}) "
+    f"VALUES ({', '.join('?' * 14)}) ON CONFLICT DO UPDATE SET {_ADDED}"
+)
+_SESSION_MODEL = (
+    f"INSERT INTO session_models (session, model, provider, route, is_failed, {SUMS}) "
+    f"VALUES ({', '.join('?' * 14)}) ON CONFLICT DO UPDATE SET {_ADDED}"
 )
 _LATENCY = (
     "INSERT INTO latencies (span, at, model, provider, bucket, first, total) VALUES (?, ?, ?, ?, ?, ?, ?) "
@@ -58,7 +62,6 @@ class Sums:
         self._by_session: dict[Key, list[float]] = {}
         self._latencies: dict[Key, list[int]] = {}
         self._sessions: dict[int, list[Any]] = {}
-        self._models: set[tuple[int, int]] = set()
         self._agents: dict[tuple[int, str], list[int]] = {}
 
     def add(self, row: Row, values: list[Any]) -> None:
@@ -73,9 +76,7 @@ class Sums:
             self._note_latency(at, model, provider, ttft, values[33])
         if not session:
             return
-        _add(self._by_session, (at // HOUR * HOUR, session, model, provider, route, is_failed), figures)
-        if model:
-            self._models.add((session, model))
+        _add(self._by_session, (session, model, provider, route, is_failed), figures)
         self._note_session(session, project, client, began, ended)
         sums = self._sessions[session]
         sums[4] += 1
@@ -108,12 +109,15 @@ class Sums:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Add everything to what the file has. Raises sqlite3.Error."""
+        flows: dict[Key, list[float]] = {}
+        for (at, model, provider, *_, is_failed), figures in self._rollups.items():
+            _add(flows, (at, model, provider, is_failed), figures)
         connection.executemany(_ROLLUP, _spread(self._rollups, SPANS))
+        connection.executemany(_FLOW, _spread(flows, SPANS))
         connection.executemany(_LATENCY, _spread(self._latencies, SPANS))
         if self._sessions:
-            connection.executemany(_SESSION_ROLLUP, _spread(self._by_session, SPANS[1:]))
             connection.executemany(_SESSION, ((session, *sums) for session, sums in self._sessions.items()))
-            connection.executemany("INSERT OR IGNORE INTO session_models VALUES (?, ?)", self._models)
+            connection.executemany(_SESSION_MODEL, ((*key, *figures) for key, figures in self._by_session.items()))
             connection.executemany(_AGENT, ((*key, *known) for key, known in self._agents.items()))
 
 
@@ -123,8 +127,7 @@ def _add(sums: dict[Key, list[float]], key: Key, figures: Iterable[float]) -> No
         sums[key] = list(figures)
         return
     for place, figure in enumerate(figures):
-        if figure:
-            known[place] += figure
+        known[place] += figure
 
 
 def _spread(sums: dict[Key, list[Any]], spans: tuple[int, ...]) -> list[tuple[Any, ...]]:

@@ -22,6 +22,8 @@ _THREAD = (
     "INSERT INTO threads (key, body, at) VALUES (?, ?, ?) "
     "ON CONFLICT DO UPDATE SET body = excluded.body, at = excluded.at"
 )
+_COUNT = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"
+_NOTHING: Mapping[str, int] = {}
 
 
 class Numbers:
@@ -61,8 +63,12 @@ class Writing:
         self._sessions: dict[str, int] = {"": 0}
         self._sessions_since = time.monotonic()
 
-    def write(self, rows: Iterable[Row], threads: Mapping[str, tuple[bytes, int]]) -> None:
-        """All rows and the threads' states are in the file after the call, or none. Raises sqlite3.Error."""
+    def write(
+        self, rows: Iterable[Row], threads: Mapping[str, tuple[bytes, int]], counts: Mapping[str, int] = _NOTHING
+    ) -> None:
+        """All rows, the threads' states and what is counted more are in the file after the call, or nothing is. Raises
+        sqlite3.Error.
+        """
         connection = self._connection
         self._names.bound()
         self._shapes.bound()
@@ -74,6 +80,7 @@ class Writing:
             self._write_rows(rows)
             if threads:
                 connection.executemany(_THREAD, ((key, body, at) for key, (body, at) in threads.items()))
+            connection.executemany(_COUNT, ((name, count) for name, count in counts.items() if count))
             connection.execute("COMMIT")
         except BaseException:
             self._names.forget()

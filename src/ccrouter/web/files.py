@@ -28,6 +28,10 @@ FILES: Mapping[str, File] = {
     "icon.svg": File("icon.svg", "image/svg+xml"),
     "live.js": File("live.js", _SCRIPT),
     "chart.js": File("chart.js", _SCRIPT),
+    "copy.js": File("copy.js", _SCRIPT),
+    "providers.css": File("providers.css", "text/css; charset=utf-8"),
+    "routes.css": File("routes.css", "text/css; charset=utf-8"),
+    "logs.css": File("logs.css", "text/css; charset=utf-8"),
     "uplot.js": File("vendor/uplot-1.6.32.min.js", _SCRIPT),
     "uplot.css": File("vendor/uplot-1.6.32.min.css", "text/css; charset=utf-8"),
 }

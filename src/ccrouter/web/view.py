@@ -28,7 +28,8 @@ class View:
     `reports` tells of what was recorded, None where nothing is. `query` holds the words of the address, the last of
     each name, `params` the parts of its path. `health` is as GET /api/health/targets tells it, `live` the requests
     under way. `denial_of` says why the policy forbids a target, "" if it does not. `logs` reads the log files as the
-    query asks; `folder` is the router's own. `outcome` is what came of a form that was sent, {} without one.
+    query asks; `folder` is the router's own. `test` tells of the last test of a provider, {} if there was none;
+    `outcome` is what came of a form that was sent, {} without one.
     """
 
     config: Config
@@ -45,4 +46,5 @@ class View:
     live: Sequence[JsonObject] = ()
     denial_of: Callable[[Target], str] = lambda _target: ""
     logs: Callable[[Mapping[str, str]], JsonObject] = lambda _query: {}
+    test: JsonObject = field(default_factory=dict)
     outcome: JsonObject = field(default_factory=dict)

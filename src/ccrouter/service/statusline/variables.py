@@ -107,10 +107,13 @@ def _context(said: JsonObject, last: Json) -> dict[str, str]:
         names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         used = sum(number_at(usage, name) or 0 for name in names)
     window = number_at(last, "contextWindow") or number_at(said, "context_window", "context_window_size") or 0
+    share = f"{round(used / window * 100)}" if window > 0 else "0"
+    whole = f"/{tokens(window, digits=0)} {share}%" if window > 0 else ""
     return {
         "contextUsed": tokens(used),
         "contextWindowSize": tokens(window, digits=0),
-        "contextPercent": str(round(used / window * 100)) if window > 0 else "0",
+        "contextPercent": share,
+        "context": f"{tokens(used)}{whole}" if used else "",
     }
 
 

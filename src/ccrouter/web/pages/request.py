@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ccrouter.jsontypes import Json, JsonObject
+from ccrouter.jsontypes import JsonObject
 from ccrouter.web.page import NotFound, Page, View
 from ccrouter.web.parts.address import address_of
 from ccrouter.web.parts.records import consult
@@ -48,7 +48,9 @@ def _told(request: JsonObject, view: View) -> JsonObject:
         "failures": [kind_words(one["kind"]) if one["failure"] else "" for one in request["attempts"]],
         "timeline": timeline(request["marks"], request["attempts"], request["totalMs"]),
         "used": _used(request),
-        "curl": curl(address_of(view.config), request["path"], request["asked"], request["streamed"], body),
+        "curl": curl(
+            address_of(view.config), request["path"], request["asked"], streamed=request["streamed"], body=body
+        ),
         "hasBody": body is not None,
         "said": None if content is None else _said(content),
     }
@@ -72,7 +74,7 @@ def _used(request: JsonObject) -> list[JsonObject]:
     hour = min(tokens["cacheWrite1h"], tokens["cacheWrite"])
     thinking = min(tokens["thinking"], tokens["output"])
     thought = price.get("thinking")
-    lines: tuple[tuple[str, int, Json, bool], ...] = (
+    lines: tuple[tuple[str, int, float | None, bool], ...] = (
         ("Input, not from the cache", tokens["input"], price.get("input"), True),
         ("Input, read from the cache", tokens["cacheRead"], price.get("cacheRead"), True),
         ("Input, written to the cache for 5 minutes", tokens["cacheWrite"] - hour, price.get("cacheWrite5m"), True),
@@ -87,7 +89,7 @@ def _used(request: JsonObject) -> list[JsonObject]:
     ]
 
 
-def _figures(price: JsonObject | None, context: int) -> JsonObject:
+def _figures(price: JsonObject | None, context: int) -> dict[str, float | None]:
     """Those that hold for a request of so many tokens of input: a tier's, where it is reached."""
     figures = dict(price or {})
     for tier in figures.pop("tiers", None) or []:

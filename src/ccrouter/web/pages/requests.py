@@ -53,8 +53,17 @@ PAGE = Page("/ui/requests", "Requests", "requests.html", read, twin="/api/reques
 
 
 def _filters(asked: dict[str, str], view: View) -> Filters:
-    words = {name: asked.get(name, "") for name in _WORDS if name != "status"}
-    return Filters(since=since_of(asked, view.now), status=cast("Status", asked.get("status", "")), **words)
+    return Filters(
+        since=since_of(asked, view.now),
+        model=asked.get("model", ""),
+        provider=asked.get("provider", ""),
+        route=asked.get("route", ""),
+        session=asked.get("session", ""),
+        project=asked.get("project", ""),
+        client=asked.get("client", ""),
+        status=cast("Status", asked.get("status", "")),
+        search=asked.get("search", ""),
+    )
 
 
 def _offered(reports: Reports, name: str, view: View) -> list[str]:

@@ -13,8 +13,10 @@ from ccrouter.web.parts.story import why
 
 #: A session that somebody may still be at.
 _RECENT = timedelta(minutes=15)
-#: What Claude Code asks beside the conversation itself (its own word for the class of a request).
+#: What Claude Code asks beside the conversation itself, by its own word for it.
 _SIDE = frozenset({"auxiliary", "side_reply"})
+#: The threads of a session.
+_LANES = ("main", "agent", "side")
 
 
 def read(view: View) -> JsonObject:
@@ -40,7 +42,8 @@ def read(view: View) -> JsonObject:
         "breaks": found_breaks,
         "markOf": {one["id"]: one["number"] for one in found_breaks},
         "lost": _lost(found_breaks),
-        "windows": sorted({turn["contextWindow"] for turn in turns if turn["contextWindow"]}),
+        "lanes": [lane for lane in _LANES if any(turn["lane"] == lane for turn in turns)],
+        "course": [_point(turn) for turn in turns],
         "threads": {"main": _thread(turns, "main"), "side": _thread(turns, "side"), "agents": agents},
     }
 
@@ -62,6 +65,17 @@ def _lane(turn: JsonObject) -> str:
         return "agent"
     is_beside = turn["requestClass"] in _SIDE or (turn["requestClass"] is None and turn["route"] == "background")
     return "side" if is_beside else "main"
+
+
+def _point(turn: JsonObject) -> JsonObject:
+    """What is drawn of a turn: each thread of the conversation has a line of its own, as each has its own context."""
+    context, share = turn["contextTokens"] or None, turn["cacheShare"]
+    point: JsonObject = {"turn": turn["turn"], "id": turn["id"], "usd": turn["cost"]["usd"]}
+    for lane in _LANES:
+        is_own = turn["lane"] == lane
+        point[f"{lane}Context"], point[f"{lane}Share"] = (context, share) if is_own else (None, None)
+    point["window"] = turn["contextWindow"] if turn["lane"] == "main" else None
+    return point
 
 
 def _thread(turns: Sequence[JsonObject], lane: str) -> JsonObject:

@@ -11,17 +11,17 @@ from ccrouter.jsontypes import JsonObject
 #: Stands for the conversation, where that was not recorded.
 MISSING = "(the text of this request was not recorded)"
 _HEADERS = (
-    "authorization: Bearer $CCR_KEY",
+    "x-api-key: $CCR_KEY",
     "content-type: application/json",
 )
 
 
-def curl(address: str, path: str, asked: str, streamed: bool, body: str | None) -> list[str]:
+def curl(address: str, path: str, asked: str, *, streamed: bool, body: str | None) -> list[str]:
     """The lines of a command that sends such a request to the router at `address`, with its key out of the environment.
 
     `body` is what the client sent; without it the shape alone is there, with a word in the place of the conversation.
     """
-    data = _skeleton(path, asked, streamed) if body is None else body
+    data = _skeleton(path, asked, streamed=streamed) if body is None else body
     headers = [f'  -H "{one}"' for one in _HEADERS]
     if path.startswith("/v1/messages"):
         headers.append('  -H "anthropic-version: 2023-06-01"')
@@ -29,7 +29,7 @@ def curl(address: str, path: str, asked: str, streamed: bool, body: str | None) 
     return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
-def _skeleton(path: str, asked: str, streamed: bool) -> str:
+def _skeleton(path: str, asked: str, *, streamed: bool) -> str:
     said: Sequence[JsonObject] = [{"role": "user", "content": MISSING}]
     shape: JsonObject = {"model": asked}
     if path.endswith("responses"):

@@ -113,14 +113,14 @@ def _tried(row: JsonObject, attempts: Sequence[JsonObject]) -> Iterator[str]:
         waited = _number(one.get("waitedMs"))
         paused = f", after a pause of {ms(waited)}" if waited >= 1 else ""
         if not one.get("failure"):
-            yield f"{place} {one.get('target')}{paused}, {_answered(one, row, number == len(attempts))}."
+            yield f"{place} {one.get('target')}{paused}, {_answered(one, row, is_last=number == len(attempts))}."
             continue
         took = ms(_number(one.get("endedMs")) - _number(one.get("beganMs")))
         status = f" (HTTP {one['status']})" if one.get("status") else ""
         yield f"{place} {one.get('target')}{paused}, which failed after {took}: {kind_words(one.get('kind'))}{status}."
 
 
-def _answered(attempt: JsonObject, row: JsonObject, is_last: bool) -> str:
+def _answered(attempt: JsonObject, row: JsonObject, *, is_last: bool) -> str:
     first = attempt.get("firstMs") or (row.get("ttftMs") if is_last else None)
     if row.get("status") == _GONE and not first:
         return "which had not answered yet"

@@ -1,5 +1,5 @@
 // Draws each <figure class="chart"> from the table in it: the table stays, folded away, for who cannot see a picture.
-// First column: the time, as data-at (seconds), or with data-x="turn" of the figure a whole number. Each further column
+// First column: the time, as data-at (ISO 8601), or with data-x="turn" of the figure a whole number. Each further column
 // is a line (a bar with data-chart="bars"): its header names it, data-kind of the header says how figures are written
 // (money, tokens, ms, percent, count), its cells hold data-value ("" for none). A row with data-mark has a line of its
 // own from top to bottom, with that word at its head.
@@ -27,7 +27,8 @@
   const read = (table) => {
     const heads = [...table.tHead.rows[0].cells].slice(1);
     const rows = [...table.tBodies[0].rows];
-    const places = rows.map((row) => Number(row.cells[0].dataset.at));
+    const placed = (at) => (/T/.test(at) ? Date.parse(at) / 1000 : Number(at));
+    const places = rows.map((row) => placed(row.cells[0].dataset.at));
     const columns = heads.map((_, number) =>
       rows.map((row) => {
         const value = row.cells[number + 1].dataset.value;
@@ -64,7 +65,7 @@
     ctx.restore();
   };
 
-  const seriesOf = (head, number, kind, isBars, isFew) => {
+  const seriesOf = (head, number, kind, isBars, isFew, isSpanned) => {
     const colour = style(colours[number % colours.length]);
     return {
       label: head.textContent.trim(),
@@ -73,7 +74,7 @@
       width: isBars ? 0 : 2,
       paths: isBars ? uPlot.paths.bars({ size: [0.75, 40] }) : undefined,
       points: { size: 5, ...(isBars ? { show: false } : isFew ? { show: true } : { filter: lonely }) },
-      spanGaps: false,
+      spanGaps: isSpanned,
       value: (_, value) => written(head.dataset.kind || kind, value),
     };
   };
@@ -113,7 +114,7 @@
         axes: [axis, { stroke: ink, grid, ticks: grid, size: 58, values: (_, all) => all.map((one) => written(kind, one)) }],
         series: [
           isTurns ? { label: "Turn", value: (_, value) => `${value ?? "–"}` } : { label: "Time" },
-          ...heads.map((head, number) => seriesOf(head, number, kind, isBars, places.length < 40)),
+          ...heads.map((head, number) => seriesOf(head, number, kind, isBars, places.length < 40, isTurns)),
         ],
         hooks: marks.length > 0 ? { draw: [drawMarks(marks)] } : {},
       },

@@ -1,0 +1,73 @@
+"""The way out for OpenTelemetry: no redirect is followed, no proxy taken that was not judged, and every address that a
+connection leads to is judged before anything is said to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ccrouter.config.collector import CollectorUrl
+from ccrouter.errors import Denied
+
+if TYPE_CHECKING:
+    import requests
+
+    from ccrouter.server.telemetry import Ways
+
+
+def judged_session(one: CollectorUrl, ways: Ways) -> requests.Session:
+    """A session that sends to `one` what `ways` let out, and nothing elsewhere."""
+    import requests  # noqa: PLC0415 - of the extra
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - of the extra
+    from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - of the extra
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool  # noqa: PLC0415 - of the extra
+
+    def judged(connection: Any, proxy: Any) -> Any:
+        """The socket, once what it is connected to was judged: where no proxy stands between."""
+        if proxy is None:
+            try:
+                ways.judge(one, connection.getpeername()[0])
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> Any:
+            return judged(super()._new_conn(), self.proxy)
+
+    class Sealed(HTTPSConnection):
+        def _new_conn(self) -> Any:
+            return judged(super()._new_conn(), self.proxy)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SealedPool(HTTPSConnectionPool):
+        ConnectionCls = Sealed
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *given: Any, **named: Any) -> None:
+            super().init_poolmanager(*given, **named)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SealedPool}
+
+    class Session(requests.Session):
+        def request(self, method: Any, url: Any, *given: Any, **named: Any) -> requests.Response:
+            if str(url) != one.url:
+                raise Denied(f"telemetry goes to {one.url} alone", rule="")
+            proxy = ways.judge(one, None)
+            named["allow_redirects"] = False
+            named["proxies"] = {"http": proxy, "https": proxy} if proxy else {}
+            answer = super().request(method, url, *given, **named)
+            if 300 <= answer.status_code < 400:
+                answer.close()
+                raise requests.RequestException(f"a redirect of the collector is not followed ({answer.status_code})")
+            if answer.ok:
+                ways.worked()
+            return answer
+
+    session = Session()
+    session.trust_env = False  # no proxy, no password file and no certificates that were not asked for
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
+    return session

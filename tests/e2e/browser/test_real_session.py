@@ -1,0 +1,102 @@
+"""A real Claude Code session with a fallback, a subagent and a broken cache, told by the dashboard alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.browser.conftest import KEY, Desk, House, _desk
+from tests.e2e.caching import CachingBrain
+from tests.e2e.claude_code import ClaudeCode, ClaudeRun
+from tests.e2e.installs import npm_package
+from tests.e2e.router import Router
+from tests.upstream import ThreadedUpstream
+
+FILE = "shopping.txt"
+SONNET, CHAT = "claude-sonnet-4-5", "deepseek-chat"
+RATES = {
+    SONNET: {"input": 3, "output": 15, "cacheRead": 0.3, "cacheWrite5m": 3.75, "cacheWrite1h": 6},
+    CHAT: {"input": 0.28, "output": 0.42, "cacheRead": 0.028},
+}
+
+
+@dataclass
+class Recorded:
+    """What was recorded, and what really happened at the providers."""
+
+    house: House
+    first: CachingBrain
+    second: CachingBrain
+    session: str
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory) -> Iterator[Recorded]:
+    """Four prompts of one session: an edit in three turns; a subagent; an overloaded provider, so that another answers;
+    and another system prompt, which breaks the cache.
+    """
+    claude = ClaudeCode("2.1", (str(npm_package("claude-code-2.1") / "node_modules/.bin/claude"),))
+    home, work = tmp_path_factory.mktemp("router"), tmp_path_factory.mktemp("work")
+    (work / FILE).write_text("colour = red\n")
+    first, second = CachingBrain("anthropic"), CachingBrain("chat")
+    with ThreadedUpstream() as one, ThreadedUpstream() as two:
+        one.always(first)
+        two.always(second)
+        with Router(settings(one.url, two.url), home, {"ROUTER_KEY": KEY}) as router:
+            house = House(router, one)
+
+            def ask(prompt: str, *more: str) -> ClaudeRun:
+                run = claude.run(prompt, url=router.url, home=work, token=KEY, more=more)
+                assert run.code == 0, run.told() + router.told()
+                assert not [*first.failures, *second.failures], run.told()
+                return run
+
+            began = ask(f"[[EDIT-FILE {work / FILE}]]")
+            ask("[[SUBAGENT]]", "--continue")
+            first.busy.append("GREET")
+            ask("[[GREET]]", "--continue")
+            ask("And now?", "--continue", "--append-system-prompt", "Answer in one short line.")
+            yield Recorded(house, first, second, str(began.result["session_id"]))
+
+
+def settings(first: str, second: str) -> str:
+    return json.dumps(
+        {
+            "APIKEY": "$ROUTER_KEY",
+            "prices": RATES,
+            "Providers": [
+                {
+                    "name": "first",
+                    "api_base_url": f"{first}/v1/messages",
+                    "api_key": "sk-upstream-key-of-the-first",
+                    "models": [SONNET],
+                },
+                {
+                    "name": "second",
+                    "api_base_url": f"{second}/v1/chat/completions",
+                    "api_key": "sk-upstream-key-of-the-second",
+                    "models": [CHAT],
+                },
+            ],
+            "Router": {"default": [f"first,{SONNET}", f"second,{CHAT}"]},
+        }
+    )
+
+
+@pytest.fixture
+def told(browser, recorded) -> Iterator[Desk]:
+    for desk in _desk(browser, recorded.house):
+        desk.sign_in()
+        yield desk
+
+
+def test_the_session_can_be_found(told, recorded):
+    """On the page of sessions there is one with the id that Claude Code gave it, and it leads to its turns."""
+    page = told.go("/ui/sessions")
+    page.locator(f'a[href="/ui/sessions/{recorded.session}"]').first.click()
+    page.wait_for_url(f"**/ui/sessions/{recorded.session}")
+    told.shot("real-session")
