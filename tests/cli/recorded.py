@@ -31,11 +31,11 @@ def exchange(
     ttft: float = 0.5,
     total: float = 1.5,
 ) -> Exchange:
-    """An exchange that ended at `at`. `usage` are input, cache writes, cache reads and output."""
+    """An exchange that began at `at`. `usage` are input, cache writes, cache reads and output."""
     return Exchange(
         id, "/v1/messages", 0.0, asked="claude-sonnet-5", sent=model, answered=f"{model}-0922", provider=provider,
         route=route, session=session, client=client, streamed=True, status=status, agent=agent,
-        request_class=request_class, usage=WireUsage(*usage), ttft=ttft, total=total, ended_at=at.timestamp(),
+        request_class=request_class, usage=WireUsage(*usage), ttft=ttft, total=total, ended_at=at.timestamp() + total,
         attempts=[Attempt(f"{provider},{model}", 0.0, ended=total)],
     )  # fmt: skip
 

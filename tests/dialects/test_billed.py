@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -29,8 +30,14 @@ MESSAGES = {
     **COST,
 }
 CHAT = {"completion_tokens_details": {"reasoning_tokens": 7}, **COST}
-RESPONSES = {"output_tokens_details": {"reasoning_tokens": 7}, **COST}
+RESPONSES = {"reasoning": 7}
 GEMINI = {"thoughtsTokenCount": 7}
+
+
+def charged(data: bytes, cost: object = 0.0125) -> bytes:
+    """A frame or an answer of Responses whose usage says what was charged, as OpenRouter's does."""
+    return re.sub(rb'"usage": ?\{', b'"usage":{"cost":' + json.dumps(cost).encode() + b",", data)
+
 
 #: Dialect → frames of a stream, a whole answer, and what is told in both.
 SPOKEN = {
@@ -45,8 +52,8 @@ SPOKEN = {
         Billed(7, cost=0.0125),
     ),
     "openai_responses": (
-        lambda: responses_wire.response_stream("Hi", usage=RESPONSES),
-        lambda: responses_wire.response_json("Hi", usage=RESPONSES),
+        lambda: [charged(frame) for frame in responses_wire.response_stream("Hi", usage=RESPONSES)],
+        lambda: json.loads(charged(json.dumps(responses_wire.response_json("Hi", usage=RESPONSES)).encode())),
         Billed(7, cost=0.0125),
     ),
     "gemini": (
@@ -107,13 +114,13 @@ def test_looked_at_in_passing(dialect):
 
 
 @pytest.mark.parametrize("dialect", [name for name in SPOKEN if name != "gemini"])
-@pytest.mark.parametrize("nonsense", ["1.5", True, -1, [1], {"total": 2}, None, 1e999])
+@pytest.mark.parametrize("nonsense", ["1.5", True, -1, [1], {"total": 2}, None])
 def test_nonsense_is_no_bill(dialect, nonsense):
     """A cost of another type, or one that is no amount, is not known; the answer is read as ever."""
     wires = {"anthropic": anthropic_wire.message_json, "openai_chat": chat_wire.chat_json}
-    whole = wires.get(dialect, responses_wire.response_json)("Hi", usage={"cost": nonsense})
+    body = json.dumps(wires.get(dialect, responses_wire.response_json)("Hi")).encode()
     reader = reader_of(dialect)
-    reader.feed_body(json.dumps(whole).replace("Infinity", "null").encode())
+    reader.feed_body(charged(body, nonsense))
     reader.close()
     assert reader.billed == Billed()
     assert reader.usage.output_tokens == 12
@@ -144,7 +151,10 @@ def test_the_usual_service_is_not_named(told, named):
 
 def test_a_tier_of_openai():
     """Chat and Responses say at their top which tier served; a Messages answer says it in its usage."""
-    for dialect, whole in (("openai_chat", chat_wire.chat_json("Hi")), ("openai_responses", responses_wire.response_json("Hi"))):
+    for dialect, whole in (
+        ("openai_chat", chat_wire.chat_json("Hi")),
+        ("openai_responses", responses_wire.response_json("Hi")),
+    ):
         for tap in (TAPS[dialect](), reader_of(dialect)):
             tap.feed_body(json.dumps({**whole, "service_tier": "priority"}).encode())
             assert tap.billed.service == "priority"

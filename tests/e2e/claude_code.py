@@ -62,8 +62,11 @@ class ClaudeCode:
         token: str = "client-token",
         more: tuple[str, ...] = (),
         variables: dict[str, str] | None = None,
+        folder: Path | None = None,
     ) -> ClaudeRun:
-        """Print mode, all permissions, in `home` as HOME and working folder; raises subprocess.TimeoutExpired."""
+        """Print mode, all permissions, in `home` as HOME and working folder, if that is not `folder`; raises
+        subprocess.TimeoutExpired.
+        """
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -82,7 +85,7 @@ class ClaudeCode:
         done = subprocess.run(
             [*self.command, *asked, "--permission-mode", "bypassPermissions", *more],
             env=environment,
-            cwd=home,
+            cwd=folder or home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

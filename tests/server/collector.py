@@ -41,7 +41,7 @@ class Collector:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self
 

@@ -50,7 +50,8 @@ async def test_a_session(tmp_path, upstream: Upstream):
         ):
             assert (await router.ask(session("one", **more), model="p,m2"))[0] == 200
         assert (await router.ask(session("two"), model="p,m2"))[0] == 200
-        assert (await router.ask(session("one"), model="p,m2", max_tokens=-1, messages="x"))[0] == 400
+        upstream.always(json_reply(anthropic_wire.error_json("invalid_request_error", "no"), status=400))
+        assert (await router.ask(session("one"), model="p,m2"))[0] == 400
         await written(router)
         found = await told(router)
         assert await told(router, "session=nobody") == found | {"session": None, "last": None}
@@ -60,7 +61,7 @@ async def test_a_session(tmp_path, upstream: Upstream):
     assert (last["provider"], last["route"], last["cacheShare"], last["contextTokens"]) == ("p", "default", 0.9, 1000)
     assert last["cost"] is None
     assert found["session"]["requests"] == 5
-    assert found["session"]["cost"] == {"usd": None, "unknown": 4}
+    assert found["session"]["cost"] == {"usd": 0, "unknown": 4}  # what failed cost nothing
     assert (found["service"], found["default"], found["streaming"], found["style"]) == ("ccrouter", "p,m1", False, None)
 
 

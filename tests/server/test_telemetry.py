@@ -45,21 +45,22 @@ class Desk:
         return self._path.read_text().splitlines()
 
     def close(self) -> None:
+        self.config = dataclasses.replace(self.config, telemetry=Settings())  # no farewell to who is gone already
         self.telemetry.close()
         self._log.close()
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(configured(tmp_path), NO_POLICY, tmp_path)
-    yield desk
-    desk.close()
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     with Collector() as collector:
         yield collector
+
+
+@pytest.fixture
+def desk(tmp_path: Path, collector: Collector) -> Iterator[Desk]:
+    desk = Desk(configured(tmp_path), NO_POLICY, tmp_path)
+    yield desk
+    desk.close()
 
 
 def test_off(desk, collector, monkeypatch):
@@ -267,6 +268,18 @@ def test_a_reload_ends_it(desk, collector):
         assert other.spans
     assert collector.asked == []
     assert desk.log == []
+
+
+def test_the_end(desk, collector):
+    """What has gathered leaves when the router ends, and nothing after it."""
+    desk.turn_on(collector.url)
+    desk.telemetry.note(entry())
+    desk.telemetry.close(limit=30)
+    assert len(collector.spans) == 3
+    assert collector.metrics
+    seen = len(collector.asked)
+    desk.telemetry.flush()
+    assert len(collector.asked) == seen
 
 
 # -- policies ----------------------------------------------------------------------------------------------------------

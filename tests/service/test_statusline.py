@@ -162,9 +162,7 @@ def test_a_cost_that_is_not_known(cost, expected) -> None:
 
 def test_anything_may_be_missing_or_odd() -> None:
     """No member need be there, or be of its kind: every variable is a text all the same."""
-    odd = dict.fromkeys(SAID, 3) | {
-        "cost": {"total_cost_usd": "x", "total_duration_ms": [], "total_lines_added": True}
-    }
+    odd = dict.fromkeys(SAID, 3) | {"cost": {"total_cost_usd": "x", "total_duration_ms": [], "total_lines_added": True}}
     strange = {"last": {"tokens": 3, "cacheShare": "x", "contextTokens": float("nan")}, "session": 4, "streaming": "no"}
     for said in ({}, odd, {"context_window": {"context_window_size": 0}}, {"cost": {"total_cost_usd": float("inf")}}):
         for told in ({}, strange):

@@ -1,4 +1,6 @@
-"""`ccr explain`: what became of one request, as the running router remembers it. Changes nothing."""
+"""`ccr explain`: what became of one request, as the running router remembers it or the records have it; and of the
+caches of a session. Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,20 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ccrouter.cli.options import StartOptions, follow, listening_place, load_for_clients
-from ccrouter.cli.terminal import fail, say
+from ccrouter.cli.terminal import fail, note, say
 
 if TYPE_CHECKING:
     from ccrouter.jsontypes import JsonObject
+    from ccrouter.service.inquiry import Unanswered
+    from ccrouter.store.reports import Reports
+
+#: What the id of a request begins with.
+_REQUEST = "req_"
 
 _FATES = (
     ("dropped", "Dropped (nothing of it was sent)"),
@@ -24,33 +31,62 @@ _FATES = (
 
 
 @click.command()
-@click.argument("request_id", required=False, metavar="[REQUEST-ID]")
+@click.argument("subject", required=False, metavar="[REQUEST-ID | SESSION]")
 @click.option("--last", "asks_last", is_flag=True, help="The request that ended last.")
 @click.option("--port", "-p", type=click.IntRange(1, 65535), metavar="N", help="The router on this port.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-def command(request_id: str | None, asks_last: bool, port: int | None, as_json: bool) -> int:  # noqa: FBT001 - click passes options so
-    """Tell what became of a request: its route, every attempt, and what the provider did not get as it was asked.
+def command(subject: str | None, asks_last: bool, port: int | None, as_json: bool) -> int:  # noqa: FBT001 - click passes options so
+    """Tell what became of a request: its route, every attempt, what the provider did not get as it was asked, and who
+    broke the prompt cache, if somebody did. Of a SESSION: its caches, turn by turn.
 
-    REQUEST-ID is the header `request-id` of the answer; Claude Code shows it with every error. The router remembers
-    the last 1000.
+    REQUEST-ID is the header `request-id` of the answer; Claude Code shows it with every error. SESSION is
+    Claude Code's id of a conversation. The router remembers the last 1000 requests, the records all
+    that they are kept for; without a router that runs, they alone are asked.
     """
-    if asks_last == bool(request_id):
-        raise click.UsageError("name a REQUEST-ID, or --last")
-    facts = _ask(request_id or "last", port)
+    if asks_last == bool(subject):
+        raise click.UsageError("name a REQUEST-ID, or --last, or a SESSION")
+    records = _records()
+    if subject and not subject.startswith(_REQUEST) and (session := _recorded(records, "session", subject)):
+        from ccrouter.cli.explain_session import session_sections
+
+        return _tell(session, session_sections(session), as_json=as_json)
+    facts = _ask(subject or "last", port, records)
     if facts is None:
         return 1
+    return _tell(facts, sections(facts), as_json=as_json)
+
+
+def _tell(facts: JsonObject, page: Iterable[Section], *, as_json: bool) -> int:
     if as_json:
         say(json.dumps(facts, indent=2, ensure_ascii=False))
-        return 0
-    if sys.stdout.isatty():
-        draw(sections(facts))
+    elif sys.stdout.isatty():
+        draw(page)
     else:
-        say(plain(sections(facts)))
+        say(plain(page))
     return 0
 
 
-def _ask(name: str, port: int | None) -> JsonObject | None:
-    """The facts; None after saying why there are none."""
+def _records() -> Reports:
+    from ccrouter.service.private import router_folder
+    from ccrouter.store.database import FILE
+    from ccrouter.store.reports import Reports
+
+    return Reports(router_folder() / FILE)
+
+
+def _recorded(records: Reports, what: Literal["request", "session"], name: str) -> JsonObject | None:
+    """What the records have of it. None, after a word about it, if they cannot be read."""
+    from ccrouter.store.database import StoreUnusable
+
+    try:
+        return records.request(name) if what == "request" else records.session(name)
+    except StoreUnusable as error:
+        note(f"  {error}")
+        return None
+
+
+def _ask(name: str, port: int | None, records: Reports) -> JsonObject | None:
+    """The facts: those of the router, and beneath them those of the records. None after saying why there are none."""
     from ccrouter.service.inquiry import Unanswered, ask_exchange
     from ccrouter.service.private import router_folder
     from ccrouter.service.running import find_running
@@ -58,20 +94,29 @@ def _ask(name: str, port: int | None) -> JsonObject | None:
     options = StartOptions(port=port)
     running = find_running(router_folder(), *listening_place(options))
     if running is None or not running.is_answering or (port and running.port != port):
-        where = f" on port {port}" if port else ""
-        fail(f"no router is running{where}: what a router remembers ends with it", "ccr start")
-        return None
+        found = _recorded(records, "request", name)
+        if found is None:
+            where = f" on port {port}" if port else ""
+            fail(f"no router is running{where}, and the records have nothing of that id", "ccr start")
+        return found
     key = follow(load_for_clients(options), running).api_key
     try:
-        return ask_exchange(running.host, running.port, key, name)
+        told = ask_exchange(running.host, running.port, key, name)
     except Unanswered as error:
-        if error.status == 404:
-            fail(str(error), "the log, ~/.claude-code-router/logs, may have its line")
-        elif error.status in (401, 403):
-            fail("the running router refuses the key of the config", "its APIKEY is another one: ccr restart")
-        else:
-            fail(f"the running router cannot be asked: {error}", "ccr restart")
-    return None
+        found = _recorded(records, "request", name)
+        if found is None:
+            _say_why(error)
+        return found
+    return (_recorded(records, "request", str(told["id"])) or {}) | told
+
+
+def _say_why(error: Unanswered) -> None:
+    if error.status == 404:
+        fail(str(error), "the log, ~/.claude-code-router/logs, may have its line")
+    elif error.status in (401, 403):
+        fail("the running router refuses the key of the config", "its APIKEY is another one: ccr restart")
+    else:
+        fail(f"the running router cannot be asked: {error}", "ccr restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +134,33 @@ def sections(facts: JsonObject) -> Iterator[Section]:
     attempts = facts["attempts"]
     if len(attempts) > 1 or any(one["failure"] for one in attempts):
         yield Section("Attempts", [_attempt(one) for one in attempts])
+    yield from _cache(facts)
     yield from _ledger(facts)
+
+
+def _cache(facts: JsonObject) -> Iterator[Section]:
+    """What came of the prompt cache, where the records say: docs/cache.md."""
+    verdict = facts.get("cacheBreak")
+    if verdict is None:
+        return
+    is_break = bool(verdict["lostTokens"])
+    yield Section("Cache", list(verdict_rows(verdict)), style="bold red" if is_break else "bold")
+
+
+def verdict_rows(verdict: JsonObject) -> Iterator[tuple[str, str]]:
+    """What a person reads of a verdict: who, where, in words, and what to do."""
+    yield "by", str(verdict["by"]).replace("_", " ")
+    if verdict["at"]:
+        yield "at", str(verdict["at"])
+    yield "share", f"{percent(verdict['share'])} of the prompt, {percent(verdict['shareBefore'])} in the turn before"
+    yield "words", str(verdict["words"])
+    if verdict.get("hint"):
+        yield "hint", str(verdict["hint"])
+
+
+def percent(share: float | None) -> str:
+    """A share as one reads it."""
+    return "–" if share is None else f"{share * 100:.0f} %"
 
 
 def _attempt(one: JsonObject) -> tuple[str, str]:
@@ -155,11 +226,24 @@ def _head(facts: JsonObject) -> Iterator[tuple[str, str]]:
         cached = f" ({tokens['cacheRead']} read from cache, {tokens['cacheWrite']} written to it)"
         read = tokens["cacheRead"] or tokens["cacheWrite"]
         yield "tokens", f"{tokens['input']} in{cached if read else ''}, {tokens['output']} out"
+    if "cost" in facts:
+        yield "cost", _cost(facts["cost"])
     first = "" if facts["ttftMs"] is None else f", first content after {facts['ttftMs']:.0f} ms"
     yield "time", f"{facts['totalMs']:.0f} ms{first}"
     for name, key in (("session", "session"), ("client", "client"), ("provider's id", "upstreamId")):
         if facts[key]:
             yield name, str(facts[key])
+
+
+def _cost(cost: JsonObject) -> str:
+    if cost["usd"] is None:
+        return "unknown"
+    return f"{dollars(cost['usd'])}{f' ({source})' if (source := cost.get('source')) else ''}"
+
+
+def dollars(usd: float) -> str:
+    """A sum as one reads it."""
+    return f"${usd:,.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.5f}"
 
 
 def _ledger(facts: JsonObject) -> Iterator[Section]:

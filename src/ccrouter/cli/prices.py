@@ -249,7 +249,7 @@ def _details(one: JsonObject) -> list[str]:
     price = one["price"]
     lines = [harmless(f"{one['provider']},{one['model']}"), f"  price     {_figures(price)}"]
     if price:
-        lines += [f"  above {tier['tokens']}: {_figures({**price, **tier})}" for tier in price.get("above", ())]
+        lines += [f"  above {tier['tokens']} tokens: {_figures({**price, **tier})}" for tier in price.get("above", ())]
         lines += [f"  search    ${price['search']:g} per thousand"] if "search" in price else []
         lines += [f"  source    {one['source']}"] + ([f"  from      {one['origin']}"] if one["origin"] else [])
     return [*lines, f"  context   {one['context'] or 'unknown'}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ccrouter.config.schema import Router, Target
+from ccrouter.config.schema import ModelRef, Router, Target
 from ccrouter.routing.catalog import Catalog
 from ccrouter.routing.rules import Route
 
@@ -38,12 +38,19 @@ def make_plan(route: Route, router: Router, catalog: Catalog) -> Plan:
     A fallback whose provider is not configured is left out: loading the configuration has said which.
     """
     targets = [route.target]
-    refs = router.alias_fallback.get(route.alias) if route.alias else None
-    for ref in refs if refs is not None else router.fallback.get(_fallback_name(route, router), ()):
+    for ref in fallbacks_of(route.name, route.alias, router):
         target = catalog.target(ref)
         if target is not None and target not in targets:
             targets.append(target)
     return Plan(tuple(targets), _longer(route, router, catalog))
+
+
+def fallbacks_of(name: str, alias: str, router: Router) -> tuple[ModelRef, ...]:
+    """What the router names to be tried after the target of a route, or of an alias by its pattern ("" for none)."""
+    refs = router.alias_fallback.get(alias) if alias else None
+    if refs is not None:
+        return refs
+    return router.fallback.get(name if name in router.fallback or name in _OWN_FALLBACK else "default", ())
 
 
 def _longer(route: Route, router: Router, catalog: Catalog) -> Target | None:
@@ -51,7 +58,3 @@ def _longer(route: Route, router: Router, catalog: Catalog) -> Target | None:
         return None
     target = catalog.target(router.routes[_LONG])
     return None if target == route.target else target
-
-
-def _fallback_name(route: Route, router: Router) -> str:
-    return route.name if route.name in router.fallback or route.name in _OWN_FALLBACK else "default"

@@ -5,9 +5,10 @@ and whether what is written is in force. Blocks: to be used in a thread. Changes
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from ccrouter.compliance.findings import Verdict
 from ccrouter.config.backup import backups
@@ -27,7 +28,14 @@ from ccrouter.web.verbatim import Verbatim
 #: Lines of a difference that are shown, and of those around each of them.
 _MOST_LINES = 2000
 _AROUND = 3
+_MOST_WORDS = 40
 _STAMP = "%Y-%m-%dT%H-%M-%S-%f"
+
+
+def looking_at_file(call: Call) -> Callable[[], JsonObject]:
+    """What tells of the file when it is called, by the words of the address."""
+    query = dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=_MOST_WORDS, errors="replace"))
+    return lambda: told_file(call, query)
 
 
 def told_file(call: Call, query: Mapping[str, str]) -> JsonObject:
@@ -106,7 +114,9 @@ def _change(file: ConfigFile, name: str, pending: Pending, on_disk: str | None) 
         "over": digest_of(on_disk),
         "isTyped": bool(pending.typed),
         "isSame": pending.text == (on_disk or ""),
-        "typedProblems": [{"path": one[0], "message": one[1], "hint": one[2], "rule": None} for one in pending.problems],
+        "typedProblems": [
+            {"path": one[0], "message": one[1], "hint": one[2], "rule": None} for one in pending.problems
+        ],
         "conflict": None,
         "secrets": changed_secrets(on_disk or "", pending.text),
         "diff": difference(on_disk or "", pending.text, secrets),

@@ -30,6 +30,9 @@ class Keeper(Protocol):
     def note_prompt(self, note: PromptNote) -> None:
         """Take what a request was made of; likewise."""
 
+    def flush(self, limit: float) -> bool:
+        """Blocks until what was put before is on disk; False if that is not so after `limit` seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class _InForce:

@@ -25,6 +25,8 @@ from ccrouter.server.endpoints import in_force, timestamp
 #: The paths that this router serves for a transformer: the classic router had some for every wire format.
 _ENDPOINTS = {"anthropic": "/v1/messages"}
 
+#: Seconds in which what has just ended is to be on disk, for who asks of it at once.
+_PATIENCE = 1.0
 _LATER = "it is applied by POST /api/restart, or by the next start"
 _AT_ONCE = "it is applied within seconds, and at once by POST /api/restart"
 
@@ -106,18 +108,29 @@ def last_reload(call: Call) -> JsonObject:
 
 
 async def read_exchange(call: Call) -> Response:
-    """What became of one request: by its id, or "last". Raises ClientError (404) if it is not remembered."""
+    """What became of one request: by its id, or "last". What was recorded tells more (its cost, and what became of its
+    cache) than what is only remembered. Raises ClientError (404) if it is neither.
+    """
     exchanges, wanted = call.process.exchanges, call.params["id"]
     facts = await exchanges.recall(wanted)
-    if facts is None:
-        which = "there was none" if wanted == "last" else "none of that id is remembered"
+    recorded = await _recorded(call, wanted if facts is None else str(facts["id"]))
+    if recorded is None and facts is None:
+        which = "there was none" if wanted == "last" else "none of that id is recorded"
         since = timestamp(call.process.started)
         raise ClientError(
-            f"{which}: the router remembers the last {exchanges.capacity} exchanges since it was started at {since}",
+            f"{which}, nor is it one of the last {exchanges.capacity} since the router was started at {since}",
             status=404,
             type="not_found_error",
         )
-    return JSONResponse(facts)
+    return JSONResponse(recorded or facts)
+
+
+async def _recorded(call: Call, wanted: str) -> JsonObject | None:
+    recorder, reports = call.process.recorder, call.process.reports
+    if recorder is None or reports is None:
+        return None
+    await asyncio.to_thread(recorder.flush, _PATIENCE)
+    return await asyncio.to_thread(reports.request, wanted)
 
 
 async def list_transformers(call: Call) -> Response:

@@ -15,7 +15,9 @@ from ccrouter import __version__
 from ccrouter.config.load import router_folder
 from ccrouter.errors import ClientError
 from ccrouter.jsontypes import JsonObject
+from ccrouter.server.auditstate import looking_at_audit
 from ccrouter.server.call import Call, Endpoint
+from ccrouter.server.configstate import looking_at_file
 from ccrouter.server.health import survey
 from ccrouter.server.intake import read_body
 from ccrouter.server.logs import looking_at_logs
@@ -82,6 +84,8 @@ async def look(call: Call, outcome: JsonObject | None = None) -> View:
         live=[one for one in live if one["id"] != call.id],
         denial_of=edition.gateway.denial_of,
         logs=looking_at_logs(process),
+        file=looking_at_file(call),
+        audit=looking_at_audit(call),
         test=await process.examiner.last() or {},
         outcome=outcome or {},
     )

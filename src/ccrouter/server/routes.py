@@ -14,11 +14,13 @@ from ccrouter.config.schema import DialectName
 from ccrouter.dialects.registry import SERVED
 from ccrouter.dialects.served import Served
 from ccrouter.server import (
+    config_forms,
     endpoints,
     health,
     logs_forms,
     management,
     pages,
+    policy_forms,
     providers,
     providers_forms,
     routes_forms,
@@ -84,6 +86,12 @@ ROUTES: tuple[Row, ...] = (
     Row(("POST",), "/api/providers/test", Access.MANAGEMENT, providers_forms.test),
     Row(("POST",), "/ui/routes", Access.PAGE, routes_forms.try_route),
     Row(("POST",), "/api/routes/try", Access.MANAGEMENT, routes_forms.try_json),
+    Row(("POST",), "/api/policy/simulate", Access.MANAGEMENT, policy_forms.simulate_json),
+    Row(("POST",), "/ui/policy/simulate", Access.PAGE, policy_forms.simulate_page),
+    Row(("POST",), "/ui/policy/prove", Access.PAGE, policy_forms.prove_page),
+    Row(("POST",), "/ui/config/save", Access.PAGE, config_forms.save),
+    Row(("POST",), "/ui/config/drop", Access.PAGE, config_forms.drop),
+    Row(("POST",), "/ui/config/change/{kind}", Access.PAGE, config_forms.change),
     Row(_READ, "/ui/logs/download", Access.PAGE, logs_forms.download),
     Row(("POST",), "/ui/logs/level", Access.PAGE, logs_forms.set_level),
     Row(_READ, "/ui/sign-in", Access.LOCAL, pages.show_sign_in),

@@ -26,7 +26,7 @@ _MOST_FIELDS = 16
 #: Lines and characters of what was pasted that the page shows again.
 _MOST_LINES, _MOST_SHOWN = 5000, 400_000
 _MESSAGES = "messages"
-_FORMS: Mapping[str, Served | None] = {_MESSAGES: None, **SERVED}
+_FORMS: Mapping[str, Served | None] = {_MESSAGES: None, **{str(name): form for name, form in SERVED.items()}}
 _PATHS = {_MESSAGES: "/v1/messages", "openai_chat": "/v1/chat/completions", "openai_responses": "/v1/responses"}
 _MOST_HEADERS = 50
 

@@ -171,7 +171,7 @@ class Outlet:
 
         self._sites: Sites | None = None
         by_signal: dict[Signal, CollectorUrl] = {one.signal: one for one in urls}
-        self._listener = _listen(ways.failed)
+        _silence()
         resource = _resource()
         traces, metrics = by_signal["traces"], by_signal["metrics"]
         headers = dict(settings.headers)
@@ -223,25 +223,14 @@ class Outlet:
         """After the call the library's threads have ended. Blocks for as long as the collector does."""
         self._traces.shutdown()
         self._metrics.shutdown()
-        logging.getLogger(_LIBRARY).removeHandler(self._listener)
 
 
-class _Listener(logging.Handler):
-    """Hears what the library has to complain of, which else would stand on stderr, for each batch anew."""
-
-    def __init__(self, failed: Callable[[str], None]) -> None:
-        super().__init__(logging.ERROR)
-        self._failed = failed
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._failed(record.getMessage())
-
-
-def _listen(failed: Callable[[str], None]) -> _Listener:
-    listener, library = _Listener(failed), logging.getLogger(_LIBRARY)
-    library.addHandler(listener)
+def _silence() -> None:
+    """After the call the library complains to nobody: it would on stderr, of each batch anew, and quote addresses."""
+    library = logging.getLogger(_LIBRARY)
     library.propagate = False
-    return listener
+    if not library.handlers:
+        library.addHandler(logging.NullHandler())
 
 
 def _resource() -> Resource:

@@ -53,6 +53,18 @@ def judged_session(one: CollectorUrl, ways: Ways) -> requests.Session:
 
     class Session(requests.Session):
         def request(self, method: Any, url: Any, *given: Any, **named: Any) -> requests.Response:
+            try:
+                answer = self._sent(method, url, *given, **named)
+            except Exception as error:
+                ways.failed(f"{type(error).__name__}: {error}")
+                raise
+            if answer.ok:
+                ways.worked()
+            else:
+                ways.failed(f"it answered {answer.status_code}")
+            return answer
+
+        def _sent(self, method: Any, url: Any, *given: Any, **named: Any) -> requests.Response:
             if str(url) != one.url:
                 raise Denied(f"telemetry goes to {one.url} alone", rule="")
             proxy = ways.judge(one, None)
@@ -62,8 +74,6 @@ def judged_session(one: CollectorUrl, ways: Ways) -> requests.Session:
             if 300 <= answer.status_code < 400:
                 answer.close()
                 raise requests.RequestException(f"a redirect of the collector is not followed ({answer.status_code})")
-            if answer.ok:
-                ways.worked()
             return answer
 
     session = Session()

@@ -67,8 +67,10 @@ class CacheWatch:
             note.found = None
 
     def judge(self, exchange: Exchange, cost: Cost) -> JsonObject | None:
-        """As `verdict`, in the form in which it is recorded."""
+        """As `verdict`, in the form in which it is recorded; what was found in the prompt is let go of."""
         verdict = self.verdict(exchange, cost)
+        if exchange.prompt is not None:
+            exchange.prompt.found = None
         return None if verdict is None else verdict.facts()
 
     def verdict(self, exchange: Exchange, cost: Cost) -> Verdict | None:

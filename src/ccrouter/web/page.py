@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ccrouter.jsontypes import Json, JsonObject
 from ccrouter.secret import Secret, redact
+from ccrouter.web.verbatim import Verbatim
 from ccrouter.web.view import NotFound, View
 from ccrouter.web.words import FILTERS
 
@@ -112,6 +113,8 @@ def cleaned(facts: JsonObject, secrets: Iterable[Secret]) -> JsonObject:
     known = tuple(secrets)
 
     def clean(value: Json) -> Json:
+        if isinstance(value, Verbatim):
+            return redact(value, known)
         if isinstance(value, str):
             return "".join(map(_visible, redact(value, known)))
         if isinstance(value, list):

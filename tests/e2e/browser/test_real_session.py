@@ -17,6 +17,7 @@ from tests.e2e.router import Router
 from tests.upstream import ThreadedUpstream
 
 FILE = "shopping.txt"
+RULES = "".join(f"- Rule {number}: write what is true, and say what is not known.\n" for number in range(500))
 SONNET, CHAT = "claude-sonnet-4-5", "deepseek-chat"
 RATES = {
     SONNET: {"input": 3, "output": 15, "cacheRead": 0.3, "cacheWrite5m": 3.75, "cacheWrite1h": 6},
@@ -37,11 +38,15 @@ class Recorded:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Iterator[Recorded]:
     """Four prompts of one session: an edit in three turns; a subagent; an overloaded provider, so that another answers;
-    and another system prompt, which breaks the cache.
+    and a
+    history that was rewritten, which breaks the cache.
     """
     claude = ClaudeCode("2.1", (str(npm_package("claude-code-2.1") / "node_modules/.bin/claude"),))
-    home, work = tmp_path_factory.mktemp("router"), tmp_path_factory.mktemp("work")
+    home = tmp_path_factory.mktemp("home")
+    work = home / "shop"
+    work.mkdir()
     (work / FILE).write_text("colour = red\n")
+    (work / "CLAUDE.md").write_text("# Rules of the shop\n" + RULES)
     first, second = CachingBrain("anthropic"), CachingBrain("chat")
     with ThreadedUpstream() as one, ThreadedUpstream() as two:
         one.always(first)
@@ -50,7 +55,7 @@ def recorded(tmp_path_factory) -> Iterator[Recorded]:
             house = House(router, one)
 
             def ask(prompt: str, *more: str) -> ClaudeRun:
-                run = claude.run(prompt, url=router.url, home=work, token=KEY, more=more)
+                run = claude.run(prompt, url=router.url, home=home, folder=work, token=KEY, more=more)
                 assert run.code == 0, run.told() + router.told()
                 assert not [*first.failures, *second.failures], run.told()
                 return run
@@ -59,8 +64,17 @@ def recorded(tmp_path_factory) -> Iterator[Recorded]:
             ask("[[SUBAGENT]]", "--continue")
             first.busy.append("GREET")
             ask("[[GREET]]", "--continue")
-            ask("And now?", "--continue", "--append-system-prompt", "Answer in one short line.")
+            rewrite_history(home)
+            ask("And now?", "--continue")
             yield Recorded(house, first, second, str(began.result["session_id"]))
+
+
+def rewrite_history(home: Path) -> None:
+    """Another word at the beginning of what Claude Code remembers of the conversation, as when it clears old results."""
+    (transcript,) = (home / ".claude" / "projects").glob("*-shop/*.jsonl")
+    text = transcript.read_text()
+    assert "Rules of the shop" in text
+    transcript.write_text(text.replace("Rules of the shop", "Rules of that shop"))
 
 
 def settings(first: str, second: str) -> str:

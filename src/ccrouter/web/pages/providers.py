@@ -1,4 +1,4 @@
-"""Providers and keys: how each is, what rests and until when, what is left of its limits, what it took; and two buttons."""
+"""Providers and keys: how each is, what rests and until when, what is left of its limits, what it took."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ccrouter.config.schema import ROUTE_NAMES, ModelRef, Router
 from ccrouter.jsontypes import JsonObject
 from ccrouter.routing.catalog import Catalog
+from ccrouter.routing.plan import fallbacks_of
 from ccrouter.store.filters import Filters
 from ccrouter.web.page import Page, View
 from ccrouter.web.parts.graph import draw
@@ -91,10 +92,9 @@ def _written(router: Router) -> Iterator[tuple[str, str, tuple[ModelRef, ...]]]:
     """Every route and alias: its name, its pattern ("" for a route), and its targets in order."""
     routes = router.routes
     for name in [*(one for one in ROUTE_NAMES if one in routes), *(one for one in routes if one not in ROUTE_NAMES)]:
-        chain = router.fallback.get(name, () if name in ROUTE_NAMES else router.fallback.get("default", ()))
-        yield name, "", (routes[name], *chain)
+        yield name, "", (routes[name], *fallbacks_of(name, "", router))
     for pattern, ref in router.aliases:
-        yield f"alias {pattern}", pattern, (ref, *router.alias_fallback.get(pattern, ()))
+        yield f"alias {pattern}", pattern, (ref, *fallbacks_of("alias", pattern, router))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,16 @@ class _Look:
         router = self.view.config.router
         known = "alias" if pattern and len(router.aliases) == 1 else "" if pattern else name
         row = self.routes.get(known)
-        chain = list(dict.fromkeys(refs))
+        chain: dict[tuple[str, str], JsonObject] = {}
+        for ref in refs:
+            told = self._target(ref)
+            chain.setdefault((told["provider"], told["model"]), {**told, "place": len(chain) + 1})
         return {
             "name": name,
             "alias": pattern or None,
             "when": f"the asked model fits {pattern}" if pattern else self._when(name),
             "fidelity": router.fidelity_of("alias" if pattern else name),
-            "targets": [self._target(ref, place) for place, ref in enumerate(chain)],
+            "targets": list(chain.values()),
             **self._use(row, self.routes.values()),
         }
 
@@ -129,18 +132,15 @@ class _Look:
             return f"thinking was asked for{effort}"
         return _WHEN.get(name, f"the client says that the request is of class {name}")
 
-    def _target(self, ref: ModelRef, place: int) -> JsonObject:
+    def _target(self, ref: ModelRef) -> JsonObject:
         view, target = self.view, self.catalog.target(ref)
         provider, model = (ref.provider, ref.model) if target is None else (target.provider.name, target.model)
-        known = next(
-            (one for one in view.health.get("targets", ()) if (one["provider"], one["model"]) == (provider, model)),
-            None,
-        )
+        tried = view.health.get("targets", ())
+        known = next((one for one in tried if (one["provider"], one["model"]) == (provider, model)), None)
         sent = view.policy.model_sent(model)
         return {
             "provider": provider,
             "model": model,
-            "place": place + 1,
             "denied": None if target is None else view.denial_of(target) or None,
             "unavailable": self._missing(ref) if target is None else None,
             "sentAs": None if sent == model else sent,

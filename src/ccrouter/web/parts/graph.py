@@ -92,23 +92,24 @@ def _lines(
     }
     lines = []
     for row, chain in enumerate(names):
-        box = left[row]
         by_height = sorted(chain, key=lambda name: right[name].y)
-        begins = dict(zip(by_height, box.outlets(len(chain)), strict=True))
+        begins = dict(zip(by_height, left[row].outlets(len(chain)), strict=True))
         for place, name in enumerate(chain):
-            x, end = box.x + box.width, right[name].x
-            bend = (end - x) / 2
-            start, stop = begins[name], ends[row, name]
             kind = "first" if place == 0 else "later"
             if targets[name]["denied"] or targets[name]["unavailable"]:
                 kind += " shut"
-            curve = (
-                f"M{x:.1f} {start:.1f}C{x + bend:.1f} {start:.1f} {end - bend:.1f} {stop:.1f} {end - 7:.1f} {stop:.1f}"
-            )
-            lines.append(
-                {"kind": kind, "path": curve, "place": place + 1, "x": round(end - 22, 1), "y": round(stop - 4, 1)}
-            )
+            end = right[name].x
+            stop = ends[row, name]
+            path = _curve((left[row].x + left[row].width, begins[name]), (end - 7, stop))
+            lines.append({"kind": kind, "path": path, "place": place + 1, "x": end - 20, "y": round(stop - 4, 1)})
     return lines
+
+
+def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
+    """A line that leaves and arrives level."""
+    (x, y), (to_x, to_y) = start, end
+    middle = (x + to_x) / 2
+    return f"M{x:.1f} {y:.1f}C{middle:.1f} {y:.1f} {middle:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
 
 
 def _route(route: JsonObject, box: _Box) -> JsonObject:

@@ -40,7 +40,7 @@ def _before(marks: Mapping[str, Json], attempts: Sequence[JsonObject], whole: fl
     if authorized:
         yield Step("let in", "the key and the address of the caller were checked", "ours", 0.0, authorized)
     if received:
-        yield Step("body arrives", "the client sent its request", "client", authorized, received)
+        yield Step("request arrives", "the client sent its request", "client", authorized, received)
     end = decided or (_number(attempts[0].get("beganMs")) if attempts else whole)
     start = max(authorized, received)
     if end > start:

@@ -79,18 +79,30 @@
     };
   };
 
+  const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hour12: false });
+  const day = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
+  const isMidnight = (at) => at.getHours() === 0 && at.getMinutes() === 0;
+  const times = (_, all, __, ___, step) =>
+    all.map((one) => new Date(one * 1000)).map((at) => (step >= 86400 || isMidnight(at) ? day : clock).format(at));
+
+  const moment = (value) => {
+    if (value === null || value === undefined) return "–";
+    const at = new Date(value * 1000);
+    return `${day.format(at)}, ${clock.format(at)}`;
+  };
+
   const axisOfPlaces = (isTurns, places) => {
     const ink = style("--quiet");
     const grid = { stroke: style("--line"), width: 1 };
     const whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
-    const axis = { stroke: ink, grid, ticks: grid };
+    const axis = { stroke: ink, grid, ticks: grid, values: times };
     if (isTurns) Object.assign(axis, { incrs: whole, values: (_, all) => all.map((one) => `${one}`) });
     const between = places.length > 1 ? (places[places.length - 1] - places[0]) / (places.length - 1) : 1;
     return { axis, grid, ink, margin: between / 2 };
   };
 
   const draw = (figure) => {
-    const table = figure.querySelector("table");
+    const table = figure.querySelector("details table"); // uPlot makes a table of its own
     const place = figure.querySelector(".plot");
     if (table === null || place === null || table.tBodies[0].rows.length === 0) return;
     const { places, columns, heads, marks } = read(table);
@@ -113,7 +125,7 @@
         },
         axes: [axis, { stroke: ink, grid, ticks: grid, size: 58, values: (_, all) => all.map((one) => written(kind, one)) }],
         series: [
-          isTurns ? { label: "Turn", value: (_, value) => `${value ?? "–"}` } : { label: "Time" },
+          isTurns ? { label: "Turn", value: (_, value) => `${value ?? "–"}` } : { label: "Time", value: (_, value) => moment(value) },
           ...heads.map((head, number) => seriesOf(head, number, kind, isBars, places.length < 40, isTurns)),
         ],
         hooks: marks.length > 0 ? { draw: [drawMarks(marks)] } : {},
