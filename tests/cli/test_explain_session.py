@@ -35,7 +35,7 @@ def session(seeded) -> dict[str, Any]:
 
 def test_a_session_from_the_records_alone(ccr, seeded):
     """No router runs: the records say who broke the cache, in which turn, at what cost; and so does --json."""
-    (ccr.folder).mkdir(mode=0o700)
+    ccr.folder.mkdir(mode=0o700)
     (ccr.folder / "records.db").write_bytes(seeded.path.read_bytes())
     told = ccr.run("explain", SESSION)
     assert (told.returncode, told.stderr) == (0, "")
@@ -119,13 +119,12 @@ def _ask(port: int, number: int, system: str) -> str:
         return str(response.headers["request-id"])
 
 
-@pytest.mark.parametrize("dialect", ["/v1/messages"])
-def test_a_running_router_finds_who_broke_the_cache(ccr, port, dialect):
+def test_a_running_router_finds_who_broke_the_cache(ccr, port):
     """Four requests of one conversation through the real router; the third says something else at its beginning, and
     the router is started anew before the fourth: the explanation is there, and no loss where there is none.
     """
     with ThreadedUpstream() as upstream:
-        provider = {"name": "p", "api_base_url": upstream.url + dialect, "api_key": "k" * 20, "models": ["m"]}
+        provider = {"name": "p", "api_base_url": f"{upstream.url}/v1/messages", "api_key": "k" * 20, "models": ["m"]}
         ccr.configure(Providers=[provider], Router={"default": "p,m"})
         router = ccr.serve("--port", str(port))
         asked = []

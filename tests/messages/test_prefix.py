@@ -406,8 +406,13 @@ def test_a_long_conversation_is_read_by_its_new_turns() -> None:
     turns = [user(f"turn {number} " * 50) for number in range(60)]
     reader.read(members({"messages": turns[:50]}))
     looked: list[bytes] = []
-    original = reader._turn
-    reader._turn = lambda raw: (looked.append(bytes(raw)), original(raw))[1]  # type: ignore[method-assign]
+
+    class Noting(Reader):
+        def _turn(self, raw):
+            looked.append(bytes(raw))
+            return super()._turn(raw)
+
+    reader.__class__ = Noting
     after = reader.read(members({"messages": turns}))
     assert len(after.messages) == 60
     assert len(looked) == 13

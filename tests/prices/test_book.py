@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ccrouter.config.load import load
 from ccrouter.config.rates import Rates
 from ccrouter.config.schema import Config
 from ccrouter.prices.book import PriceBook
@@ -189,6 +190,20 @@ def test_load(tmp_path: Path):
         assert book.price_of("p", "x.example", "generic", "m").source == "config"
         (fault,) = book.faults
         assert str(tmp_path / "prices.json") in fault
+
+
+def test_a_profile_that_nobody_names(tmp_path: Path):
+    """Is looked up as the router itself does, here by the port: Ollama on this machine is known without a word."""
+    path = tmp_path / "config.json"
+    url = "http://localhost:{}/v1/chat/completions"
+    said = [
+        {"name": name, "api_base_url": url.format(port), "models": ["m"]} for name, port in (("a", 11434), ("b", 9))
+    ]
+    path.write_text(json.dumps({"Providers": said, "Router": {"default": "a,m"}}))
+    book = PriceBook.load(load(path, {}), tmp_path)
+    assert book.price_of("a", "localhost", "", "m").source == "local"
+    assert book.price_of("b", "localhost", "", "m") is None
+    assert book.price_of("c", "localhost", "", "m") is None
 
 
 def test_what_was_asked_is_remembered(book):

@@ -328,6 +328,27 @@ def test_nothing_that_we_can_see() -> None:
     assert "Nothing that was sent differs from the turn before, 20 s earlier" in verdict.words
 
 
+def test_thinking_that_a_model_leaves_out_is_a_hint() -> None:
+    """The user speaks again after an answer with thinking, and what was behind that is gone: some models do that."""
+    talk = Talk()
+    thought = {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]}
+    asked = body(2)
+    asked["messages"] += [thought, {"role": "user", "content": "go on"}]
+    talk.turn(asked, 0, 20_000)
+    later = body(2)
+    later["messages"] = [
+        *asked["messages"],
+        {"role": "assistant", "content": "done"},
+        {"role": "user", "content": "and"},
+    ]
+    verdict = lost(talk, later, 8_000, 13_000)
+    assert verdict.cause.by == "provider_side"
+    assert "thinking" in verdict.cause.hint
+    other = Talk()
+    other.go()
+    assert lost(other, body(3), 8_000, 13_000).cause.hint == ""
+
+
 def test_where_nobody_could_look_only_usage_speaks() -> None:
     """Detail was shed: the loss is told, and who it was is not; and the next turn is compared with the last seen."""
     talk = Talk()

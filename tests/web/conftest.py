@@ -100,12 +100,16 @@ class Document(HTMLParser):
             self.problems.append(f"<{tag}> has an attribute twice")
         if tag in _BLOCKS and "p" in self._open:
             self.problems.append(f"<{tag}> inside <p>")
-        self.elements.append((tag, dict(attrs)))
+        # a title in a drawing is another element than the page's, of the same name
+        self.elements.append(("svg-title" if tag == "title" and "svg" in self._open else tag, dict(attrs)))
         if tag not in _VOID:
             self._open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        self.problems.append(f"<{tag}/> is not HTML")
+        if "svg" in self._open:
+            self.elements.append((tag, dict(attrs)))
+        else:
+            self.problems.append(f"<{tag}/> is not HTML")
 
     def handle_endtag(self, tag):
         if not self._open or self._open[-1] != tag:

@@ -64,6 +64,20 @@ def hostile_policy(name: str) -> Policy:
     )
 
 
+#: Attributes that may hold a name: a field that is filled in, an address of ours, a hint.
+NAMED = frozenset({"value", "href", "title", "aria-label", "action", "placeholder", "id", "for", "aria-labelledby", "d"})
+#: Pages that show what providers, models and routes of the configuration are called.
+NAMING = ("/ui/providers", "/ui/routes")
+
+
+def shape(document: Document) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    """The elements, with the attributes that no name may be in."""
+    return [
+        (tag, [(name, None if name in NAMED else value) for name, value in attributes.items()])
+        for tag, attributes in document.elements
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 @pytest.mark.parametrize("name", [HOSTILE, UNSEEN, "plain", "ü 🚀 \U000e0001x"])
 def test_no_name_becomes_markup(page, name):
@@ -72,10 +86,9 @@ def test_no_name_becomes_markup(page, name):
     plain = written(page, hostile_config("x"), hostile_policy("x"))
     document = written(page, hostile_config(name), hostile_policy(name))
     assert document.problems == []
-    assert [tag for tag, _ in document.elements] == [tag for tag, _ in plain.elements]
-    assert document.elements == plain.elements  # no attribute carries a name
-    if name == HOSTILE:
-        assert document.content.count(HOSTILE) > 10
+    assert shape(document) == shape(plain)
+    if name == HOSTILE and page.path in NAMING:
+        assert document.content.count(HOSTILE) > 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
@@ -83,7 +96,13 @@ def test_nothing_unseen_is_shown(page):
     """Characters that turn a line round, end it, or are none at all are replaced: a name is what it looks like."""
     text = render(page, snapshot(hostile_config(UNSEEN), hostile_policy(UNSEEN)), PAGES, signed_in=True)
     assert not set(text) & set("\u202e\u2066\x00\x07\u200b\ufeff")
-    assert "\N{REPLACEMENT CHARACTER}gpj.exe" in text
+    if page.path in NAMING:
+        assert "\N{REPLACEMENT CHARACTER}gpj.exe" in text
+
+
+#: What links and forms may lead to, and scripts and styles come from: pages and files of ours, and places in a page.
+OURS = re.compile(r"/ui/[\w./%~-]*(\?[\w.%&=+~-]*)?(#[\w-]+)?|#[\w-]+|\?[\w.%&=+~-]*")
+LABELLED = frozenset({"input", "select", "textarea"})
 
 
 def soundness(document: Document) -> list[str]:
@@ -94,18 +113,22 @@ def soundness(document: Document) -> list[str]:
     for tag, attributes in document.elements:
         for name in ("aria-labelledby", "aria-describedby", "for"):
             wrong += [f"{tag}: no {one}" for one in (attributes.get(name) or "").split() if one not in identities]
-        if tag in {"script", "style", "iframe", "object", "embed", "base", "template"}:
+        if tag in {"style", "iframe", "object", "embed", "base", "template"}:
             wrong.append(f"<{tag}>")
+        if tag == "script" and not re.fullmatch(r"/ui/static/[a-z-]+\.js", attributes.get("src") or ""):
+            wrong.append("a script of its own")
         wrong += [f"{tag} {name}" for name in attributes if name.startswith("on") or name == "style"]
         wrong += [
             f"{tag} {name}={value}"
             for name, value in attributes.items()
-            if name in {"href", "src", "action"} and not re.fullmatch(r"/ui/[a-z./-]*|#[a-z]+", value or "")
+            if name in {"href", "src", "action", "formaction"} and not OURS.fullmatch(value or "")
         ]
         if tag == "img" and "alt" not in attributes:
             wrong.append("an image without alt")
-        if tag == "input" and not any(one.get("for") == attributes.get("id") for one in document.of("label")):
-            wrong.append("an input without label")
+        if tag in LABELLED and not is_labelled(document, attributes):
+            wrong.append(f"{tag} {attributes.get('name')} without label")
+        if tag == "button" and attributes.get("type", "submit") == "button" and not document.of("script"):
+            wrong.append("a button that does nothing")
         if tag == "th" and "scope" not in attributes:
             wrong.append("a heading of a table without scope")
     levels = [int(tag[1]) for tag, _ in document.elements if re.fullmatch("h[1-6]", tag)]
@@ -115,6 +138,13 @@ def soundness(document: Document) -> list[str]:
     if {"name": "viewport", "content": "width=device-width, initial-scale=1"} not in document.of("meta"):
         wrong.append("no viewport")
     return wrong
+
+
+def is_labelled(document: Document, attributes: dict[str, str | None]) -> bool:
+    """True if somebody who does not see the field is told what it is for."""
+    if attributes.get("type") == "hidden" or "aria-label" in attributes or "aria-labelledby" in attributes:
+        return True
+    return any(one.get("for") == attributes.get("id") for one in document.of("label") if one.get("for"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
@@ -176,70 +206,35 @@ def overview(config: Config, policy: Policy = NO_POLICY) -> str:
 
 
 def test_overview_tells_what_runs(tmp_path):
-    """Version, process, address, since when; config and its digest; routes with provider, model and fallback; providers
-    with host, dialect, models and whether there is a key; those that are left out with the reason; warnings."""
+    """Version, process, address, since when; config and its digest; warnings about it."""
     path = tmp_path / "config.json"
     path.write_text(
         """{"PORT": 4567, "APIKEY": "router-key-0123456789", "nonsense": 1, "Providers": [
-        {"name": "or", "api_base_url": "https://openrouter.ai:8443/api/v1/chat/completions?key=query-secret-123", "api_key": "sk-secret-of-or-0123456789", "models": ["q/m1", "q/m2"]},
-        {"name": "local", "api_base_url": "http://localhost:11434/v1/chat/completions", "models": ["m"]},
-        {"name": "unset", "api_base_url": "https://a.example/v1/messages", "api_key": "$NOT_THERE", "models": ["m"]}],
-        "Router": {"default": "or,q/m1", "think": "local,m"}, "fallback": {"default": ["local,m"]}}"""
+        {"name": "or", "api_base_url": "https://openrouter.ai:8443/api/v1/chat/completions", "api_key": "sk-secret-of-or-0123456789", "models": ["q/m1"]}],
+        "Router": {"default": "or,q/m1"}}"""
     )
     config = load(path, {})
     told = overview(config)
     for words in (
-        "Version 9.8.7",
+        "Version 9.8.7 process 4321",
         "http://127.0.0.1:4567 this machine only",
         "asked of every client",
-        "2026-11-22 07:30:05 UTC process 4321",
         f"{path} SHA-256 {config.digest[:12]}",
         "Policy none",
-        "default or q/m1 then local,m",
-        "think local m",
-        "or key set Host openrouter.ai:8443 Dialect OpenAI Chat Completions Models q/m1 q/m2",
-        "local key not set Host localhost:11434",
-        "unset unavailable environment variable NOT_THERE is not set",
-        "warnings about the configuration",
+        "1 warning about the configuration",
         "nonsense is not a setting",
+        "Nothing is recorded.",
     ):
         assert words in told, words
-    for secret in ("router-key-0123456789", "sk-secret-of-or", "query-secret"):
-        assert secret not in told
+    assert "router-key-0123456789" not in told
 
 
-def test_overview_tells_the_policy():
-    """Name, digest, source, whether it is pinned; every list and every demand that it makes, and none that it does not."""
-    policy = Policy(
-        name="strict",
-        source="/etc/ccr/policy.json",
-        digest="d" * 64,
-        is_pinned=True,
-        allowed_providers=("anthropic",),
-        banned_models=("*-preview",),
-        allowed_proxies=(),
-        allowed_extensions=frozenset({"transforms"}),
-        allowed_key_origins=frozenset({"environment"}),
-        sent_as={"a": "b"},
-        https_only=True,
-        client_key_length=24,
-    )
+def test_overview_names_the_policy():
+    """Its name, whether it is pinned, and where it is from, in one line; what it says stands on its own page."""
+    policy = Policy(name="strict", source="/etc/ccr/policy.json", digest="d" * 64, is_pinned=True, banned_models=("x*",))
     told = overview(Config(), policy)
-    for words in (
-        "strict pinned /etc/ccr/policy.json SHA-256 " + "d" * 64,
-        "Allowed providers anthropic",
-        "Banned models *-preview",
-        "Allowed proxies none",
-        "Allowed extensions transforms",
-        "Keys may come from environment",
-        "Sent as another model a → b",
-        "https to every provider",
-        "a key of 24 characters or more",
-    ):
-        assert words in told, words
-    for words in ("Allowed models", "Banned providers", "Banned hosts", "strict JSON", "audit log", "not pinned"):
-        assert words not in told, words
-    assert "It allows everything." in overview(Config(), Policy(name="open", source="preset open", digest="x"))
+    assert "strict pinned /etc/ccr/policy.json" in told
+    assert "x*" not in told
 
 
 @pytest.mark.parametrize(("host", "address", "audience"), [
@@ -275,10 +270,12 @@ async def test_pages_are_served_under_their_rules(tmp_path, upstream):
             assert {name: answer.headers[name] for name in HEADERS} == dict(HEADERS)
             assert "set-cookie" not in answer.headers
             assert UPSTREAM_KEY.encode() not in answer.raw
-            kind = "text/html" if path.endswith("/") else FILES[path.rpartition("/")[2]].media_type.partition(";")[0]
+            name = path.removeprefix("/ui/static/")
+            kind = FILES[name].media_type.partition(";")[0] if name in FILES else "text/html"
             assert answer.headers["content-type"].partition(";")[0] == kind
     assert CONTENT_SECURITY_POLICY == (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
 
 
@@ -310,14 +307,18 @@ async def test_only_listed_files_are_served(tmp_path, upstream, name):
 
 
 def test_every_file_is_listed_and_used():
-    """static/ holds what the list names and nothing else; style sheet and icon fetch nothing from elsewhere."""
-    folder = Path(__file__).parents[2] / "src" / "ccrouter" / "web" / "static"
-    assert {path.name for path in folder.iterdir()} == {file.name for file in FILES.values()}
-    page = render_sign_in()
+    """static/ holds what the list names, licences of others' work and nothing else; each is used by some page; our own
+    fetch nothing from elsewhere."""
+    web = Path(__file__).parents[2] / "src" / "ccrouter" / "web"
+    there = {str(path.relative_to(web / "static")) for path in (web / "static").rglob("*") if path.is_file()}
+    assert {one for one in there if "LICENSE" not in one} == {file.name for file in FILES.values()}
+    templates = "".join(path.read_text() for path in (web / "templates").rglob("*.html"))
     for name, file in FILES.items():
-        assert f"/ui/static/{name}" in page
+        assert f"/ui/static/{name}" in templates, name
+        if file.name.startswith("vendor/"):
+            continue
         text = file.read().decode()
-        assert not re.search(r"@import|url\(|<script|href|onload", text)
+        assert not re.search(r"@import|url\(|<script|onload", text), name
         assert re.findall(r"https?://[^\"\s]+", text) == (["http://www.w3.org/2000/svg"] if name == "icon.svg" else [])
 
 
@@ -332,7 +333,9 @@ def test_both_schemes_can_be_read():
             "quiet": ("ground", "card", "caution-ground"),
             "card": ("accent",),
             "good": ("good-ground",),
-            "bad": ("bad-ground",),
+            "bad": ("bad-ground", "card", "ground"),
+            "caution": ("caution-ground", "card", "ground"),
+            "accent": ("ground", "card", "caution-ground"),
         }.items():
             for ground in grounds:
                 assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground, colours[ink], colours[ground])
@@ -362,7 +365,6 @@ async def test_the_keys_are_nowhere(tmp_path, upstream):
         assert (await browser.post("/ui/sign-in", {"key": KEY})).status == 303
         for page in PAGES:
             text = (await browser.get(page.path)).raw.decode()
-            assert "p key set" in Document(text).content
             assert KEY not in text
             assert UPSTREAM_KEY not in text
             assert browser.cookie not in text

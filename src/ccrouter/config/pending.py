@@ -28,7 +28,7 @@ _ID = re.compile(r"[0-9a-f]{16}")
 class Pending(msgspec.Struct, frozen=True):
     """A change. `base` is the file's text that it was begun with (None: there was no file), `text` what is to be in the
     file, `typed` what was typed and cannot be used ("" for nothing): `problems` tell why, as (place, message, hint).
-    `words` say what it is about.
+    `words` say what it is about. It `is_stale` if the file was another when what was edited was shown.
     """
 
     base: str | None
@@ -36,6 +36,7 @@ class Pending(msgspec.Struct, frozen=True):
     typed: str = ""
     problems: tuple[tuple[str, str, str], ...] = ()
     words: tuple[str, ...] = ()
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

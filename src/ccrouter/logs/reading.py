@@ -134,10 +134,11 @@ def read_page(path: Path, wanted: Wanted = ALL, count: int = USUAL, before: str 
     with path.open("rb") as file:
         least = (file.seek(0, os.SEEK_END) if end is None else end) - _BUDGET
         for begins, line in lines_backwards(file, end):
-            place = 0 if wanted.ends_at(line) else begins
-            if place and wanted.takes(line):
+            is_over = wanted.ends_at(line)
+            place = 0 if is_over else begins
+            if not is_over and wanted.takes(line):
                 found.append(line)
-            if not place or len(found) >= count or begins < least:
+            if not place or len(found) >= count or place < least:
                 break
         number = os.fstat(file.fileno()).st_ino
     return LogPage(found[::-1], f"{number}.{place}" if place else None)

@@ -4,7 +4,7 @@ clock, and reads no file but the user's `prices.json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ccrouter.config.schema import DRY_RUN, Config
+from ccrouter.config.schema import DRY_RUN, Config, Provider, Target
+from ccrouter.dialects.profiles import profile_of
 from ccrouter.errors import ConfigError, Problem
 from ccrouter.loopback import is_loopback
 from ccrouter.prices.catalogue import Catalogue, Entry, Vendor, packaged, read_catalogue
@@ -38,9 +39,13 @@ class PriceBook:
         file: Catalogue | None = None,
         catalogue: Catalogue | None = None,
         faults: tuple[str, ...] = (),
+        providers: Iterable[Provider] = (),
     ) -> None:
-        """`stated` are the user's own, by "provider,model" or model; `catalogue` is the package's if None is given."""
+        """`stated` are the user's own, by "provider,model" or model; `catalogue` is the package's if None is given.
+        `providers` are those whose profile is looked up where none is named.
+        """
         self.faults = faults
+        self._providers = {provider.name: provider for provider in providers if provider.endpoints}
         self._stated = {_folded(name): rates for name, rates in (stated or {}).items()}
         base = catalogue or packaged()
         self.dates = tuple(one.date for one in (file, base) if one)
@@ -59,18 +64,25 @@ class PriceBook:
             file = read_file(folder / FILE_NAME)
         except ConfigError as error:
             faults = tuple(str(problem) for problem in error.problems)
-        return cls(config.prices, file, faults=faults)
+        return cls(config.prices, file, faults=faults, providers=config.providers)
 
     def price_of(self, target_provider: str, host: str, profile: str, model: str) -> Price | None:
-        """What `model` costs at `target_provider`, whose endpoint is at `host` and is known as `profile`; None if that
-        is not known. The user's own figures count most, then those of their file, then the catalogue's.
+        """What `model` costs at `target_provider`, whose endpoint is at `host` and is known as `profile` (where the book
+        knows the provider, it knows that better); None if that is not known. The user's own figures count most, then
+        those of their file, then the catalogue's.
         """
         key = (target_provider, host, profile, model)
         if key not in self._known:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[key] = self._find(*key)
+            self._known[key] = self._find(
+                target_provider, host, self._profile(target_provider, model) or profile, model
+            )
         return self._known[key]
+
+    def _profile(self, provider: str, model: str) -> str:
+        found = self._providers.get(provider)
+        return "" if found is None else profile_of(Target(found, model)).name
 
     def context_window(self, host: str, profile: str, model: str) -> int | None:
         """How many tokens `model` takes at `host`, if that is known. A model is the same wherever it is served, but not

@@ -1,5 +1,5 @@
-"""What is done from the page of the configuration. Every form leads to a change that is shown as a difference first, and
-is in the file only when it is saved: examined as at a start, with a backup, in one step, and refused whole.
+"""What is done from the page of the configuration. Every form leads to a change that is shown as a difference first,
+and is in the file only when it is saved: examined as at a start, with a backup, in one step, and refused whole.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
 from starlette.responses import RedirectResponse, Response
 
 from ccrouter.config import editing
@@ -31,6 +32,8 @@ _PAGE = "/ui/config"
 #: Bytes of a form with a whole configuration in it: encoded, each of its bytes may be three.
 _LARGEST_FORM = 3 * LARGEST
 _GONE = "that change is not kept any more: it was saved, dropped, or a day has passed"
+
+_NO_OUTCOME: JsonObject = {"error": None, "problems": [], "about": None, "fields": {}, "change": ""}
 
 #: Changes the tree as the fields of a form say, and gives what was done in words.
 Change = Callable[[JsonObject, Mapping[str, str]], list[str]]
@@ -63,9 +66,10 @@ async def change(call: Call) -> Response:
         name = await asyncio.to_thread(lambda: _replace(file, fields, maker(file, fields)))
     except ConfigError as error:
         problems = problems_of(error, file.config.secrets)
-        return await show(call, configuration.PAGE, {"problems": problems, "about": kind, "fields": _echo(fields)}, 400)
+        told = {"problems": problems, "about": kind, "fields": _echo(fields), "change": fields.get("change", "")}
+        return await show(call, configuration.PAGE, _NO_OUTCOME | told, 400)
     except ClientError as error:
-        return await _refused(call, error)
+        return await _refused(call, error, fields.get("change", ""))
     return _to(f"{_PAGE}?{urlencode({'change': name})}#review")
 
 
@@ -80,7 +84,7 @@ async def save(call: Call) -> Response:
         async with call.process.changing:
             kept = await asyncio.to_thread(_save, call, name, fields.get("over", ""))
     except ClientError as error:
-        return await _refused(call, error)
+        return await _refused(call, error, name)
     return _to(f"{_PAGE}?{urlencode({'saved': kept})}#state")
 
 
@@ -142,12 +146,13 @@ def _typed(file: ConfigFile, fields: Mapping[str, str]) -> Pending:
         text = text.removesuffix("\n") if not before.typed else text
     text = text.replace("\n", "\r\n") if is_dos else text
     words = (*before.words, "the text was edited") if "the text was edited" not in before.words else before.words
+    is_stale = before.is_stale or (not fields.get("change") and fields.get("digest", "") != digest_of(before.base))
     try:
         whole = restore(text, before.text, file.environ, file.config.secrets)
     except ConfigError as error:
         problems = tuple((one.path, one.message, one.hint) for one in error.problems)
-        return Pending(before.base, before.text, text, problems, words)
-    return Pending(before.base, whole, words=words)
+        return Pending(before.base, before.text, text, problems, words, is_stale)
+    return Pending(before.base, whole, words=words, is_stale=is_stale)
 
 
 def _formed(apply: Change) -> Callable[[ConfigFile, Mapping[str, str]], Pending]:
@@ -155,10 +160,20 @@ def _formed(apply: Change) -> Callable[[ConfigFile, Mapping[str, str]], Pending]
         before = _before(file, fields)
         tree = parse(before.text, str(file.path)).tree if before.text.strip() else {}
         changed = copy.deepcopy(tree)
-        words = apply(changed, {**fields, "router": file.config.router_name})
-        return Pending(before.base, rewrite(before.text, changed), words=(*before.words, *words))
+        words = apply(changed, {**_touched(fields), "router": file.config.router_name})
+        return replace(before, text=rewrite(before.text, changed), words=(*before.words, *words))
 
     return make
+
+
+def _touched(fields: Mapping[str, str]) -> dict[str, str]:
+    """The fields that are others than they were shown: what somebody else changed meanwhile stays changed."""
+
+    def is_touched(name: str, value: str) -> bool:
+        was = fields.get(f"was.{name}")
+        return was is None or was.replace("\r\n", "\n").strip() != value.replace("\r\n", "\n").strip()
+
+    return {name: value for name, value in fields.items() if not name.startswith("was.") and is_touched(name, value)}
 
 
 def _restored(file: ConfigFile, fields: Mapping[str, str]) -> Pending:
@@ -167,7 +182,7 @@ def _restored(file: ConfigFile, fields: Mapping[str, str]) -> Pending:
     return Pending(file.text(), text, words=(f"back to {name}",))
 
 
-def _created(file: ConfigFile, fields: Mapping[str, str]) -> Pending:
+def _created(file: ConfigFile, _fields: Mapping[str, str]) -> Pending:
     """A new file: the commented starter, that needs no provider."""
     return Pending(file.text(), TEMPLATE.read_text(encoding="utf-8"), words=("a first file, with comments",))
 
@@ -177,10 +192,10 @@ def _echo(fields: Mapping[str, str]) -> JsonObject:
     return {name: fields.get(name, "") for name in ("name", "url", "models", "protocol", "route")}
 
 
-async def _refused(call: Call, error: ClientError) -> Response:
-    details = error.details or {}
-    outcome: JsonObject = {"error": str(error).partition("\n")[0], "problems": details.get("problems", [])}
-    return await show(call, configuration.PAGE, {**outcome, "status": error.status}, error.status)
+async def _refused(call: Call, error: ClientError, change_id: str) -> Response:
+    words, problems = str(error).partition("\n")[0], (error.details or {}).get("problems", [])
+    outcome: JsonObject = _NO_OUTCOME | {"error": words, "problems": problems, "change": change_id}
+    return await show(call, configuration.PAGE, outcome, error.status)
 
 
 def _to(path: str) -> Response:

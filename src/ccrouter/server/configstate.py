@@ -1,5 +1,5 @@
-"""What the page of the configuration tells: the file, masked, what is wrong with it, the change that is about to be made,
-and whether what is written is in force. Blocks: to be used in a thread. Changes nothing.
+"""What the page of the configuration tells: the file, masked, what is wrong with it, the change that is about to be
+made, and whether what is written is in force. Blocks: to be used in a thread. Changes nothing.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ _MOST_WORDS = 40
 _STAMP = "%Y-%m-%dT%H-%M-%S-%f"
 
 
-def looking_at_file(call: Call) -> Callable[[], JsonObject]:
-    """What tells of the file when it is called, by the words of the address."""
+def looking_at_file(call: Call, outcome: JsonObject | None) -> Callable[[], JsonObject]:
+    """What tells of the file when it is called, by the words of the address, or of the form that was sent."""
     query = dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=_MOST_WORDS, errors="replace"))
+    if outcome is not None and isinstance(outcome.get("change"), str):
+        query["change"] = outcome["change"]
     return lambda: told_file(call, query)
 
 
@@ -121,8 +123,9 @@ def _change(file: ConfigFile, name: str, pending: Pending, on_disk: str | None) 
         "secrets": changed_secrets(on_disk or "", pending.text),
         "diff": difference(on_disk or "", pending.text, secrets),
     }
-    if pending.base != on_disk:
+    if pending.base != on_disk or pending.is_stale:
         told["conflict"] = {
+            "isStale": pending.is_stale,
             "isGone": on_disk is None,
             "diff": difference(pending.base or "", on_disk or "", secrets),
             "secrets": changed_secrets(pending.base or "", on_disk or ""),
@@ -131,7 +134,7 @@ def _change(file: ConfigFile, name: str, pending: Pending, on_disk: str | None) 
 
 
 def difference(old: str, new: str, secrets: Iterable[Secret]) -> list[JsonObject]:
-    """The lines that differ and those around them, secrets masked: each with `kind` "gone", "new", "same" or "place"."""
+    """The lines that differ and those around them, masked: each with its `kind`, "gone", "new", "same" or "place"."""
     secrets = tuple(secrets)
     before, after = (_shown_lines(text, secrets) for text in (old, new))
     kinds = {"-": "gone", "+": "new", " ": "same", "@": "place"}

@@ -84,7 +84,7 @@ async def look(call: Call, outcome: JsonObject | None = None) -> View:
         live=[one for one in live if one["id"] != call.id],
         denial_of=edition.gateway.denial_of,
         logs=looking_at_logs(process),
-        file=looking_at_file(call),
+        file=looking_at_file(call, outcome),
         audit=looking_at_audit(call),
         test=await process.examiner.last() or {},
         outcome=outcome or {},

@@ -45,9 +45,10 @@ async def simulate_page(call: Call) -> Response:
     }
     outcome: JsonObject = {"given": given, "told": None, "unusable": None, "error": None}
     status = 200
+    if fields.get("config") == PASTED and not text.strip():
+        outcome["error"] = "no configuration was pasted: paste one, or simulate with the one in force"
+        return await show(call, policy.PAGE, outcome, 400)
     try:
-        if fields.get("config") == PASTED and not text.strip():
-            raise ClientError("no configuration was pasted: paste one, or simulate with the one in force")
         wish = Wish(named, _bounded(pasted), text, since_of(range_, datetime.now(UTC)))
         outcome["told"] = await asyncio.to_thread(simulate, call, wish)
     except Unusable as error:

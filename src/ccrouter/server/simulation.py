@@ -59,7 +59,7 @@ class Wish:
 
 
 class Unusable(ClientError):
-    """The policy or the configuration that was proposed cannot be read. `about` says which, `problems` what is wrong."""
+    """The policy or the configuration that was proposed cannot be read: `about` says which, `problems` why."""
 
     def __init__(self, about: str, problems: list[JsonObject]) -> None:
         words = "; ".join(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ccrouter.gateway.record import Exchange
 from ccrouter.messages.divergence import Difference, first_difference
-from ccrouter.messages.prefix import SECTIONS, Prefix, count_blocks
+from ccrouter.messages.prefix import SECTIONS, Prefix, count_blocks, records
 from ccrouter.store.lines import Line
 from ccrouter.store.verdict import Cause, span, told
 
@@ -19,6 +19,10 @@ _ATTRIBUTION_HINT = "CLAUDE_CODE_ATTRIBUTION_HEADER=0 in Claude Code's environme
 _SEARCH_HINT = (
     "Claude Code adds a tool when it has searched for it; CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS=1 in its environment "
     "offers all tools from the start."
+)
+_THINKING_HINT = (
+    "Older Claude models leave out the thinking of earlier answers once the user speaks again: what was cached behind "
+    "it is of no use then."
 )
 
 
@@ -220,4 +224,14 @@ def _unexplained(case: Comparison) -> Cause:
         f"Nothing that was sent differs from the turn before, {earlier} earlier: the provider let go of its cache, or "
         "answered from another machine."
     )
-    return Cause("provider_side", words)
+    return Cause("provider_side", words, hint=_THINKING_HINT if _may_have_dropped_thinking(case) else "")
+
+
+def _may_have_dropped_thinking(case: Comparison) -> bool:
+    """True if the user speaks again after an answer with thinking, and only a part of the cache was lost."""
+    asked = case.now.asked
+    if not case.is_explicit or not case.now.read or asked is None or not asked.messages:
+        return False
+    last = {one.kind for one in records(asked.messages[-1])[1:]}
+    has_thought = any(one.kind == "thinking" for item in asked.messages[:-1] for one in records(item)[1:])
+    return has_thought and "tool_result" not in last

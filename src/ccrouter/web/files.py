@@ -31,6 +31,8 @@ FILES: Mapping[str, File] = {
     "copy.js": File("copy.js", _SCRIPT),
     "providers.css": File("providers.css", "text/css; charset=utf-8"),
     "routes.css": File("routes.css", "text/css; charset=utf-8"),
+    "policy.css": File("policy.css", "text/css; charset=utf-8"),
+    "config.css": File("config.css", "text/css; charset=utf-8"),
     "logs.css": File("logs.css", "text/css; charset=utf-8"),
     "uplot.js": File("vendor/uplot-1.6.32.min.js", _SCRIPT),
     "uplot.css": File("vendor/uplot-1.6.32.min.css", "text/css; charset=utf-8"),

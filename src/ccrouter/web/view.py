@@ -28,8 +28,9 @@ class View:
     `reports` tells of what was recorded, None where nothing is. `query` holds the words of the address, the last of
     each name, `params` the parts of its path. `health` is as GET /api/health/targets tells it, `live` the requests
     under way. `denial_of` says why the policy forbids a target, "" if it does not. `logs` reads the log files as the
-    query asks; `folder` is the router's own. `file` tells of the configuration file, `audit` of the audit log. `test` tells of the last test of a provider, {} if there was none;
-    `outcome` is what came of a form that was sent, {} without one.
+    query asks; `folder` is the router's own. `file` tells of the configuration file, `audit` of the audit log. `test`
+    tells of the last test of a provider, {} if there was none; `outcome` is what came of a form that was sent, {}
+    without one.
     """
 
     config: Config

@@ -6,9 +6,9 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -111,7 +111,7 @@ def house(tmp_path_factory) -> Iterator[House]:
     home = tmp_path_factory.mktemp("house")
     folder = home / ".claude-code-router"
     folder.mkdir(mode=0o700)
-    seed(folder / "records.db", now=datetime.now(UTC))
+    seed(folder / "records.db", now=time.time())
     with ThreadedUpstream() as upstream:
         upstream.always(answer)
         variables = {"ROUTER_KEY": KEY, "UPSTREAM_KEY": UPSTREAM_KEY}
@@ -220,9 +220,10 @@ def paths(house: House) -> list[str]:
     return re.findall(r'href="([^"]+)"', found)
 
 
-def ask(house: House, **more) -> dict:
-    """One request of a client, answered by the scripted model."""
+def ask(house: House, **more) -> str:
+    """The id of one request of a client, answered by the scripted model."""
     body = {"model": "claude-sonnet-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hello"}], **more}
     headers = {"x-api-key": KEY, "content-type": "application/json", "user-agent": "claude-cli/2.1.330 (external, cli)"}
     with urlopen(Request(f"{house.url}/v1/messages", json.dumps(body).encode(), headers), timeout=20) as answer:
-        return json.load(answer)
+        assert answer.read()
+        return str(answer.headers["request-id"])

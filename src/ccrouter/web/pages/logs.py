@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from ccrouter.config.schema import Config
@@ -13,7 +13,7 @@ from ccrouter.web.page import Page, View
 
 #: Lines that one page shows, of those that can be asked for, and characters of one fact of a line.
 _CHOICES = (100, 300, 1000)
-_LONGEST = 2000
+_LONGEST = 8000
 _MOST_FACTS = 60
 _NAMES = {rank: name for name, rank in RANKS.items()}
 #: Facts of a line that the page has a place for, and those that every line has.
@@ -52,10 +52,10 @@ def _settings(config: Config) -> JsonObject:
 
 
 def _line(told: Mapping[str, Json]) -> JsonObject:
-    """One line: when, how grave, what, and the other facts as texts."""
+    """One line of the log. Its other facts are told line by line: a page's facts hold no ends of lines."""
     level, time = told.get("level"), told.get("time")
     rank = level if isinstance(level, int) else RANKS["info"]
-    facts = [(name, value) for name, value in told.items() if name not in _PLACED and value not in (None, "", [], {})]
+    facts = [(name, value) for name, value in _flat(told) if name not in _PLACED and value not in (None, "", [], {})]
     return {
         "time": time if isinstance(time, str) and _is_time(time) else None,
         "rank": rank,
@@ -63,8 +63,17 @@ def _line(told: Mapping[str, Json]) -> JsonObject:
         "message": _short(told.get("msg", "")),
         "request": _word(told.get("reqId")),
         "session": _word(told.get("session")),
-        "facts": [{"name": name[:100], "value": _short(value)} for name, value in facts[:_MOST_FACTS]],
+        "facts": [{"name": name[:100], "lines": _short(value).split("\n")} for name, value in facts[:_MOST_FACTS]],
     }
+
+
+def _flat(told: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    """Every fact, those within an object under both their names."""
+    for name, value in told.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", one) for inner, one in value.items())
+        else:
+            yield name, value
 
 
 def _is_time(text: str) -> bool:

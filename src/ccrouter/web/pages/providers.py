@@ -41,9 +41,8 @@ def read(view: View) -> JsonObject:
     return {
         "providers": [
             {
-                **_provider(one, view, known.get(one.name, ()), routed),
+                **_provider(one, view, known.get(one.name, ()), routed, used.get(one.name)),
                 "keys": keys.get(one.name, []),
-                "used": used.get(one.name),
             }
             for one in shown
         ],
@@ -71,10 +70,15 @@ def _used(reports: Reports, view: View) -> JsonObject:
 
 
 def _provider(
-    provider: Provider, view: View, known: Iterable[JsonObject], routed: Mapping[tuple[str, str], list[str]]
+    provider: Provider,
+    view: View,
+    known: Iterable[JsonObject],
+    routed: Mapping[tuple[str, str], list[str]],
+    used: JsonObject | None,
 ) -> JsonObject:
     endpoint = provider.endpoints[0]
-    targets = [_target(provider, one, view, routed) for one in known]
+    by_model = {one["name"]: one for one in (used or {}).get("models", ())}
+    targets = [{**_target(provider, one, view, routed), "used": by_model.get(one["model"])} for one in known]
     told = {one["model"] for one in targets}
     others = [model for model in provider.models if model not in told]
     is_built_in = provider.name == DRY_RUN
@@ -92,6 +96,7 @@ def _provider(
         "targets": targets,
         "models": others[:_MOST_MODELS],
         "moreModels": max(0, len(others) - _MOST_MODELS),
+        "used": used,
     }
 
 

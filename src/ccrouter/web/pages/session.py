@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from ccrouter.gateway.record import CLIENT_GONE
 from ccrouter.jsontypes import JsonObject
 from ccrouter.web.page import NotFound, Page, View
 from ccrouter.web.parts.breaks import breaks, is_break
 from ccrouter.web.parts.records import added, consult
-from ccrouter.web.parts.story import why
+from ccrouter.web.parts.story import tried, why
+
+if TYPE_CHECKING:
+    from ccrouter.store.reports import Reports
 
 #: A session that somebody may still be at.
 _RECENT = timedelta(minutes=15)
+_FAILED = 400
+#: Of turns in which something failed, the last ones that are told in words.
+_MOST_FAILURES = 50
 #: What Claude Code asks beside the conversation itself, by its own word for it.
 _SIDE = frozenset({"auxiliary", "side_reply"})
 #: The threads of a session.
@@ -22,7 +30,7 @@ _LANES = ("main", "agent", "side")
 def read(view: View) -> JsonObject:
     """The facts of this page. Raises NotFound for a session that is not recorded."""
     wanted = view.params.get("id", "")
-    found = consult(view, lambda reports: {"session": reports.session(wanted)}, {"session": None})
+    found = consult(view, lambda reports: _recorded(reports, wanted), {"session": None, "failures": []})
     session = found["session"]
     if session is None:
         if found["records"]["state"] == "kept":
@@ -39,6 +47,7 @@ def read(view: View) -> JsonObject:
         **found,
         "isRecent": view.now - datetime.fromisoformat(session["ended"]) < _RECENT,
         "turns": turns,
+        "turnOf": {turn["id"]: turn["turn"] for turn in turns},
         "breaks": found_breaks,
         "markOf": {one["id"]: one["number"] for one in found_breaks},
         "lost": _lost(found_breaks),
@@ -57,6 +66,27 @@ PAGE = Page(
     is_listed=False,
     section="/ui/sessions",
 )
+
+
+def _recorded(reports: Reports, wanted: str) -> JsonObject:
+    """The session, and what went wrong in it: how each attempt failed is told of single requests alone."""
+    session = reports.session(wanted)
+    failures: list[JsonObject] = [
+        {"id": turn["id"], "began": turn["began"], "status": turn["status"]}
+        for turn in (session["turns"] if session else ())
+        if turn["failedAttempts"] or turn["status"] >= _FAILED
+    ][-_MOST_FAILURES:]
+    for failure in failures:
+        whole = reports.request(failure["id"])
+        failure["words"] = [] if whole is None else _what_failed(whole)
+    return {"session": session, "failures": failures}
+
+
+def _what_failed(request: JsonObject) -> list[str]:
+    words = [*tried(request, request["attempts"])]
+    if request["error"] and request["status"] >= _FAILED and request["status"] != CLIENT_GONE:
+        words.append(f"The client got an error ({request['status']}): {request['error']}")
+    return words or [f"The client got an error ({request['status']})."]
 
 
 def _lane(turn: JsonObject) -> str:
@@ -86,7 +116,7 @@ def _thread(turns: Sequence[JsonObject], lane: str) -> JsonObject:
 
 def _as_usage(turn: JsonObject) -> JsonObject:
     usd = turn["cost"]["usd"]
-    return {"requests": 1, "failed": int(turn["status"] >= 400), "cost": {"usd": usd, "unknown": int(usd is None)}}
+    return {"requests": 1, "failed": int(turn["status"] >= _FAILED), "cost": {"usd": usd, "unknown": int(usd is None)}}
 
 
 def _lost(found: Sequence[JsonObject]) -> JsonObject:

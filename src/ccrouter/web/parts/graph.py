@@ -101,7 +101,7 @@ def _lines(
             end = right[name].x
             stop = ends[row, name]
             path = _curve((left[row].x + left[row].width, begins[name]), (end - 7, stop))
-            lines.append({"kind": kind, "path": path, "place": place + 1, "x": end - 20, "y": round(stop - 4, 1)})
+            lines.append({"kind": kind, "path": path, "place": place + 1, "x": end - 22, "y": round(stop + 4, 1)})
     return lines
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from ccrouter.gateway.record import CLIENT_GONE
 from ccrouter.jsontypes import Json, JsonObject
 from ccrouter.web.words import ms
 
@@ -49,7 +50,6 @@ STOPS: Mapping[str, str] = {
 }
 _THRESHOLD = re.compile(r"([\d,.]+) tokens > ([\d,.]+)")
 _CLAUDE = re.compile(r"claude-(?:cli|code)/([\w.-]+)")
-_GONE = 499
 
 
 def client_words(client: Json) -> str:
@@ -78,7 +78,12 @@ def stop_words(reason: Json) -> str:
 
 def story(row: JsonObject, attempts: Sequence[JsonObject]) -> list[str]:
     """What happened, in sentences, in the order in which it happened."""
-    return [*_asked(row), *_decided(row), *_tried(row, attempts), *_ended(row, attempts)]
+    return [
+        *_asked(row),
+        *_decided(row),
+        *(tried(row, attempts) if attempts else ("No provider was asked.",)),
+        *_ended(row, attempts),
+    ]
 
 
 def _asked(row: JsonObject) -> Iterator[str]:
@@ -105,27 +110,35 @@ def _decided(row: JsonObject) -> Iterator[str]:
         yield "No policy is in force, so nothing was forbidden."
 
 
-def _tried(row: JsonObject, attempts: Sequence[JsonObject]) -> Iterator[str]:
-    if not attempts:
-        yield "No provider was asked."
+def tried(row: JsonObject, attempts: Sequence[JsonObject]) -> Iterator[str]:
+    """A sentence for each attempt: where the request went, and what came of it."""
+    before = None
     for number, one in enumerate(attempts, 1):
-        place = "It was sent to" if number == 1 else "Then it was sent to"
+        there = "there again" if one["target"] == before else f"to {place_of(one['target'])}"
+        before = one["target"]
         waited = _number(one.get("waitedMs"))
         paused = f", after a pause of {ms(waited)}" if waited >= 1 else ""
+        sent = f"{'It was sent' if number == 1 else 'Then it was sent'} {there}{paused}"
         if not one.get("failure"):
-            yield f"{place} {one.get('target')}{paused}, {_answered(one, row, is_last=number == len(attempts))}."
+            yield f"{sent}, {_answered(one, row, is_last=number == len(attempts))}."
             continue
         took = ms(_number(one.get("endedMs")) - _number(one.get("beganMs")))
         status = f" (HTTP {one['status']})" if one.get("status") else ""
-        yield f"{place} {one.get('target')}{paused}, which failed after {took}: {kind_words(one.get('kind'))}{status}."
+        yield f"{sent}, which failed after {took}: {kind_words(one.get('kind'))}{status}."
+
+
+def place_of(target: Json) -> str:
+    """A target ("provider,model") as one says it."""
+    provider, _, model = str(target).partition(",")
+    return f"{model} at {provider}" if model else provider
 
 
 def _answered(attempt: JsonObject, row: JsonObject, *, is_last: bool) -> str:
     first = attempt.get("firstMs") or (row.get("ttftMs") if is_last else None)
-    if row.get("status") == _GONE and not first:
+    if row.get("status") == CLIENT_GONE and not first:
         return "which had not answered yet"
     answered, sent = row.get("answered"), row.get("sent")
-    called = f", calling itself {answered}" if answered and sent and answered != sent else ""
+    called = f", calling itself {answered}" if answered and sent and not answered.startswith(sent) else ""
     when = f"; its first words came after {ms(_number(first))}" if first else ""
     return f"which answered{called}{when}"
 
@@ -136,7 +149,7 @@ def _ended(row: JsonObject, attempts: Sequence[JsonObject]) -> Iterator[str]:
         yield f"The answer broke off {times} and was gone on with by another provider, in the same message."
     total = ms(_number(row.get("totalMs")))
     status = int(_number(row.get("status")))
-    if status == _GONE:
+    if status == CLIENT_GONE:
         yield f"The client left after {total}, before the answer was complete."
     elif status >= 400 or row.get("error"):
         error = f": {row['error']}" if row.get("error") else ""
