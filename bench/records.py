@@ -65,30 +65,14 @@ def rows(count: int, days: float, seed: int = 1) -> Iterator[Row]:
         usd = None if provider == "lab" else 0.02 * dice.random()
         values: list[Any] = [
             "/v1/messages", 529 if is_failed else 200, "overloaded" if is_failed else None, "claude-sonnet-4-5", model,
-            model, provider, "background" if number % 10 >= 7 else _ROUTES[session % 5], "default: nothing else applies",
+            model, provider, "background" if number % 10 >= 7 else _ROUTES[session % 5], "nothing else applies",
             "allowed", 0, f"agent{session}" if number % 7 == 0 else None, "Explore" if number % 7 == 0 else "", "main",
-            _PROJECTS[session % 6], _CLIENTS[session % 3], "key 1", "tool_use", 1, 120_000, 30_000, 1, int(is_failed), 0,
+            _PROJECTS[session % 6], _CLIENTS[session % 3], "key 1", "tool_use", 1, 120_000, 30_000, 1, int(is_failed),
+            0,
             12, 300, 40_000, 900, 0, 0, usd, _COST.source, ttft, ttft + total, 0.004, 0, 0, 41_000, None,
         ]  # fmt: skip
-        attempt = (
-            0,
-            f"{provider},{model}",
-            "key 1",
-            "",
-            0,
-            None,
-            0.004,
-            3.0,
-            0.0,
-            0.005,
-            0.0,
-            0.4,
-            ttft,
-            12,
-            300,
-            40_000,
-            900,
-        )
+        times = (0.004, 3.0, 0.0, 0.005, 0.0, 0.4, ttft)
+        attempt = (0, f"{provider},{model}", "key 1", "", 0, None, *times, 12, 300, 40_000, 900)
         yield Row(
             n=(int(began * 1000) << SHIFT) | number & ((1 << SHIFT) - 1),
             id=f"req_{dice.getrandbits(96):024x}",
@@ -148,8 +132,9 @@ def questions(reports: Reports, days: float) -> dict[str, Callable[[], Any]]:
         "500 decisions": lambda: list(reports.decisions(limit=500)),
     }
     for filters in (
-        {"model": "mystery-7b"}, {"provider": "gemini"}, {"route": "think"}, {"project": _PROJECTS[1]}, {"client": "claudable"},
-        {"status": "failed"}, {"model": "mystery-7b", "status": "failed", "project": _PROJECTS[0], "route": "think"},
+        {"model": "mystery-7b"}, {"provider": "gemini"}, {"route": "think"}, {"project": _PROJECTS[1]},
+        {"client": "claudable"}, {"status": "failed"},
+        {"model": "mystery-7b", "status": "failed", "project": _PROJECTS[0], "route": "think"},
         {"session": session}, {"session": session, "status": "failed"}, {"search": "sonnet"}, {"search": "mystery"},
         {"search": "nothing like it"}, {"search": some[:12]}, {"search": session[:8]}, {"model": "unheard-of"},
         {"since": week, "until": day, "provider": "lab"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import urllib.request
 from pathlib import Path
@@ -31,8 +32,8 @@ def browser(ccr: Ccr, tmp_path: Path) -> Path:
     return out
 
 
-def page(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ui/", timeout=10) as response:
+def page(port: int, path: str = "") -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ui/{path}", timeout=10) as response:
         return response.read().decode()
 
 
@@ -79,6 +80,36 @@ def test_it_leaves_the_browser_alone(ccr: Ccr, browser: Path, port: int, variabl
     assert not browser.exists()
 
 
+def test_no_open(ccr: Ccr, browser: Path, port: int) -> None:
+    """`--no-open` is the user's word."""
+    ccr.configure(PORT=port)
+    done = ccr.run("ui", "--no-open")
+    assert (done.returncode, done.stdout) == (0, f"Opening UI at http://127.0.0.1:{port}/ui/\n")
+    assert not browser.exists()
+
+
+def test_from_afar(ccr: Ccr, port: int) -> None:
+    """In a session by SSH the way to the page from the other machine is told."""
+    ccr.configure(PORT=port)
+    done = ccr.run("ui", SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22")
+    assert done.returncode == 0
+    assert f"ssh -L {port}:127.0.0.1:{port} HOST" in done.stderr
+    assert "ssh -L" not in ccr.run("ui").stderr
+
+
+def test_a_port_that_is_taken(ccr: Ccr, port: int) -> None:
+    """Where another program has the port the start's own reason is told, and what to do; nothing is opened or rewritten."""
+    config = ccr.configure(PORT=port)
+    before = config.read_bytes()
+    with socket.create_server(("127.0.0.1", port)):
+        done = ccr.run("ui")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(port) in done.stderr
+    assert "hint: `ccr start` runs it in this terminal" in done.stderr
+    assert config.read_bytes() == before
+    assert [path.name for path in ccr.folder.glob("config*")] == ["config.json"]
+
+
 def test_a_browser_that_fails(ccr: Ccr, browser: Path, port: int) -> None:
     """Is no failure of ours: the address is there to be opened by hand."""
     ccr.configure(PORT=port)
@@ -113,7 +144,7 @@ def test_without_a_config(ccr: Ccr, port: int) -> None:
     done = ccr.run("ui", SERVICE_PORT=str(port))
     assert done.returncode == 0
     assert "Created a starter config" in done.stderr
-    assert "answers here, scripted" in page(port)
+    assert "answers here, scripted" in page(port, "providers")
 
 
 def test_a_router_that_cannot_start(ccr: Ccr, port: int) -> None:

@@ -76,7 +76,9 @@ def test_by_day(days: Ccr) -> None:
 
 def test_days_are_this_machines(days: Ccr) -> None:
     """What was asked shortly before midnight in UTC is the next day's further east."""
-    assert brief(told(days, TZ="Asia/Tokyo"))[:2] == [("2026-11-01", 2, 0, 1.75, 0), ("2026-11-02", 1, 0, 0.25, 0)]
+    found = told(days, TZ="Asia/Tokyo")
+    assert (found["since"], found["until"]) == ("2026-10-31T15:00:00.000Z", "2026-11-04T15:00:00.000Z")
+    assert brief(found)[:2] == [("2026-11-01", 2, 0, 1.75, 0), ("2026-11-02", 1, 0, 0.25, 0)]
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,25 @@ def test_a_tier_of_openai():
             assert tap.billed.service == "priority"
 
 
+def test_searches_that_the_provider_made():
+    """Responses are told by their items, of which opening a page is no search; Gemini's by its queries."""
+    calls = [
+        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+        {"type": "web_search_call", "id": "ws_2", "status": "completed", "action": {"type": "open_page", "url": "u"}},
+        {"type": "web_search_call", "id": "ws_3", "status": "completed"},
+    ]
+    whole = responses_wire.response_json("A web_search_call, in words")
+    whole["output"] = [*calls, *whole["output"]]
+    for teller in (TAPS["openai_responses"](), reader_of("openai_responses")):
+        teller.feed_body(json.dumps(whole).encode())
+        assert teller.billed.searches == 2
+    grounded = gemini_wire.gemini_json("Hi")
+    grounded["candidates"][0]["groundingMetadata"] = {"webSearchQueries": ["a", "b"]}
+    reader = reader_of("gemini")
+    reader.feed_body(json.dumps(grounded).encode())
+    assert reader.billed.searches == 2
+
+
 def test_counts_that_are_none():
     """Are 0, and so is what is less."""
     assert [count_of(value) for value in (3, 2.9, True, "3", None, -4, float("inf"), [])] == [3, 2, 0, 0, 0, 0, 0, 0]

@@ -122,7 +122,7 @@ def test_nobody_knows(ccr, port, upstream):
     ccr.serve("--port", str(port))
     told = ccr.run("explain", "req_1", "--port", str(port))
     assert (told.returncode, told.stdout) == (1, "")
-    assert "none of that id is remembered: the router remembers the last 1000 exchanges" in told.stderr
+    assert "none of that id is recorded, nor is it one of the last 1000" in told.stderr
     assert "there was none" in ccr.run("explain", "--last", "--port", str(port)).stderr
 
 

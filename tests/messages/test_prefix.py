@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ccrouter.messages.divergence import Difference, first_difference
 from ccrouter.messages.prefix import Prefix, count_blocks, kind_of, records
-from ccrouter.messages.prefix_reader import Reader, read_prefix
+from ccrouter.messages.prefix_reader import Reader, _unmarked, read_prefix
 
 _MARK = {"type": "ephemeral"}
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -303,6 +303,14 @@ def test_what_looks_like_the_conversation_but_lies_deeper_is_not_taken_for_it() 
     assert len(went.messages) == 2
 
 
+def test_what_lies_within_the_conversation_stays_there() -> None:
+    """A member of the client's that is found inside a turn first is not cut out of it."""
+    asked = {"system": "x", "messages": [user("y")]}
+    inner = [{"role": "user", "content": "z", "system": "x"}]
+    _, went = sent(asked, {"messages": inner, "system": "other"})
+    assert went == Reader(b"s").read(members({"messages": inner, "system": "other"}), is_sent=True)
+
+
 def test_attribution_that_is_sent_to_others_counts() -> None:
     """Passed on to another provider than Anthropic, it is part of what that one may have cached."""
     asked = body(*TALK)
@@ -387,6 +395,23 @@ def test_the_first_changed_block_is_found(turns: list[Any], data: Any) -> None:
     assert found.path == f"messages[{place}].content[{block}]"
 
 
+@given(
+    asked=_turns,
+    other=_turns,
+    passes=st.booleans(),
+    first=st.booleans(),
+    more=st.sampled_from([{}, {"tools": []}, {"system": "t"}, {"thinking": 1}]),
+)
+def test_what_was_sent_is_read_as_it_is(
+    *, asked: list[Any], other: list[Any], passes: bool, first: bool, more: Any
+) -> None:
+    """However much of it is what the client asked: the same as if nothing were known of that."""
+    whole = body(*asked, system=marked(asked, 1)[-1]["content"])
+    went_out = {**whole, "messages": asked if passes else other, **more}
+    _, went = sent(whole, went_out, is_first_party=first)
+    assert went == Reader(b"s").read(members(went_out), is_sent=True, is_first_party=first)
+
+
 @given(st.lists(_turns, min_size=1, max_size=6), st.integers(0, 40))
 def test_a_reader_that_remembers_sees_what_a_new_one_sees(parts: list[list[Any]], fill: int) -> None:
     """What is remembered of the beginning of a conversation changes nothing, also where conversations begin alike."""
@@ -417,3 +442,30 @@ def test_a_long_conversation_is_read_by_its_new_turns() -> None:
     assert len(after.messages) == 60
     assert len(looked) == 13
     assert after == Reader(b"s").read(members({"messages": turns}))
+
+
+_json = st.recursive(
+    st.one_of(_words, st.integers(), st.just("cache_control"), st.just('","cache_control":{}'), st.none()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(_words, st.just("cache_control\\")), inner, max_size=3),
+        st.tuples(st.lists(st.tuples(_words, inner), max_size=2), st.lists(st.tuples(_words, inner), max_size=2)).map(
+            lambda parts: {**dict(parts[0]), "cache_control": {"type": "ephemeral", "ttl": "1h"}, **dict(parts[1])}
+        ),
+    ),
+    max_leaves=12,
+)
+_STYLES = ({"separators": (",", ":")}, {}, {"indent": 2}, {"separators": (" ,\t", " :\r\n")})
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _bare(one) for name, one in value.items() if name != "cache_control"}
+    return [_bare(one) for one in value] if isinstance(value, list) else value
+
+
+@given(_json, st.sampled_from(_STYLES))
+def test_marks_alone_are_left_out_in_any_style(value: Any, style: Any) -> None:
+    """What is left is JSON, with everything but the marks, wherever those stood."""
+    left = _unmarked(json.dumps(value, **style).encode())
+    assert json.loads(left) == _bare(value)

@@ -30,7 +30,7 @@ SAID = {
     "session_id": "0123456789abcdef",
     "transcript_path": "",
     "version": "2.1.330",
-    "workspace": {"current_dir": "/work/shop"},
+    "workspace": {"current_dir": "/srv/shop"},
     "model": {"id": "claude-sonnet-5", "display_name": "Sonnet 5"},
     "cost": {"total_cost_usd": 0.1234, "total_duration_ms": 125_000, "total_lines_added": 12, "total_lines_removed": 5},
     "context_window": {

@@ -177,6 +177,16 @@ def test_another_transform_than_before_is_named() -> None:
     assert (verdict.cause.by, verdict.cause.transform) == ("transform", "clock")
 
 
+def test_what_changed_first_is_blamed_where_both_changed_something() -> None:
+    """The client cleared a result, and a transform wrote the time into the system prompt, which stands before that."""
+    talk = Talk(is_first_party=False, transforms=("clock",))
+    first, later = body(2), changed(3, "messages.2.content.0.content", "[cleared]")
+    talk.turn(first, 0, 20_000, sent=encode({**first, "system": "10:00"}))
+    verdict = lost(talk, later, sent=encode({**later, "system": "10:01"}))
+    assert (verdict.cause.by, verdict.cause.at) == ("transform", "system")
+    assert "changed elsewhere" in verdict.words
+
+
 def test_a_change_of_the_clients_that_did_not_go_out_is_not_blamed() -> None:
     """What was left out of what was sent cannot have broken anything."""
     talk = Talk(is_first_party=False)
@@ -239,6 +249,17 @@ def test_time_alone_breaks_a_cache() -> None:
     assert hour.turn(body(2), 20_000, 1_000, hour=1_000) is None
     assert lost(hour, body(3), after=900.0).cause.by == "provider_side"
     assert lost(hour, body(4), after=3700.0).cause.by == "ttl"
+
+
+def test_the_lifetime_is_that_of_what_was_written() -> None:
+    """Turns that write nothing change nothing about it; where there are both kinds, the shorter one ends first."""
+    hour = Talk()
+    hour.turn(body(1), 0, 20_000, hour=20_000)
+    assert hour.turn(body(2), 20_000, 0) is None
+    assert lost(hour, body(3), after=900.0).cause.by == "provider_side"
+    both = Talk()
+    both.turn(body(1), 0, 20_000, hour=8_000)
+    assert lost(both, body(2), 8_000, 13_000, after=900.0).cause.by == "ttl"
 
 
 def test_a_change_is_blamed_on_time_where_time_was_enough() -> None:
@@ -400,6 +421,7 @@ def test_an_automatic_cache_that_never_hits_because_of_us_is_told_once_the_provi
     talk.turn(body(2), 18_000, 0, 20_000, sent=_translated(2))
     talk.thread = Thread("session", "", 7)
     assert lost(talk, body(3), 0, 0, 22_000, sent=_translated(3, " c")).cause.by == "transform"
+    assert talk.turn(body(4), 0, 0, 22_500, sent=_translated(4, " c")) is None
 
 
 # -- what it cost ------------------------------------------------------------------------------------------------------------
@@ -447,7 +469,7 @@ def test_the_facts_are_what_the_records_keep() -> None:
     "failed",
     [
         {"status": 529, "usage": WireUsage()},
-        {"status": 400, "usage": WireUsage(5, 0, 0, 0)},
+        {"status": 502, "usage": WireUsage(22_000, 0, 0, 9)},
         {"status": 499, "usage": WireUsage()},
         {"resumed": 1},
     ],
@@ -458,6 +480,14 @@ def test_a_failed_exchange_changes_nothing(failed: dict[str, Any]) -> None:
     talk.go()
     assert talk.turn(changed(3, "system.1.text", "other"), 0, 22_000, **failed) is None
     assert talk.turn(body(3), 21_000, 1_000) is None
+
+
+def test_an_answer_whose_use_was_not_reported_changes_nothing() -> None:
+    """The turn after it is compared with the last that is known of."""
+    talk = Talk()
+    talk.go()
+    assert talk.turn(body(3), 0, 0, 0) is None
+    assert lost(talk, body(4)).cause.by == "provider_side"
 
 
 def test_an_answer_that_the_client_left_was_read_by_the_provider() -> None:
@@ -476,6 +506,8 @@ def test_requests_that_take_turns_are_each_compared_with_their_own_kind() -> Non
     assert talk.turn(body(3), 21_000, 1_000) is None
     assert talk.turn(body(4, tools=[]), 20_000, 1_000) is None
     assert talk.turn(body(4), 22_000, 1_000) is None
+    talk.turn(body(5, tools=[]), 21_000, 1_000)
+    assert lost(talk, changed(5, "system.1.text", "other")).cause.at == "system[1]"
 
 
 def test_a_restart_in_the_middle_is_not_noticed() -> None:
@@ -513,7 +545,8 @@ def test_two_processes_with_a_salt_each_come_to_share_one() -> None:
     other.at = talk.at
     assert other.turn(body(3), 0, 22_000) is None
     assert talk.turn(body(4), 22_000, 1_000) is None
-    assert talk.turn(body(5), 23_000, 1_000) is None
+    assert lost(talk, body(5), 0, 24_000).cause.by == "unknown"
+    assert talk.turn(body(5), 24_000, 0) is None
     assert lost(other, changed(6, "system.1.text", "other"), 0, 25_000).cause.at == "system[1]"
 
 

@@ -65,7 +65,9 @@ def hostile_policy(name: str) -> Policy:
 
 
 #: Attributes that may hold a name: a field that is filled in, an address of ours, a hint.
-NAMED = frozenset({"value", "href", "title", "aria-label", "action", "placeholder", "id", "for", "aria-labelledby", "d"})
+NAMED = frozenset(
+    {"value", "href", "title", "aria-label", "action", "placeholder", "id", "for", "aria-labelledby", "d"}
+)
 #: Pages that show what providers, models and routes of the configuration are called.
 NAMING = ("/ui/providers", "/ui/routes")
 
@@ -231,7 +233,9 @@ def test_overview_tells_what_runs(tmp_path):
 
 def test_overview_names_the_policy():
     """Its name, whether it is pinned, and where it is from, in one line; what it says stands on its own page."""
-    policy = Policy(name="strict", source="/etc/ccr/policy.json", digest="d" * 64, is_pinned=True, banned_models=("x*",))
+    policy = Policy(
+        name="strict", source="/etc/ccr/policy.json", digest="d" * 64, is_pinned=True, banned_models=("x*",)
+    )
     told = overview(Config(), policy)
     assert "strict pinned /etc/ccr/policy.json" in told
     assert "x*" not in told

@@ -168,7 +168,7 @@ TOP = Table(
         Field(
             "plugins", Nested("Plugin", "list"), "Classic plugins. Kept; what `token-speed` told is in every record."
         ),
-        Field("StatusLine", Anything(), "Settings of the status line. Kept as they are.", need="no"),
+        Field("StatusLine", Anything(), "Settings of the status line, see [status line](../statusline.md).", need="no"),
         *(
             Field(name, Text(words), f"{doc} See [clouds](../clouds.md).", default=f"${name}", need="may")
             for name, words, doc in (

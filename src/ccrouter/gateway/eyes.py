@@ -166,6 +166,7 @@ class SightedAttempt:
             return said, None
         finally:
             attempt.ended = self._clock() - exchange.began
+            attempt.billed = looking.billed
             attempt.usage = looking.usage if looking.usage.context + looking.usage.output_tokens else None
             if not is_over:
                 self._health.give_back(self._viewer, key)

@@ -97,7 +97,7 @@ class Pursuit:
         self._waited = 0.0
         exchange.attempts.append(attempt)
         exchange.target = str(target)
-        usage = exchange.usage
+        usage, billed = exchange.usage, exchange.billed
         exchange.told["x-ccr-model"] = str(target)
         exchange.told["x-ccr-attempts"] = str(len(exchange.attempts))
         asked = means.approval.sendable(Target(target.provider.using(key), target.model))
@@ -133,6 +133,8 @@ class Pursuit:
                 attempt.first = exchange.ttft
             if exchange.usage is not usage:
                 attempt.usage = exchange.usage if resumption is None else _less(exchange.usage, resumption.before)
+            if exchange.billed is not billed:
+                attempt.billed = exchange.billed if attempt.usage is exchange.usage else exchange.billed.less(billed)
             if not is_over:
                 means.health.give_back(target, key)
 

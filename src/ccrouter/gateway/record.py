@@ -82,7 +82,8 @@ class Attempt:
 
     As seconds after the exchange too, 0.0 for never: `sent`, when the encoded request was handed to the network,
     `connected`, when a connection for it was made (never, if one was there), `headers`, when the answer's were there,
-    and `first`, when its first content was. `usage` is what the provider reported of it, None if nothing.
+    and `first`, when its first content was. `usage` and `billed` are what the provider reported of it, None if
+    nothing.
     """
 
     target: str
@@ -98,6 +99,7 @@ class Attempt:
     headers: float = 0.0
     first: float = 0.0
     usage: WireUsage | None = None
+    billed: Billed | None = None
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ class Trial:
     def noting_end(self) -> Iterator[None]:
         """An error within is what the client would be answered with."""
         self.told |= {"result": "sent", "error": None, "route": None}
-        self.told |= {"targets": [], "viewer": None, "translation": None}
+        self.told |= {"facts": None, "tokens": None, "targets": [], "viewer": None, "translation": None}
         try:
             yield
         except RouterError as error:

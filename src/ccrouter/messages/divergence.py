@@ -46,14 +46,14 @@ class Difference(NamedTuple):
 
 def first_difference(before: Prefix, after: Prefix) -> Difference | None:
     """Where `after` does not go on as `before` began; None if it only goes on."""
-    same = 0
     for number, name in enumerate(SECTIONS):
         old, new = before.section(name), after.section(name)
-        if old is not new and old != new:
-            found = _differing(old, new, name, after.names[number])
-            if found is not None:
-                return found._replace(same=same + found.same)
-        same += sum(map(size_of, old))
+        if old is new or old == (new[: len(old)] if name == "messages" else new):
+            continue
+        found = _differing(old, new, name, after.names[number])
+        if found is not None:
+            earlier = sum(size_of(item) for one in SECTIONS[:number] for item in before.section(one))
+            return found._replace(same=earlier + found.same)
     return None
 
 

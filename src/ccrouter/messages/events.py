@@ -50,6 +50,17 @@ class Billed(msgspec.Struct):
     cost: float | None = None
     service: str = ""
 
+    def less(self, before: Billed) -> Billed:
+        """What was billed beyond `before`, which is a part of it; the cost is known only if that of both is."""
+        is_known = self.cost is not None and before.cost is not None
+        return Billed(
+            self.thinking_tokens - before.thinking_tokens,
+            self.cache_write_1h - before.cache_write_1h,
+            self.searches - before.searches,
+            (self.cost or 0.0) - (before.cost or 0.0) if is_known else None,
+            self.service,
+        )
+
     def plus(self, other: Billed) -> Billed:
         """The two together. Their cost is known only if both are: a part of it would pass for the whole."""
         return Billed(

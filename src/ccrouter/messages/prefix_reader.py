@@ -301,12 +301,11 @@ def _unmarked(text: bytes) -> bytes:
     while at >= 0:
         before = len(text[:at].rstrip()) if text[at - 1 : at].isspace() else at
         found = _MARK.match(text, at)
-        opener = text[before - 1 : before]
-        if found is None or opener not in (b",", b"{"):
+        if found is None:  # a value, not a name
             at = text.find(_MARKER, at + 1)
             continue
         end = found.end()
-        if opener == b",":
+        if text[before - 1 : before] == b",":
             before -= 1
         elif text[end : end + 1] == b",":
             end += 1

@@ -67,8 +67,8 @@ class PriceBook:
         return cls(config.prices, file, faults=faults, providers=config.providers)
 
     def price_of(self, target_provider: str, host: str, profile: str, model: str) -> Price | None:
-        """What `model` costs at `target_provider`, whose endpoint is at `host` and is known as `profile` (where the book
-        knows the provider, it knows that better); None if that is not known. The user's own figures count most, then
+        """What `model` costs at `target_provider`, whose endpoint is at `host` and is known as `profile` (of a provider
+        that the book knows, it knows that better); None if that is not known. The user's own figures count most, then
         those of their file, then the catalogue's.
         """
         key = (target_provider, host, profile, model)

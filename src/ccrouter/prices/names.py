@@ -44,5 +44,5 @@ def _unwrapped(name: str) -> Iterator[str]:
     bare = _PATHS.sub("", name)
     yield bare
     made = _BEDROCK.match(bare)
-    if made and made["model"][0].isalpha():  # "grok-4.5" is no model "5" of "grok-4"
+    if made:
         yield made["model"]

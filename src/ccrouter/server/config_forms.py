@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from starlette.responses import RedirectResponse, Response
 
 from ccrouter.config import editing
+from ccrouter.config.merging import merge
 from ccrouter.config.pending import Pending, Shelf
 from ccrouter.config.restore import NEW_TEXT
 from ccrouter.config.rewrite import rewrite
@@ -56,6 +57,7 @@ async def change(call: Call) -> Response:
         "text": _typed,
         "restore": _restored,
         "create": _created,
+        "merge": _merged,
         **{name: _formed(one) for name, one in _CHANGES.items()},
     }
     maker = makers.get(kind)
@@ -185,6 +187,16 @@ def _restored(file: ConfigFile, fields: Mapping[str, str]) -> Pending:
 def _created(file: ConfigFile, _fields: Mapping[str, str]) -> Pending:
     """A new file: the commented starter, that needs no provider."""
     return Pending(file.text(), TEMPLATE.read_text(encoding="utf-8"), words=("a first file, with comments",))
+
+
+def _merged(file: ConfigFile, fields: Mapping[str, str]) -> Pending:
+    """The change upon the file as it is now. Raises ClientError (409) if both touch the same lines."""
+    before = _before(file, fields)
+    present = file.text()
+    text = merge(before.base or "", before.text, present or "")
+    if text is None or before.typed:
+        raise ClientError("the two changes touch the same lines: bring them together by hand", status=409)
+    return Pending(present, text, words=(*before.words, "upon what was changed on disk"))
 
 
 def _echo(fields: Mapping[str, str]) -> JsonObject:

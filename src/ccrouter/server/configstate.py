@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from ccrouter.compliance.findings import Verdict
 from ccrouter.config.backup import backups
 from ccrouter.config.editing import form_of, known_providers
+from ccrouter.config.merging import merge
 from ccrouter.config.pending import Pending, Shelf
 from ccrouter.config.shown import changed_secrets, literal_secrets, show
 from ccrouter.config.syntax import decode, parse, read_bounded
@@ -51,6 +52,7 @@ def told_file(call: Call, query: Mapping[str, str]) -> JsonObject:
         "known": list(known_providers()),
         "saved": query.get("saved"),
         "backups": _backups(file.path),
+        "isLost": False,
     }
     try:
         text = file.text()
@@ -71,7 +73,6 @@ def _nothing(why: str) -> JsonObject:
     return {
         "exists": True,
         "isEmpty": False,
-        "isLost": False,
         "digest": "",
         "text": None,
         "why": why,
@@ -127,6 +128,7 @@ def _change(file: ConfigFile, name: str, pending: Pending, on_disk: str | None) 
         told["conflict"] = {
             "isStale": pending.is_stale,
             "isGone": on_disk is None,
+            "canMerge": not pending.is_stale and merge(pending.base or "", pending.text, on_disk or "") is not None,
             "diff": difference(pending.base or "", on_disk or "", secrets),
             "secrets": changed_secrets(pending.base or "", on_disk or ""),
         }

@@ -59,7 +59,9 @@ class Keeping:
         self._folder = router_folder(environ)
         self._voice = voice
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._in_force = _InForce(config, self._prices(config))
+        self._wanted = config
+        self._changing: asyncio.Task[None] | None = None
+        self._put_in_force(config, PriceBook.load(config, self._folder))
         self.recorder = Recorder(
             path,
             config=config,
@@ -76,12 +78,28 @@ class Keeping:
         self._loop = asyncio.get_running_loop()
 
     def use(self, config: Config) -> None:
-        """From now on records are kept, and priced, as `config` says."""
-        self._in_force = _InForce(config, self._prices(config))
-        self.recorder.use(config, self._in_force.prices)
+        """Soon records are kept, and priced, as `config` says: the file of prices is read in a thread before."""
+        if config is self._wanted:
+            return
+        self._wanted = config
+        self._changing = asyncio.get_running_loop().create_task(self._use(config))
+
+    async def _use(self, config: Config) -> None:
+        prices = await asyncio.to_thread(PriceBook.load, config, self._folder)
+        if config is not self._wanted:  # another one has come meanwhile
+            return
+        self._put_in_force(config, prices)
+        self.recorder.use(config, prices)
+
+    def _put_in_force(self, config: Config, prices: PriceBook) -> None:
+        self._in_force = _InForce(config, prices)
+        for fault in prices.faults:
+            self._voice.event("warn", "the file of prices is not used", reason=fault)
 
     async def close(self) -> None:
         """After the call everything is written that was to be recorded."""
+        if self._changing is not None:
+            await self._changing
         await asyncio.to_thread(self.recorder.close)
         self._loop = None
         self.reports.close()
@@ -89,12 +107,6 @@ class Keeping:
     def _window_of(self, provider: str, model: str) -> int | None:
         """How many tokens a model takes at a provider, if that is known."""
         return self._in_force.window_of(provider, model)
-
-    def _prices(self, config: Config) -> PriceBook:
-        book = PriceBook.load(config, self._folder)
-        for fault in book.faults:
-            self._voice.event("warn", "the file of prices is not used", reason=fault)
-        return book
 
     def _tell(self, words: str) -> None:
         """In the recorder's thread; the log is the event loop's."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ccrouter.config.schema import ROUTE_NAMES, UNWRITTEN_ROUTES, Config
-from ccrouter.gateway.record import CLIENT_GONE, Exchange
+from ccrouter.gateway.record import CLIENT_GONE, Attempt, Exchange
 from ccrouter.messages.fault import type_of_status
 from ccrouter.routing.catalog import Catalog, refs_of
 from ccrouter.store.entry import Entry
@@ -139,7 +139,7 @@ class Metrics:
         if exchange.ttft is not None:
             self._of("ccrouter_time_to_first_token_seconds", *target).observe(exchange.ttft)
         for one in exchange.attempts:
-            provider, _, model = one.target.partition(",")
+            provider, model = target_of(one)
             outcome = (one.kind or OTHER) if one.failure or one.kind else "answered"
             self._of("ccrouter_attempts_total", *names.target(provider, model), outcome).inc()
         self._note_use(entry, target)
@@ -212,6 +212,12 @@ def metric_of(family: Family, values: Iterable[tuple[tuple[str, ...], float]]) -
     """A counter or gauge with these values, each behind the values of its labels."""
     told = [Told(family.name, dict(zip(family.labels, labels, strict=True)), value) for labels, value in values]
     return Metric(family.name, family.kind, family.help, told)
+
+
+def target_of(attempt: Attempt) -> tuple[str, str]:
+    """Provider and model that were asked, also where it was about an image (gateway/eyes.py says so in the name)."""
+    provider, _, model = attempt.target.removesuffix(" (image)").partition(",")
+    return provider, model
 
 
 def outcome_of(exchange: Exchange) -> str:

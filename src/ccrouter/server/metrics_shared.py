@@ -6,6 +6,7 @@ would fall. So whoever is asked to tell publishes it too, and everybody knows wh
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -51,27 +52,33 @@ class SharedMetrics:
     def __init__(self, board: Board, here: Metrics) -> None:
         self._board = board
         self._here = here
+        self._told: list[Metric] = []
         self._last: dict[int, list[Metric]] = {}
         self._departed: list[Metric] = []
         if board.is_shared:
-            board.answer("metrics", lambda _body: self._tell())
+            board.answer("metrics", self._answer)
             board.subscribe("metrics", lambda _, body: self._hear(body))
             board.resemble("metrics", self._give, self._take)
             board.on_departure(self._forget)
 
     async def read(self) -> tuple[list[Metric], int]:
         """What all processes counted, and how many there are."""
+        here = await asyncio.to_thread(self._here.read)  # the figures of the process are read from files
         if not self._board.is_shared:
-            return self._here.read(), 1
+            return here, 1
         known, departed = dict(self._last), self._departed
-        self._tell()
+        self._tell(here)
         answers = await self._board.ask("metrics", b"", _TO_TELL)
         told = dict(_decoder.decode(one) for one in answers if one)
         silent = [lasting(metrics) for origin, metrics in known.items() if origin not in told]
-        return add_up([self._here.read(), *told.values(), departed, *silent]), 1 + len(answers)
+        return add_up([here, *told.values(), departed, *silent]), 1 + len(answers)
 
-    def _tell(self) -> bytes:
-        body = _encoder.encode((self._board.number, self._here.read()))
+    async def _answer(self, _body: bytes) -> bytes:
+        return self._tell(await asyncio.to_thread(self._here.read))
+
+    def _tell(self, here: list[Metric]) -> bytes:
+        self._told = here
+        body = _encoder.encode((self._board.number, here))
         self._board.publish("metrics", body)
         return body
 
@@ -84,7 +91,7 @@ class SharedMetrics:
             self._departed = add_up([self._departed, lasting(metrics)])
 
     def _give(self) -> bytes:
-        known = {**self._last, self._board.number: self._here.read()}
+        known = {**self._last, self._board.number: self._told}
         return _encoder.encode((self._departed, known))
 
     def _take(self, body: bytes) -> None:

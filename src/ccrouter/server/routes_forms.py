@@ -31,6 +31,14 @@ _PATHS = {_MESSAGES: "/v1/messages", "openai_chat": "/v1/chat/completions", "ope
 _MOST_HEADERS = 50
 
 
+class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """What the twin is asked: the request's own bytes, which are not looked into here."""
+
+    request: msgspec.Raw
+    headers: dict[str, str] = {}
+    api: str = _MESSAGES
+
+
 async def try_route(call: Call) -> Response:
     """The page again, with what would become of the request that was pasted, or what is wrong with it."""
     fields = await read_form(call, _LARGEST, _MOST_FIELDS)
@@ -56,18 +64,15 @@ async def try_json(call: Call) -> Response:
 
     Raises ClientError (400) for what is no request.
     """
-    given = await call.json_object()
-    unknown = sorted(given.keys() - {"request", "headers", "api"})
-    request, headers, api = given.get("request"), given.get("headers", {}), given.get("api", _MESSAGES)
-    is_flat = isinstance(headers, dict) and all(isinstance(one, str) for one in headers.values())
-    if unknown or not isinstance(request, dict) or not isinstance(api, str) or not is_flat:
-        raise ClientError(
-            'say what to try: {"request": {"model": …, "messages": […]}, "headers": {}, "api": "messages"}'
-        )
-    if len(headers) > _MOST_HEADERS:
+    try:
+        wanted = msgspec.json.decode(await call.body(), type=_Wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        form = '{"request": {"model": …, "messages": […]}, "headers": {}, "api": "messages"}'
+        raise ClientError(f"say what to try: {form}; {error}") from error
+    if len(wanted.headers) > _MOST_HEADERS:
         raise ClientError("headers: too many")
-    lowered = {name.lower(): value for name, value in headers.items()}
-    told = await _explain(call, msgspec.json.encode(request), lowered, api)
+    lowered = {name.lower(): value for name, value in wanted.headers.items()}
+    told = await _explain(call, bytes(wanted.request), lowered, wanted.api)
     return JSONResponse(cleaned(told, call.edition.config.secrets))
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ccrouter.config.schema import Config
 from ccrouter.gateway.record import CLIENT_GONE, Attempt, Exchange
 from ccrouter.messages.events import WireUsage
-from ccrouter.server.metrics import Names, outcome_of
+from ccrouter.server.metrics import Names, outcome_of, target_of
 from ccrouter.store.entry import Entry
 
 Value: TypeAlias = str | bool | int | float | list[str]
@@ -99,7 +99,7 @@ def spans_of(entry: Entry, sites: Sites) -> tuple[Span, list[Span], list[Figure]
     figures: list[Figure] = []
     for number, one in enumerate(exchange.attempts):
         is_last = number == len(exchange.attempts) - 1
-        attributes = sites.of(one.target) | _of_attempt(exchange, one, is_last=is_last)
+        attributes = sites.of(one) | _of_attempt(exchange, one, is_last=is_last)
         model = str(attributes.get("gen_ai.request.model", ""))
         ended = max(one.ended, one.began)
         parts.append(
@@ -112,7 +112,7 @@ def spans_of(entry: Entry, sites: Sites) -> tuple[Span, list[Span], list[Figure]
                 has_failed=bool(one.failure or one.kind),
             )
         )
-        bounded = sites.of(one.target, is_bounded=True)
+        bounded = sites.of(one, is_bounded=True)
         failed: Attributes = {"error.type": one.kind or "_OTHER"} if one.failure or one.kind else {}
         figures.append((DURATION, ended - one.began, bounded | failed))
         figures += _tokens(usage_of(exchange, one, is_last=is_last), bounded)
@@ -137,9 +137,9 @@ class Sites:
         self._names = Names(config)
         self._urls = {one.name: urlsplit(one.endpoints[0].url) for one in config.providers if one.endpoints}
 
-    def of(self, target: str, *, is_bounded: bool = False) -> Attributes:
-        """What a "provider,model" is; bounded: with names that stand in the configuration alone."""
-        provider, _, model = target.partition(",")
+    def of(self, attempt: Attempt, *, is_bounded: bool = False) -> Attributes:
+        """What was asked; bounded: with names that stand in the configuration alone."""
+        provider, model = target_of(attempt)
         if is_bounded:
             provider, model = self._names.target(provider, model)
         url = self._urls.get(provider)
@@ -192,7 +192,7 @@ def _of_attempt(exchange: Exchange, one: Attempt, *, is_last: bool) -> Attribute
         "gen_ai.response.finish_reasons": [exchange.stop_reason] if is_answer and exchange.stop_reason else None,
         "gen_ai.response.time_to_first_chunk": max(0.0, one.first - (one.sent or one.began)) if one.first else None,
         "http.response.status_code": one.status or None,
-        "ccrouter.provider": one.target.partition(",")[0],
+        "ccrouter.provider": target_of(one)[0],
         "ccrouter.key": one.key,
         "ccrouter.waited_seconds": one.waited or None,
         "ccrouter.upstream_request.id": exchange.upstream_id[:_LONGEST] if is_last else None,

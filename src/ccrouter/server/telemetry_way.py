@@ -4,6 +4,7 @@ connection leads to is judged before anything is said to it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ccrouter.config.collector import CollectorUrl
@@ -11,6 +12,7 @@ from ccrouter.errors import Denied
 
 if TYPE_CHECKING:
     import requests
+    from requests.adapters import HTTPAdapter
 
     from ccrouter.server.telemetry import Ways
 
@@ -18,38 +20,6 @@ if TYPE_CHECKING:
 def judged_session(one: CollectorUrl, ways: Ways) -> requests.Session:
     """A session that sends to `one` what `ways` let out, and nothing elsewhere."""
     import requests  # noqa: PLC0415 - of the extra
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - of the extra
-    from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - of the extra
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool  # noqa: PLC0415 - of the extra
-
-    def judged(connection: Any, proxy: Any) -> Any:
-        """The socket, once what it is connected to was judged: where no proxy stands between."""
-        if proxy is None:
-            try:
-                ways.judge(one, connection.getpeername()[0])
-            except BaseException:
-                connection.close()
-                raise
-        return connection
-
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> Any:
-            return judged(super()._new_conn(), self.proxy)
-
-    class Sealed(HTTPSConnection):
-        def _new_conn(self) -> Any:
-            return judged(super()._new_conn(), self.proxy)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SealedPool(HTTPSConnectionPool):
-        ConnectionCls = Sealed
-
-    class Adapter(HTTPAdapter):
-        def init_poolmanager(self, *given: Any, **named: Any) -> None:
-            super().init_poolmanager(*given, **named)
-            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SealedPool}
 
     class Session(requests.Session):
         def request(self, method: Any, url: Any, *given: Any, **named: Any) -> requests.Response:
@@ -79,5 +49,42 @@ def judged_session(one: CollectorUrl, ways: Ways) -> requests.Session:
     session = Session()
     session.trust_env = False  # no proxy, no password file and no certificates that were not asked for
     for scheme in ("http://", "https://"):
-        session.mount(scheme, Adapter())
+        session.mount(scheme, _adapter(lambda address: ways.judge(one, address)))
     return session
+
+
+def _adapter(judge: Callable[[str], object]) -> HTTPAdapter:
+    """Connects to addresses that `judge` does not refuse: where no proxy stands between, that are the collector's."""
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - of the extra
+    from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - of the extra
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool  # noqa: PLC0415 - of the extra
+
+    def judged(connection: Any, proxy: Any) -> Any:
+        if proxy is None:
+            try:
+                judge(connection.getpeername()[0])
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> Any:
+            return judged(super()._new_conn(), self.proxy)
+
+    class Sealed(HTTPSConnection):
+        def _new_conn(self) -> Any:
+            return judged(super()._new_conn(), self.proxy)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SealedPool(HTTPSConnectionPool):
+        ConnectionCls = Sealed
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *given: Any, **named: Any) -> None:
+            super().init_poolmanager(*given, **named)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SealedPool}
+
+    return Adapter()

@@ -99,8 +99,7 @@ def _explains(case: Comparison, expected: int) -> bool:
     """
     if not case.is_late or not case.is_explicit:
         return True
-    readable = case.same * expected
-    return readable > 1024 and case.now.read > readable / 2
+    return case.now.read > case.same * expected / 2
 
 
 def _why(exchange: Exchange, now: Line, before: Line) -> str:

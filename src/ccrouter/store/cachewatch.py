@@ -164,7 +164,7 @@ def _nearest(lines: list[Line], now: Line) -> Line | None:
         return line.sent.size if difference is None else difference.same
 
     own = [line for line in reversed(lines) if line.account == now.account]
-    return max(own, key=common, default=None)
+    return max(own, key=common) if len(own) > 1 else next(iter(own), None)
 
 
 def _judge_switch(exchange: Exchange, now: Line, before: Line, cost: Cost) -> Verdict | None:
@@ -197,8 +197,6 @@ def _judge_turn(  # noqa: PLR0913, PLR0917 - a turn, those it is compared with, 
         could, part = own.context, _PART_AUTOMATIC
         if own.read == 0 and (case.sent_differs is None or now.context < _SMALL):
             return None  # nothing was cached before, and nothing that was done explains it
-    if case.sent_differs is not None and case.sent_differs.change == "cut":
-        could = int(could * case.same)
     expected = min(could, now.context)
     lost = expected - now.read
     if lost < max(LEAST, expected * part):

@@ -1,7 +1,8 @@
 """What was said, made fit to be kept: compressed, and without secrets. Pure.
 
 `full` takes out the router's own secrets and whatever has the form of a credential; `redacted` also what looks
-personal, and pictures and documents. A text that only looks like a secret is lost with them: that way round it does no harm.
+personal, and pictures and documents. A text that only looks like a secret is lost with them: that does less harm than
+the other way round.
 """
 
 from __future__ import annotations

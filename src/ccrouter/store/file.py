@@ -17,6 +17,8 @@ from ccrouter.store.writing import Writing
 _PAUSE = 1.0
 #: Rows that wait for a disk that cannot be written; of more than that the oldest are lost.
 _MOST_WAITING = 20_000
+#: For how long a writer waits for another one, in milliseconds.
+_PATIENCE = 2000
 #: For how long after a fault the next one is counted, but not told again.
 _QUIET = 60.0
 
@@ -104,7 +106,7 @@ class RecordFile:
                 self._fail(error)
 
     def _open(self) -> None:
-        self._connection = open_for_writing(self.path, self._tell)
+        self._connection = open_for_writing(self.path, self._tell, _PATIENCE)
         self._writing = Writing(self._connection)
         self._place, self._looked = place_of(self.path), time.monotonic()
 

@@ -157,14 +157,21 @@ class Setup:
 
 @dataclass(slots=True)
 class Sum:
-    """Costs before and after, of the requests whose two costs are known, and how many there are of the others."""
+    """Costs before and after, of the requests whose two costs are known, and how many there are of the others; and
+    what was `spent` on all whose cost is on record.
+    """
 
+    spent: float = 0.0
+    priced: int = 0
     recorded: float = 0.0
     simulated: float = 0.0
     known: int = 0
     unknown: int = 0
 
     def add(self, recorded: float | None, simulated: float | None) -> None:
+        if recorded is not None:
+            self.spent += recorded
+            self.priced += 1
         if recorded is None or simulated is None:
             self.unknown += 1
             return
@@ -174,15 +181,13 @@ class Sum:
 
     def told(self) -> JsonObject:
         """As plain values; None where not one cost is known."""
-        if not self.known:
-            return {"recorded": None, "simulated": None, "difference": None, "known": 0, "unknown": self.unknown}
-        return {
-            "recorded": round(self.recorded, 9),
-            "simulated": round(self.simulated, 9),
-            "difference": round(self.simulated - self.recorded, 9),
-            "known": self.known,
-            "unknown": self.unknown,
+        figures = (self.recorded, self.simulated, self.simulated - self.recorded)
+        told: JsonObject = {
+            name: round(figure, 9) if self.known else None
+            for name, figure in zip(("recorded", "simulated", "difference"), figures, strict=True)
         }
+        spent = round(self.spent, 9) if self.priced else None
+        return told | {"spent": spent, "known": self.known, "unknown": self.unknown}
 
 
 @dataclass(slots=True)

@@ -134,7 +134,7 @@ def _make_room(connection: sqlite3.Connection, most: int) -> bool:
 
 
 def _give_back(connection: sqlite3.Connection) -> bool:
-    free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
     if free < _PAGES:  # the next rows will fill them
         return False
     connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()

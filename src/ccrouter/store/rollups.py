@@ -26,11 +26,11 @@ _ROLLUP = (
     f"VALUES ({', '.join('?' * 17)}) ON CONFLICT DO UPDATE SET {_ADDED}"
 )
 _FLOW = (
-    f"INSERT INTO flows (span, at, model, provider, is_failed, {SUMS}) "
+    f"INSERT INTO flows (span, at, model, provider, is_failed, {SUMS}) "  # noqa: S608 - constants
     f"VALUES ({', '.join('?' * 14)}) ON CONFLICT DO UPDATE SET {_ADDED}"
 )
 _SESSION_MODEL = (
-    f"INSERT INTO session_models (session, model, provider, route, is_failed, {SUMS}) "
+    f"INSERT INTO session_models (session, model, provider, route, is_failed, {SUMS}) "  # noqa: S608 - constants
     f"VALUES ({', '.join('?' * 14)}) ON CONFLICT DO UPDATE SET {_ADDED}"
 )
 _LATENCY = (

@@ -17,8 +17,8 @@ _SUMS = (
 # Not what is asked on the side, by agents and for titles and the like: the line is about what the user talks to.
 _LAST = (
     f"SELECT {ROW_COLUMNS} FROM exchanges e JOIN sessions s ON s.n = e.session "  # noqa: S608 - constants
-    "WHERE e.session = ?1 AND e.status < 400 AND e.agent IS NULL AND e.class IN (0, ?2) AND e.route <> ?3 "
-    "ORDER BY e.n DESC LIMIT 1"
+    "WHERE e.session = ?1 AND e.session > 0 AND e.status < 400 "  # the index is one of sessions above 0
+    "AND e.agent IS NULL AND e.class IN (0, ?2) AND e.route <> ?3 ORDER BY e.n DESC LIMIT 1"
 )
 
 

@@ -51,7 +51,9 @@ def usage(reading: Reading, by: By, filters: Filters, now: float, offset: int = 
         group = {"day": f"(at + {int(offset)}) / {DAY}", "hour": f"at / {HOUR}"}.get(by, by)
         rows = _added_up(reading, by, group, parts, filters)
     if is_timed:
-        return [{"name": _moment(by, key), **sums_facts(sums)} for key, *sums in sorted(rows)]
+        return [
+            {"name": _moment(by, key), **sums_facts(sums)} for key, *sums in sorted(rows, key=lambda row: int(row[0]))
+        ]
     rows.sort(key=lambda row: (-(row[9] or 0), -(row[1] or 0), str(row[0])))
     return [{"name": _name(reading, by, key), **sums_facts(sums)} for key, *sums in rows[:_MOST_NAMES]]
 

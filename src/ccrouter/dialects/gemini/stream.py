@@ -13,6 +13,7 @@ import msgspec
 
 from ccrouter.config.schema import Target
 from ccrouter.dialects.base import UpstreamRequest
+from ccrouter.dialects.bills import refresh
 from ccrouter.dialects.callids import random_id
 from ccrouter.dialects.gemini.calls import Calls
 from ccrouter.dialects.gemini.chunks import Candidate, Chunk, Part, read_chunk, read_row
@@ -156,6 +157,7 @@ class GeminiReader:
             self._read_part(part)
         if candidate.grounding_metadata is not None:
             self._sources.read(candidate.grounding_metadata)
+            refresh(self.billed, searches=len(candidate.grounding_metadata.web_search_queries or ()))
         finish = (candidate.finish_reason or "").upper()
         if not finish or finish in _UNSET:
             return

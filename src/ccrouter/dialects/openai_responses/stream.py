@@ -129,7 +129,7 @@ class ResponsesReader:
         self.answered_model = response.model or self.answered_model
         if response.usage is not None:
             self.usage = wire_usage(response.usage) or self.usage
-            bill(self.billed, response.usage, response.service_tier)
+        bill(self.billed, response)
 
     # -- items -----------------------------------------------------------------------------------------------------
 

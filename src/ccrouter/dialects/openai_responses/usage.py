@@ -5,10 +5,12 @@ Input tokens of the one include those read from and written to a cache; those of
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+
+import msgspec
 
 from ccrouter.dialects.bills import cost_reported, count_of, refresh, service_of
-from ccrouter.dialects.openai_responses.items import Number, ResponseUsage
+from ccrouter.dialects.openai_responses.items import Number, Response, ResponseUsage
 from ccrouter.messages.events import Billed, WireUsage
 
 
@@ -31,15 +33,43 @@ def wire_usage(usage: ResponseUsage) -> WireUsage | None:
     )
 
 
-def bill(billed: Billed, usage: ResponseUsage, service_tier: Any = None) -> None:
-    """After the call `billed` holds what `usage` says beyond Messages' own counts, and in which way it was served."""
+def bill(billed: Billed, response: Response) -> None:
+    """After the call `billed` holds what `response` says of its bill beyond Messages' own counts."""
+    usage = response.usage or ResponseUsage()
     details = usage.output_tokens_details or usage.completion_tokens_details
     refresh(
         billed,
         thinking=count_of(details.reasoning_tokens) if details else 0,
         cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
-        service=service_of(service_tier),
+        searches=searches_in(response.output),
+        service=service_of(response.service_tier),
     )
+
+
+class _Action(msgspec.Struct):
+    type: str | None = None
+
+
+class _Call(msgspec.Struct):
+    type: str | None = None
+    action: _Action | None = None
+
+
+_call = msgspec.json.Decoder(_Call)
+
+
+def searches_in(output: Iterable[msgspec.Raw] | None) -> int:
+    """How many web searches the provider made for an answer with these items. Pages that were opened are none."""
+    found = 0
+    for item in output or ():
+        if b"web_search_call" not in bytes(item):
+            continue
+        try:
+            call = _call.decode(item)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # read as an item, it says what is wrong
+            continue
+        found += call.type == "web_search_call" and (call.action is None or call.action.type in {None, "search"})
+    return found
 
 
 def _count(*numbers: Number) -> int:

@@ -24,8 +24,9 @@ _COMMA = re.compile(_STRING + r"|,(?=\s*[}\]])", re.DOTALL)
 
 
 def router_folder(environ: Mapping[str, str]) -> str:
-    """As service/private.py has it."""
-    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - see surroundings.py
+    """As config/load.py has it."""
+    names = ("USERPROFILE", "HOME") if os.name == "nt" else ("HOME", "USERPROFILE")
+    home = next((environ[name] for name in names if environ.get(name)), "") or os.path.expanduser("~")  # noqa: PTH111 - see surroundings.py
     return os.path.join(home, ".claude-code-router")  # noqa: PTH118 - see surroundings.py
 
 

@@ -23,7 +23,7 @@ class Span:
 
 SPANS = (
     Span("1h", "the last hour", _HOUR, _MINUTE),
-    Span("24h", "the last 24 hours", _DAY, 15 * _MINUTE),
+    Span("24h", "the last 24 hours", _DAY, 30 * _MINUTE),
     Span("7d", "the last 7 days", 7 * _DAY, 3 * _HOUR),
     Span("30d", "the last 30 days", 30 * _DAY, 12 * _HOUR),
     Span("90d", "the last 90 days", 90 * _DAY, _DAY),

@@ -30,7 +30,8 @@ class Step:
 
 def timeline(marks: Mapping[str, Json], attempts: Sequence[JsonObject], total: float) -> JsonObject:
     """The steps of a request of `total` milliseconds, in their order, with where in a picture of WIDTH they belong."""
-    whole = max([total, *(_number(one.get("endedMs")) for one in attempts)])
+    reached = (_number(marks.get(name)) for name in ("authorized", "received", "decided"))
+    whole = max([total, *reached, *(_number(one.get("endedMs")) for one in attempts)])
     steps = [*_before(marks, attempts, whole), *_tried(attempts), *_after(attempts, whole)]
     return {"totalMs": whole, "width": WIDTH, "steps": [_drawn(one, whole) for one in steps]}
 

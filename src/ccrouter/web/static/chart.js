@@ -1,6 +1,6 @@
 // Draws each <figure class="chart"> from the table in it: the table stays, folded away, for who cannot see a picture.
-// First column: the time, as data-at (ISO 8601), or with data-x="turn" of the figure a whole number. Each further column
-// is a line (a bar with data-chart="bars"): its header names it, data-kind of the header says how figures are written
+// First column: the time, as data-at (ISO 8601), or with data-x="turn" of the figure a whole number. Each further
+// column is a line (a bar with data-chart="bars"): its header names it, data-kind of the header says how figures are written
 // (money, tokens, ms, percent, count), its cells hold data-value ("" for none). A row with data-mark has a line of its
 // own from top to bottom, with that word at its head.
 "use strict";
@@ -39,11 +39,14 @@
     return { places, columns, heads, marks };
   };
 
+  const isFew = (values) => values.filter((value) => value !== null).length < 40;
+
   // A value whose neighbours are missing has no line to be seen by.
   const lonely = (plot, number) => {
     const values = plot.data[number];
     const isNone = (value) => value === null || value === undefined;
-    return values.flatMap((value, at) => (!isNone(value) && isNone(values[at - 1]) && isNone(values[at + 1]) ? [at] : []));
+    const isLonely = (at) => !isNone(values[at]) && isNone(values[at - 1]) && isNone(values[at + 1]);
+    return values.flatMap((_, at) => (isLonely(at) ? [at] : []));
   };
 
   const drawMarks = (marks) => (plot) => {
@@ -65,7 +68,7 @@
     ctx.restore();
   };
 
-  const seriesOf = (head, number, kind, isBars, isFew, isSpanned) => {
+  const seriesOf = (head, number, { kind, isBars, isTurns, isFew }) => {
     const colour = style(colours[number % colours.length]);
     return {
       label: head.textContent.trim(),
@@ -74,7 +77,7 @@
       width: isBars ? 0 : 2,
       paths: isBars ? uPlot.paths.bars({ size: [0.75, 40] }) : undefined,
       points: { size: 5, ...(isBars ? { show: false } : isFew ? { show: true } : { filter: lonely }) },
-      spanGaps: isSpanned,
+      spanGaps: isTurns,
       value: (_, value) => written(head.dataset.kind || kind, value),
     };
   };
@@ -91,14 +94,14 @@
     return `${day.format(at)}, ${clock.format(at)}`;
   };
 
-  const axisOfPlaces = (isTurns, places) => {
-    const ink = style("--quiet");
-    const grid = { stroke: style("--line"), width: 1 };
-    const whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
-    const axis = { stroke: ink, grid, ticks: grid, values: times };
-    if (isTurns) Object.assign(axis, { incrs: whole, values: (_, all) => all.map((one) => `${one}`) });
-    const between = places.length > 1 ? (places[places.length - 1] - places[0]) / (places.length - 1) : 1;
-    return { axis, grid, ink, margin: between / 2 };
+  const axesOf = (kind, isTurns) => {
+    const line = { stroke: style("--line"), width: 1 };
+    const base = { stroke: style("--quiet"), grid: line, ticks: line };
+    const turns = { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], values: (_, all) => all.map((one) => `${one}`) };
+    return [
+      { ...base, size: 34, ...(isTurns ? turns : { values: times }) },
+      { ...base, size: 58, values: (_, all) => all.map((one) => written(kind, one)) },
+    ];
   };
 
   const draw = (figure) => {
@@ -106,10 +109,11 @@
     const place = figure.querySelector(".plot");
     if (table === null || place === null || table.tBodies[0].rows.length === 0) return;
     const { places, columns, heads, marks } = read(table);
+    const seriesAt = (head, number) => seriesOf(head, number, { kind, isBars, isTurns, isFew: isFew(columns[number]) });
     const kind = heads[0].dataset.kind || "count";
     const isBars = figure.dataset.chart === "bars";
     const isTurns = figure.dataset.x === "turn";
-    const { axis, grid, ink, margin } = axisOfPlaces(isTurns, places);
+    const width = places.length > 1 ? (places[places.length - 1] - places[0]) / (places.length - 1) : 1;
     const top = kind === "percent" ? (high) => Math.min(Math.max(high * 1.05, 0.01), 1.02) : (high) => high * 1.05;
     if (figure.plot) figure.plot.destroy();
     place.replaceChildren();
@@ -120,13 +124,13 @@
         padding: [marks.length > 0 ? 16 : 8, 8, 0, 0],
         cursor: { y: false },
         scales: {
-          x: { time: !isTurns, range: (_, low, high) => [low - margin, high + margin] },
+          x: { time: !isTurns, range: (_, low, high) => [low - width / 2, high + width / 2] },
           y: { range: (_, low, high) => [Math.min(0, low ?? 0), high > 0 ? top(high) : 1] },
         },
-        axes: [axis, { stroke: ink, grid, ticks: grid, size: 58, values: (_, all) => all.map((one) => written(kind, one)) }],
+        axes: axesOf(kind, isTurns),
         series: [
-          isTurns ? { label: "Turn", value: (_, value) => `${value ?? "–"}` } : { label: "Time", value: (_, value) => moment(value) },
-          ...heads.map((head, number) => seriesOf(head, number, kind, isBars, places.length < 40, isTurns)),
+          { label: isTurns ? "Turn" : "Time", value: (_, value) => (isTurns ? `${value ?? "–"}` : moment(value)) },
+          ...heads.map(seriesAt),
         ],
         hooks: marks.length > 0 ? { draw: [drawMarks(marks)] } : {},
       },

@@ -20,8 +20,14 @@
     }, 2500);
   };
 
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", () => copy(button));
-  }
+  const show = (within) => {
+    for (const button of within.querySelectorAll("button[data-copy]")) button.hidden = false;
+  };
+
+  show(document);
+  document.addEventListener("live", (event) => show(event.detail));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-copy]");
+    if (button !== null) copy(button);
+  });
 })();

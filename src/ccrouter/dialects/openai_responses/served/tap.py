@@ -12,6 +12,7 @@ import msgspec
 
 from ccrouter.dialects.bills import cost_reported, count_of, refresh, service_of
 from ccrouter.dialects.openai_error import error_of
+from ccrouter.dialects.openai_responses.usage import searches_in
 from ccrouter.dialects.splices import with_model
 from ccrouter.dialects.upstream_error import explain_error_object
 from ccrouter.errors import RemoteProtocolError
@@ -173,14 +174,14 @@ class ResponsesTap:
         if response.status in _FAILED or response.error:
             raise explain_error_object(response.error or {"message": f"the response is {response.status}"}, "")
         if response.usage is not None:
-            self._count(response.usage, response.service_tier)
+            self._count(response.usage, response)
         if response.status == "completed":
             self.stop_reason = "end_turn"
         elif response.status == "incomplete":
             reason = response.incomplete_details.reason if response.incomplete_details else None
             self.stop_reason = "refusal" if reason == "content_filter" else "max_tokens"
 
-    def _count(self, usage: _Usage, service_tier: Any) -> None:
+    def _count(self, usage: _Usage, response: _Response) -> None:
         details = usage.input_tokens_details or _InputDetails()
         cached, written = details.cached_tokens or 0, details.cache_write_tokens or 0
         self.usage = WireUsage(
@@ -194,7 +195,8 @@ class ResponsesTap:
             self.billed,
             thinking=count_of(thought.reasoning_tokens) if thought else 0,
             cost=cost_reported(usage.cost, usage.is_byok, usage.cost_details),
-            service=service_of(service_tier),
+            searches=searches_in(response.output),
+            service=service_of(response.service_tier),
         )
 
 
