@@ -10,7 +10,8 @@ from ccrouter.config.shown import changed_secrets, literal_secrets, restore, sho
 from ccrouter.errors import ConfigError
 from ccrouter.secret import Secret
 
-KEY, OTHER = "sk-abcdef1234567890abcd", "sk-uvwxyz0987654321uvwx"
+#: One of the form of a key, and one that only its place tells.
+KEY, OTHER = "sk-abcdef1234567890abcd", "quiet-river-77-lamp"
 
 TEXTS = {
     "json": json.dumps({"Providers": [{"name": "p", "api_key": KEY, "models": ["m"]}], "x": 1.0}, indent=2) + "\n",

@@ -42,7 +42,7 @@ def told_of(path: Path) -> dict[str, object]:
             [row["id"], row["began"], row["sent"], row["session"], row["status"], row["tokens"]["cacheRead"]]
             for row in rows
         ],
-        "models": {one["name"]: [one["requests"], one["cost"]["usd"]] for one in reports.usage("model")},
+        "models": [[one["name"], one["requests"], one["cost"]["usd"]] for one in reports.usage("model")],
         "sessions": [[one["session"], one["requests"], one["cacheBreaks"]] for one in reports.sessions()["items"]],
         "attempts": sum(len(reports.request(row["id"])["attempts"]) for row in rows),
     }

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,19 @@ def owner_of(client_port: int, port: int) -> int:
             inode = f"socket:[{fields[9]}]"
     assert inode, "the connection is there"
     for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            if any(str(one.readlink()) == inode for one in folder.iterdir()):
-                return int(folder.parent.name)
-        except (FileNotFoundError, PermissionError, ProcessLookupError):
-            continue
+        if inode in open_in(folder):
+            return int(folder.parent.name)
     raise AssertionError("somebody holds it")
+
+
+def open_in(folder: Path) -> set[str]:
+    """What a process has open. It opens and closes files meanwhile."""
+    found = set()
+    with suppress(FileNotFoundError, PermissionError, ProcessLookupError):
+        for one in folder.iterdir():
+            with suppress(FileNotFoundError):
+                found.add(str(one.readlink()))
+    return found
 
 
 def is_alive(pid: int) -> bool:

@@ -42,6 +42,9 @@ from ccrouter.server.guard import Access, NotSignedIn, read_caller
 from ccrouter.server.intake import ClientGone, Receive, client_of
 from ccrouter.server.keeping import Keeper, Keeping
 from ccrouter.server.log import ExchangeLog
+from ccrouter.server.metrics import Gauges
+from ccrouter.server.metrics_shared import SharedMetrics
+from ccrouter.server.outwards import Outwards
 from ccrouter.server.pages import to_sign_in
 from ccrouter.server.presets import below, split_preset
 from ccrouter.server.protocol import ClientLines
@@ -89,7 +92,6 @@ class App:
         self.board = board or Alone()
         self.pid, self.started = self.board.pid, self.board.started
         self.voice = Voice(log)
-        self.keeping = None if records is None else Keeping(records, config, environ, self.voice)
         self.account = Account(auditor, self.voice.audit_complaint)
         self.sessions = Sessions(clock)
         self.exchanges = Exchanges()
@@ -120,8 +122,18 @@ class App:
             self.descriptors.most_connections,
         )
         self._pulse = Pulse(clock, also=(self.lines.beat, self.descriptors.beat))
+        self.outwards = Outwards(lambda: self.in_force, self.voice, environ, self.board, self._gauges())
+        sinks = self.outwards.sinks
+        self.keeping = None if records is None else Keeping(records, config, environ, self.voice, sinks)
         self._unison = self._unite() if self.board.is_shared else None
         self._lifespans = Router(lifespan=self._lifespan)
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            load=lambda: (self.admission.load.requests, self.admission.load.bytes),
+            refused=lambda: self.admission.snapshot()["refused"],
+            records=lambda: {} if self.keeping is None else self.keeping.recorder.state,
+        )
 
     def _unite(self) -> Unison:
         return Unison(
@@ -293,6 +305,11 @@ class App:
         """What was recorded, if anything is."""
         return None if self.keeping is None else self.keeping.reports
 
+    @property
+    def metrics(self) -> SharedMetrics:
+        """What was counted, of all processes."""
+        return self.outwards.metrics
+
     def _keep_by(self, config: Config) -> None:
         if self.keeping is not None:
             self.keeping.use(config)
@@ -348,6 +365,7 @@ class App:
             await self.editions.close()
             if self.keeping is not None:
                 await self.keeping.close()
+            await self.outwards.close()
 
 
 def _stopped() -> ClientError:

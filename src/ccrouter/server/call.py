@@ -29,6 +29,7 @@ from ccrouter.server.sessions import Sessions
 from ccrouter.server.voice import Voice
 
 if TYPE_CHECKING:
+    from ccrouter.server.metrics_shared import SharedMetrics
     from ccrouter.store.reports import Reports
 
 
@@ -61,6 +62,10 @@ class Process(Protocol):
     @property
     def reports(self) -> Reports | None:
         """What was recorded, if anything is."""
+
+    @property
+    def metrics(self) -> SharedMetrics:
+        """What was counted, of all processes."""
 
     @property
     def last_reload(self) -> LastReload:

@@ -1,4 +1,4 @@
-"""The description of the API by the OpenAPI standard: a file of the package, which the tests hold against the routes."""
+"""The description of the API by the OpenAPI standard: a file of the package, which tests hold against the routes."""
 
 from __future__ import annotations
 

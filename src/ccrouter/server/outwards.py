@@ -1,5 +1,5 @@
-"""What is told to others of what the router does: metrics for who asks, traces and metrics for a collector, the level of
-the log for the other processes. What goes where is theirs; this puts them together.
+"""What is told to others of what the router does: metrics for who asks, traces and metrics for a collector, the log's
+level for the other processes. What goes where is theirs; this puts them together.
 """
 
 from __future__ import annotations

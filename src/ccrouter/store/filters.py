@@ -14,7 +14,7 @@ Status = Literal["", "ok", "failed"]
 #: A span of rollups, and from when to when, in seconds since 1970, it is to be looked at.
 Part = tuple[int, int, int]
 #: Later than anything.
-_EVER = 1 << 42
+_EVER = (1 << 42) // DAY * DAY
 
 
 @dataclass(frozen=True, slots=True)

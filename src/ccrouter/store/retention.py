@@ -29,11 +29,11 @@ def clear_some(connection: sqlite3.Connection, keeping: RecordKeeping, now: floa
     if not _take_turn(connection, int(now)):
         return True
     give_up = time.monotonic() + _STEP
-    while time.monotonic() < give_up:
-        if not _remove_some(connection, keeping, now):
-            _set(connection, "cleared", int(now))
-            return True
-    return False
+    while _remove_some(connection, keeping, now):
+        if time.monotonic() >= give_up:
+            return False
+    _set(connection, "cleared", int(now))
+    return True
 
 
 def room_of(connection: sqlite3.Connection) -> int:

@@ -51,6 +51,8 @@ def test_a_provider_and_a_route_by_form_alone(desk: Desk, untouched):
     assert "route webSearch: nothing → second,one-model" in told
     assert '"webSearch"' in told
     desk.shot("config-review")
+    page.evaluate("document.querySelector('.review').scrollIntoView()")
+    desk.shot("ui-config", full=False)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#state-part")).to_contain_text("What it said before is in the backup")
     in_force(page)

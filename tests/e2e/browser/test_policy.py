@@ -30,6 +30,8 @@ def test_a_simulation_of_a_preset(desk: Desk):
     expect(blocked).to_be_visible()
     expect(page.locator("section", has=page.locator("#outcome"))).to_contain_text("The router would not start so")
     desk.shot("policy-simulated")
+    page.evaluate("document.getElementById('simulate').scrollIntoView()")
+    desk.shot("ui-policy", full=False)
 
 
 def test_a_simulation_of_another_configuration(desk: Desk):

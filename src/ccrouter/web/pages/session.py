@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A session that somebody may still be at.
 _RECENT = timedelta(minutes=15)
+#: The page of a longer one is too much to be sent every two seconds.
+_MOST_LIVE = 300
 _FAILED = 400
 #: Of turns in which something failed, the last ones that are told in words.
 _MOST_FAILURES = 50
@@ -45,7 +47,7 @@ def read(view: View) -> JsonObject:
     return {
         "id": wanted,
         **found,
-        "isRecent": view.now - datetime.fromisoformat(session["ended"]) < _RECENT,
+        "isRecent": len(turns) <= _MOST_LIVE and view.now - datetime.fromisoformat(session["ended"]) < _RECENT,
         "turns": turns,
         "turnOf": {turn["id"]: turn["turn"] for turn in turns},
         "breaks": found_breaks,
