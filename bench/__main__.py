@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bench import inprocess, measure, processes, report, targets, workloads
-from bench.contenders import Ccrouter, Contender, Nginx, NodeRouter, Ports, Skipped
+from bench.contenders import Ccrouter, Contender, Nginx, NodeRouter, Ports, Skipped, Unrecorded
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".bench"
@@ -76,6 +76,7 @@ def start_contenders(
         Nginx(ports, CACHE, cpus),
         NodeRouter(ports, CACHE, cpus),
         Ccrouter(ports, CACHE, cpus, binary=arguments.ccr.absolute()),
+        Unrecorded(ports, CACHE, cpus, binary=arguments.ccr.absolute()),
     ]
     running, skipped = [], {}
     for contender in everyone:
@@ -92,7 +93,7 @@ def start_contenders(
     return running, skipped
 
 
-def measure_everything(bench: measure.Bench, only: list[str]) -> None:
+def measure_everything(bench: measure.Bench, only: list[str], unrecorded: list[Contender]) -> None:
     def is_wanted(name: str) -> bool:
         return not only or name in only
 
@@ -111,6 +112,9 @@ def measure_everything(bench: measure.Bench, only: list[str]) -> None:
         bench.measure_paced()
     if bursts:
         bench.note_memory("rss_after_load_mb")
+    if is_wanted("records"):
+        say("with records and without")
+        bench.measure_records(unrecorded)
     if is_wanted("session"):
         say("30-turn session")
         bench.measure_session()
@@ -146,8 +150,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         contenders, skipped = start_contenders(arguments, rig.start_mock(), cpus, stack)
         for who, why in skipped.items():
             print(f"bench: without {who}: {why}", file=sys.stderr)
-        bench = measure.Bench(rig, effort, contenders)
-        measure_everything(bench, arguments.only)
+        bench = measure.Bench(rig, effort, [one for one in contenders if one.is_measured_everywhere])
+        measure_everything(bench, arguments.only, [one for one in contenders if not one.is_measured_everywhere])
     return {
         "commit": _git("rev-parse", "--short", "--verify", "HEAD") or "uncommitted",
         "is_dirty": bool(_git("status", "--porcelain", "--", "src")),

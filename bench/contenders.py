@@ -45,6 +45,7 @@ class Contender:
 
     name = "direct"
     version = ""
+    is_measured_everywhere = True
 
     def __init__(self, ports: Ports, cache: Path, cpus: processes.Cpus) -> None:
         self.ports, self.cache, self.cpus = ports, cache, cpus
@@ -229,3 +230,13 @@ class Ccrouter(RouterContender):
         config = self.work / "config.json"
         config.write_text(json.dumps(self.router_config()))
         return [str(self.binary), "start", "--config", str(config), "--port", str(self.port)]
+
+
+class Unrecorded(Ccrouter):
+    """The same without records: what it uses less is what they cost."""
+
+    name = "unrecorded"
+    is_measured_everywhere = False
+
+    def router_config(self) -> dict[str, object]:
+        return {**super().router_config(), "record": {"enabled": False}}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bench import bodies, processes, workloads
 from bench.contenders import Address, Ports
 from bench.processes import BenchError, Child
+from bench.targets import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,6 +144,7 @@ class Bench:
         pid = contender.child.pid if contender.child else None
         cpu, begin = self.rig.cpus.contender, time.monotonic()
         busy_before, before = processes.busy_seconds(cpu), processes.cpu_seconds(pid) if pid else 0.0
+        loop_before = processes.loop_seconds(pid) if pid else 0.0
         counted = self.rig.load(address, files, *options, **more)
         time.sleep(SETTLE_S)
         used = processes.cpu_seconds(pid) - before if pid else 0.0
@@ -151,6 +153,7 @@ class Bench:
         figures: Figures = {"requests": counted["requests"], "per_s": counted["requests"] / counted["wall_s"]}
         if pid:
             figures["cpu_ms"] = used * 1000 / max(1, counted["requests"])
+            figures["loop_ms"] = (processes.loop_seconds(pid) - loop_before) * 1000 / max(1, counted["requests"])
         for series in ("first_event_ms", "first_delta_ms", "total_ms", "age_ms"):
             for point in ("p50", "p99", "max", "sum"):
                 if series in counted:
@@ -213,6 +216,21 @@ class Bench:
                 lambda contender, _turn, workload=workload: self.run_workload(workload, contender, slice_s),  # type: ignore[misc] # bound now
                 rounds=self.effort.rounds,
                 chosen=self.contenders,
+            )
+
+    def measure_records(self, unrecorded: Sequence[Contender]) -> None:
+        """The router with records beside itself without, in rounds of their own: what they cost is little, and has to
+        be told from the noise.
+        """
+        chosen = [contender for contender in self.contenders if contender.name == OURS] + list(unrecorded)
+        for workload in workloads.RECORDED if len(chosen) > 1 else ():
+            for contender in chosen:
+                self.run_workload(workload, contender, self.effort.slice_s / 2)  # warms up
+            self.take_turns(
+                f"records-{workload.name}",
+                lambda contender, _turn, workload=workload: self.run_workload(workload, contender, self.effort.slice_s),  # type: ignore[misc] # bound now
+                rounds=self.effort.rounds * 2,
+                chosen=chosen,
             )
 
     def measure_paced(self) -> None:

@@ -167,6 +167,13 @@ def cpu_seconds(pid: int) -> float:
     return total
 
 
+def loop_seconds(pid: int) -> float:
+    """CPU time that the first thread of a process has used so far: the event loop's, in ours."""
+    with contextlib.suppress(OSError):  # a kernel without schedstat
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+    return 0.0
+
+
 def busy_seconds(cpu: int) -> float:
     """How long this CPU has worked so far, whoever for."""
     line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{cpu} "))

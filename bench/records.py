@@ -60,16 +60,18 @@ def rows(count: int, days: float, seed: int = 1) -> Iterator[Row]:
         # A session has a model for its turns, one for the background, and sometimes another one.
         choice = random.Random(session if number % 10 < 7 else -1 - session)
         provider, model = (choice if number % 50 else dice).choices(_TARGETS, _WEIGHTS)[0]
-        is_failed = dice.random() < 0.03
+        is_denied = number % 1000 == 0
+        is_failed = is_denied or dice.random() < 0.03
+        is_agent = number % 7 == 0
         ttft, total = dice.lognormvariate(-0.2, 0.6), dice.lognormvariate(1.8, 0.7)
         usd = None if provider == "lab" else 0.02 * dice.random()
         values: list[Any] = [
-            "/v1/messages", 529 if is_failed else 200, "overloaded" if is_failed else None, "claude-sonnet-4-5", model,
-            model, provider, "background" if number % 10 >= 7 else _ROUTES[session % 5], "nothing else applies",
-            "allowed", 0, f"agent{session}" if number % 7 == 0 else None, "Explore" if number % 7 == 0 else "", "main",
+            "/v1/messages", 403 if is_denied else 529 if is_failed else 200, "overloaded" if is_failed else None,
+            "claude-sonnet-4-5", model, model, provider, "background" if number % 10 >= 7 else _ROUTES[session % 5],
+            "nothing else applies", "denied: providers" if is_denied else "allowed", 0,
+            f"agent{session}" if is_agent else None, "Explore" if is_agent else "", "main",
             _PROJECTS[session % 6], _CLIENTS[session % 3], "key 1", "tool_use", 1, 120_000, 30_000, 1, int(is_failed),
-            0,
-            12, 300, 40_000, 900, 0, 0, usd, _COST.source, ttft, ttft + total, 0.004, 0, 0, 41_000, None,
+            0, 12, 300, 40_000, 900, 0, 0, usd, _COST.source, ttft, ttft + total, 0.004, 0, 0, 41_000, None,
         ]  # fmt: skip
         times = (0.004, 3.0, 0.0, 0.005, 0.0, 0.4, ttft)
         attempt = (0, f"{provider},{model}", "key 1", "", 0, None, *times, 12, 300, 40_000, 900)

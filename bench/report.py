@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench import workloads
-from bench.targets import OURS, TARGETS, Target, figure, stall_free_streams
+from bench.targets import OURS, TARGETS, UNRECORDED, Target, figure, stall_free_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.measure import Table
 
-ORDER = ("direct", "nginx", "node", OURS)
+ORDER = ("direct", "nginx", "node", OURS, UNRECORDED)
 TITLES = {workload.name: workload.title for workload in (*workloads.BURSTS, workloads.PACED)}
 UNSTEADY_SHARE = 0.05
 COMPARED = ("cpu_ms", "first_event_p50", "first_event_p99", "total_p50", "total_p99", "age_p50", "age_p99", "stalls")
@@ -92,6 +92,17 @@ def _sections(figures: Table, present: Sequence[str]) -> Iterable[str]:
         [(f"{name} {point}", name, f"{_first(name)}_{point}") for name in names for point in ("p50", "p99")],
         present,
     )
+    yield _section(
+        "With records and without: CPU, ms per request, of the event loop and of the whole process",
+        figures,
+        [
+            (f"{name} {what}", f"records-{name}", key)
+            for name in names
+            for what, key in (("loop", "loop_ms"), ("whole", "cpu_ms"))
+        ],
+        [who for who in present if who in (OURS, UNRECORDED)],
+    )
+    present = [who for who in present if who != UNRECORDED]
     yield _section("Whole reply, ms", figures, [(f"{name} p50", name, "total_p50") for name in names[:-1]], present)
     steps = [name for name in figures if name.startswith("streams-")]
     paced = [

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bench.measure import Table
 
 OURS = "ccrouter"
+UNRECORDED = "unrecorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,17 @@ def _ratio(workload: str, other: str) -> Callable[[Table], float | None]:
     return value
 
 
+def _recorded(workload: str) -> Callable[[Table], float | None]:
+    """CPU time of the event loop's thread, with records over that without."""
+
+    def value(table: Table) -> float | None:
+        row = f"records-{workload}"
+        ours, bare = figure(table, row, OURS, "loop_ms"), figure(table, row, UNRECORDED, "loop_ms")
+        return ours / bare if ours and bare else None
+
+    return value
+
+
 def _over_direct(workload: str, key: str, scale: float = 1) -> Callable[[Table], float | None]:
     """What ccrouter adds to a direct connection."""
 
@@ -71,6 +83,10 @@ TARGETS = (
     Target("W3 CPU beside the Node router", _ratio("W3", "node"), None, 1 / 25, "x"),
     Target("W4 CPU beside nginx", _ratio("W4", "nginx"), 10, 8, "x"),
     Target("W4 CPU beside the Node router", _ratio("W4", "node"), None, 1 / 45, "x"),
+    *(
+        Target(f"{name} event loop's CPU, with records beside without", _recorded(name), None, 1.05, "x")
+        for name in ("W1", "W2", "W3")
+    ),
     Target("first event over direct, L3, p50", _over_direct("L3", "first_event_p50"), 3, 2, "ms"),
     Target("first event over direct, L3, p99", _over_direct("L3", "first_event_p99"), 8, 5, "ms"),
     Target("440 k tokens, next turn, over direct", _over_direct("conversation", "first_event_p50"), 25, 15, "ms"),

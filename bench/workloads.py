@@ -56,6 +56,8 @@ BURSTS = (
     Workload("L4", 1_000_000, "chat", 1),
 )
 PACED = Workload("W5", 120_000, "chat", 64, pace=FAST)
+# Measured once more, with records and without.
+RECORDED = tuple(workload for workload in BURSTS if workload.name in {"W1", "W2", "W3"})
 # Beside the table of workloads: names for --only.
-FURTHER = ("session", "conversation", "streams", "start", "micro")
+FURTHER = ("records", "session", "conversation", "streams", "start", "micro")
 NAMES = (*(w.name for w in BURSTS), PACED.name, *FURTHER)

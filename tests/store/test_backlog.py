@@ -7,6 +7,7 @@ import pytest
 from ccrouter.dialects.base import Loss
 from ccrouter.gateway.record import Content, PromptNote
 from ccrouter.routing.facts import RequestFacts
+from ccrouter.store.allowance import Allowance
 from ccrouter.store.backlog import Backlog, Mark, size_of
 
 
@@ -91,3 +92,19 @@ def test_many_bytes_are_in_a_hurry(size):
     backlog = Backlog()
     backlog.add_prompt(PromptNote({}, bytes(size)))
     assert backlog.hurry.is_set() is (size > 0)
+
+
+def test_an_allowance_is_used_up_and_grows_again():
+    """A tenth of the time, two seconds at most: what was taken is missing until enough time has passed."""
+    now = [0.0]
+    allowance = Allowance(0.1, 2.0, lambda: now[0])
+    assert allowance.has_any()
+    allowance.take(3.0)
+    now[0] = 9.0
+    assert not allowance.has_any()
+    now[0] = 11.0
+    assert allowance.has_any()
+    now[0] = 1000.0
+    assert allowance.has_any()
+    allowance.take(2.0)
+    assert not allowance.has_any()

@@ -289,3 +289,18 @@ def test_the_model_is_what_was_sent(record, read, make):
     recorder.put(make(asked=OPUS, sent=SONNET, answered="sonnet-2025"))
     recorder.flush()
     assert [one["name"] for one in read.usage("model")] == [SONNET]
+
+
+def test_prompts_beyond_the_time_for_them_are_let_go(record, make):
+    """Where looking at prompts has taken its share of the processor the next ones are not looked at, and counted."""
+    watches = []
+    recorder = record(watch=lambda threads: watches.append(Watch(threads)) or watches[-1])
+    recorder._prompt_time.take(1000.0)
+    exchange = make(prompts=recorder)
+    exchange.note_prompt({"model": b'"m"'}, b"{}", is_first_party=True)
+    recorder.put(exchange)
+    assert recorder.flush()
+    assert watches[0].seen == []
+    assert exchange.prompt.asked is None
+    assert recorder.state["prompts"] == 1
+    assert recorder._backlog.held == 0

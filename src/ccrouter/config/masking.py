@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ccrouter.config.provider_fields import KEY, PROVIDER
 from ccrouter.config.table import Field
 from ccrouter.jsontypes import Json, JsonObject
-from ccrouter.secret import MASK, Secret, redact
+from ccrouter.secret import MASK, Redactor, Secret, redact
 
 _SECRET_NAME = re.compile(
     r"keys?$|tokens?$|secret|pass(?:w|phrase|code|$)|pwd|auth$|authori[sz]ation|cookie|credential"
@@ -129,7 +129,7 @@ class _Masker:
     """Walks through the tree. `is_secret`: a name above says that everything below is."""
 
     def __init__(self, literals: Iterable[Secret]) -> None:
-        self._literals = tuple(literals)
+        self._hidden = Redactor(literals)  # once: it is asked of every text
 
     def visit_object(self, node: Mapping[str, Json], name: str = "", *, is_secret: bool) -> JsonObject:
         shown = shown_names(node)
@@ -167,7 +167,7 @@ class _Masker:
         return shown
 
     def _show(self, name: str, text: str) -> str:
-        text = redact(text, self._literals)
+        text = self._hidden.redact(text)
         text = _SHAPED.sub(lambda found: f"{found['scheme']} {MASK}" if found["scheme"] else MASK, text)
         text = _ASSIGNMENT.sub(rf"\1{MASK}", text)
         if "://" in text:

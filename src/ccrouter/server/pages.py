@@ -95,7 +95,7 @@ async def read_form(call: Call, largest: int = _LARGEST_FORM, most: int = _MOST_
     """The fields of a page's form, the last of each name. Raises ClientError for what is none."""
     body = await read_body(call.receive, call.caller.headers, min(largest, call.edition.config.max_body))
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=most, errors="replace"))
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=most, errors="replace"))
     except ValueError as error:
         raise ClientError("that is not the form of this page") from error
 

@@ -16,6 +16,7 @@ from ccrouter.config.schema import Config
 from ccrouter.gateway.record import Exchange, PromptNote
 from ccrouter.jsontypes import JsonObject
 from ccrouter.prices.price import UNKNOWN, Cost
+from ccrouter.store.allowance import Allowance
 from ccrouter.store.backlog import Backlog, Mark, size_of
 from ccrouter.store.content import ContentKeeper
 from ccrouter.store.entry import Entry, FindProject, Ledger, Prices, Sink, Watch
@@ -31,6 +32,9 @@ _PAUSE = 0.25
 _BREATH = 16
 #: At most so many are written at once.
 _BATCH = 1000
+#: Of the processor, what looking at prompts may take: a share of the time, and so many seconds at once. It is plenty for
+#: anybody's conversations; where hundreds of requests a second come, some of them are not looked at.
+_PROMPT_SHARE, _PROMPT_BURST = 0.02, 0.04
 #: Seconds between two looks at what there is to clear away.
 _HOUSEKEEPING = 60.0
 _NO_CONTENT = ContentKeeper("none", ())
@@ -74,6 +78,7 @@ class Recorder:
         self._file = RecordFile(path, config.record, tell, now)
         self.threads = Threads(self._file.connection, now)
         self._watch = None if watch is None else watch(self.threads)
+        self._prompt_time = Allowance(_PROMPT_SHARE, _PROMPT_BURST)
         self._projects = Projects(find_project)
         self._maker = RowMaker()
         self._rows: list[Row] = []
@@ -196,14 +201,18 @@ class Recorder:
 
     def _look_at(self, note: PromptNote) -> None:
         size = size_of(note)
+        begin = time.thread_time()
         try:
-            if self._watch is not None:
+            if self._watch is not None and self._prompt_time.has_any():
                 self._watch.note_prompt(note)
+            else:
+                self._backlog.shed.prompts += 1
         except Exception as error:  # noqa: BLE001 - the record of the exchange is written without it
             self._complain("looking at a prompt", error)
         finally:
             note.asked = note.sent = None
             self._backlog.release(size)
+            self._prompt_time.take(time.thread_time() - begin)
 
     def _note_exchange(self, exchange: Exchange) -> None:
         in_force = self._in_force

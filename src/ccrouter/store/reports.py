@@ -167,8 +167,10 @@ class Reports:
         """What a policy refused, the newest first."""
         with self._pool.reading() as reading:
             refused = [n for n, name in reading.names.items() if name.startswith("denied")]
+            if not refused:
+                return []
             rows = reading.connection.execute(
-                f"{SELECT} WHERE e.status = 403 AND e.policy IN ({', '.join('?' * len(refused))}) AND e.n >= ? "
+                f"{SELECT} WHERE e.status = 403 AND e.policy IN ({', '.join('?' * len(refused))}) AND +e.n >= ? "
                 "ORDER BY e.n DESC LIMIT ?",
                 (*refused, Filters(since=since).lowest, _bounded(limit)),
             )

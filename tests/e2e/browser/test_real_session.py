@@ -114,3 +114,16 @@ def test_the_session_can_be_found(told, recorded):
     page.locator(f'a[href="/ui/sessions/{recorded.session}"]').first.click()
     page.wait_for_url(f"**/ui/sessions/{recorded.session}")
     told.shot("real-session")
+
+
+def test_which_attempt_failed(told, recorded):
+    """The turn with two attempts leads to a request whose page says who failed, how, and who answered instead."""
+    page = told.go(f"/ui/sessions/{recorded.session}")
+    row = page.locator("tr", has_text="1 failed").first
+    row.get_by_role("link").first.click()
+    page.wait_for_url("**/ui/requests/req_*")
+    words = page.locator("main").inner_text()
+    assert "overloaded" in words.lower()
+    assert f"first,{SONNET}" in words or SONNET in words
+    assert CHAT in words
+    told.shot("real-request")
