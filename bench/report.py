@@ -92,17 +92,6 @@ def _sections(figures: Table, present: Sequence[str]) -> Iterable[str]:
         [(f"{name} {point}", name, f"{_first(name)}_{point}") for name in names for point in ("p50", "p99")],
         present,
     )
-    yield _section(
-        "With records and without: CPU, ms per request, of the event loop and of the whole process",
-        figures,
-        [
-            (f"{name} {what}", f"records-{name}", key)
-            for name in names
-            for what, key in (("loop", "loop_ms"), ("whole", "cpu_ms"))
-        ],
-        [who for who in present if who in (OURS, UNRECORDED)],
-    )
-    present = [who for who in present if who != UNRECORDED]
     yield _section("Whole reply, ms", figures, [(f"{name} p50", name, "total_p50") for name in names[:-1]], present)
     steps = [name for name in figures if name.startswith("streams-")]
     paced = [
@@ -143,6 +132,15 @@ def _sections(figures: Table, present: Sequence[str]) -> Iterable[str]:
         ],
         present,
     )
+
+
+def _records_section(figures: Table, present: Sequence[str]) -> str:
+    rows = [
+        (f"{name} {what}", f"records-{name}", key)
+        for name in TITLES
+        for what, key in (("event loop", "loop_ms"), ("whole process", "cpu_ms"))
+    ]
+    return _section("With records and without: CPU, ms per request", figures, rows, present)
 
 
 def _first(name: str) -> str:
@@ -192,8 +190,10 @@ def show(result: dict[str, Any]) -> str:
         f"compared: {versions}",
     ]
     lines += [f"skipped: {who}: {why}" for who, why in result["skipped"].items()]
-    lines += [section for section in _sections(figures, present) if section]
-    shown = {who: stall_free_streams(figures, who) for who in present}
+    everywhere = [who for who in present if who != UNRECORDED]
+    records = _records_section(figures, [who for who in present if who in (OURS, UNRECORDED)])
+    lines += [section for section in (*_sections(figures, everywhere), records) if section]
+    shown = {who: stall_free_streams(figures, who) for who in everywhere}
     if any(count is not None for count in shown.values()):
         lines.append("Stall-free streams: " + ", ".join(f"{who} {number(count)}" for who, count in shown.items()))
     lines.append(targets_table(figures))

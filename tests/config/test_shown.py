@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccrouter.config.shown import changed_secrets, literal_secrets, restore, show
 from ccrouter.errors import ConfigError
@@ -111,3 +113,36 @@ def test_where_secrets_are_written_out():
     """The places of literal secrets are told, those of variables are not."""
     assert literal_secrets(TEXTS["json"]) == ["Providers[0].api_key"]
     assert literal_secrets('{"api_key": "$X", "APIKEY": "${Y}"}') == []
+
+
+_NAMES = st.sampled_from(["name", "api_key", "token", "models", "headers", "x", "a*", "Providers", "é", "url", "value"])
+_WORDS = st.sampled_from(
+    [KEY, OTHER, "p,m", "$X", "${Y:-z}", "", "***", "it's", 'a "b"', "\\", "//", "/*", "😀", "\u2028"]
+)
+_TREES = st.dictionaries(
+    _NAMES,
+    st.recursive(
+        _WORDS | st.integers() | st.booleans() | st.none(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=4),
+        max_leaves=12,
+    ),
+    max_size=5,
+)
+
+
+@given(tree=_TREES, indent=st.sampled_from([None, 1, "\t"]), comment=st.sampled_from(["", f"// {KEY}\n", "/* *** */"]))
+def test_any_text_comes_back(tree, indent, comment):
+    """Whatever the tree and however it is written: no key is shown, and unchanged it is the same, byte for byte."""
+    text = comment + json.dumps(tree, indent=indent, ensure_ascii=False) + comment
+    shown = show(text)
+    assert KEY not in shown
+    assert restore(shown, text, {}) == text
+
+
+@given(tree=_TREES, indent=st.sampled_from([None, 2]), comment=st.sampled_from(["", f"// {KEY}\n"]))
+def test_an_edit_in_any_text(tree, indent, comment):
+    """A member more, at the end, is the only difference, if what is masked can be put back for certain."""
+    text = comment + json.dumps(tree | {"last": 1}, indent=indent, ensure_ascii=False)
+    shown = show(text)
+    typed, wanted = (f'{one[: one.rindex("1") + 1]}, "added": 2{one[one.rindex("1") + 1 :]}' for one in (shown, text))
+    assert restore(typed, text, {}) == wanted

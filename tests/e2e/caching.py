@@ -19,7 +19,10 @@ _BYTES_PER_TOKEN = 4
 
 @dataclass
 class CachingBrain(Brain):
-    """As Brain. `busy` holds the names of scenarios whose next request is refused as overloaded, once each."""
+    """As Brain. `busy` holds the names of scenarios whose next request is refused as overloaded, once each.
+
+    Each answer has an id of its own, as real ones have: Claude Code puts answers of one id together, as one.
+    """
 
     known: set[str] = field(default_factory=set)
     busy: list[str] = field(default_factory=list)
@@ -34,6 +37,7 @@ class CachingBrain(Brain):
             return super().render(say, conversation)
         named: dict[str, Any] = {"reasoning_field": self.reasoning_field} if self.dialect == "chat" else {}
         usage = self._usage(conversation, say)
+        named["ident"] = f"msg_{len(self.usages)}"
         return self.wire.answer((say.text, say.thinking, say.tools), conversation, usage=usage, **named)
 
     def _usage(self, conversation: Conversation, say: Say) -> dict[str, Any]:

@@ -81,6 +81,8 @@ def test_put_away(path, clock):
     append(path, "four\n")
     os.write(old, b"three\n")
     assert followed.read() == [b"three", b"four"]
+    os.write(old, b"late\n")
+    assert followed.read() == [b"late"]
     clock.now += tail._LINGER + 1
     append(path, "five\n")
     assert followed.read() == [b"five"]

@@ -445,3 +445,32 @@ async def test_both_shapes(tmp_path, upstream: Upstream, shape):
     assert ("routers" in written) == (shape == "guide")
     place = written["servers"]["default"] if shape == "guide" else written
     assert place["PORT"] == 4444
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}</textarea>&lt;"
+
+
+async def test_no_name_becomes_markup(tmp_path, upstream: Upstream):
+    """Whatever providers, models, routes, aliases, keys and comments are called, the page has the same elements, shows
+    the names as text, and a text that nobody edited is no change."""
+
+    def text_with(name: str) -> str:
+        provider = {"name": name, "api_base_url": f"{upstream.url}/v1/messages", "models": [name], name: name}
+        router = {"default": f"{name},{name}", "models": {f"claude-{name}*": f"{name},{name}"}}
+        return json.dumps({"Providers": [provider], "Router": router, name: name}, indent=1) + f"\n// {name}\n"
+
+    seen = []
+    for name in ("x", HOSTILE):
+        async with running("{}", tmp_path, ENVIRON) as router:
+            file(tmp_path).write_text(text_with(name))
+            browser = Browser(router.app)
+            text = await page(browser)
+            fields = {"text": shown_text(text), "digest": hidden(text, "digest")}
+            change = change_of(await browser.post("/ui/config/change/text", fields))
+            review = await page(browser, change)
+            assert "None: the file says this already" in review
+            fields = {"change": change, "LOG_LEVEL": "warn", "was.LOG_LEVEL": ""}
+            review = await page(browser, change_of(await browser.post("/ui/config/change/settings", fields)))
+            assert name in Document(review).content
+            seen.append([[tag for tag, _ in Document(one).elements] for one in (text, review)])
+    assert seen[0] == seen[1]

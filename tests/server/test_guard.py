@@ -101,6 +101,8 @@ def _is_refused(row, answer):
 async def _walk(router, ways):
     wrong = []
     for row, path in PATHS.items():
+        if row.path == "/metrics":  # stricter than its row: test_metrics.py
+            continue
         is_page = row.access in {LOCAL, PAGE}
         kind, body = (FORM, f"key={KEY}".encode()) if is_page else ("application/json", b"{}")
         for method in row.methods:
@@ -133,7 +135,7 @@ async def test_what_is_in_no_row_needs_the_key(tmp_path, upstream: Upstream):
     unknown = [
         "/nowhere",
         "/api",
-        "/api/logs",
+        "/api/log",
         "/api/update/perform",
         "/ui/x",
         "/ui/static/",

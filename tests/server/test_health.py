@@ -81,7 +81,7 @@ async def test_everything_that_is_well(tmp_path, upstream: Upstream):
             "tokensPerMinute": None,
             "concurrent": {"limit": 3, "used": 0},
         },
-        "secondsLeft": None, "until": None, "rests": [],
+        "secondsLeft": None, "until": None, "rests": [], "quota": None,
     }  # fmt: skip
     assert (second["label"], second["source"], second["weight"], second["priority"]) == (
         "key 2",

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -61,7 +60,8 @@ def counted(metrics: Metrics, *, buckets: bool = False) -> dict[str, float]:
 
 def test_an_answer(metrics):
     """An answer after a failed attempt: request, attempts, tokens, cost, losses (hints are none) and times."""
-    metrics.note(entry(verdict=SimpleNamespace(by="client"), resumed=1))
+    metrics.note(entry(verdict={"by": "client", "lostTokens": 1200}, resumed=1))
+    metrics.note(entry(verdict={"by": "compaction", "lostTokens": 0}))  # nothing was lost
     p = 'model="m1",provider="p"'
     assert counted(metrics) == {
         'ccrouter_requests_total{model="m1",outcome="ok",provider="p",route="default"}': 1,

@@ -47,7 +47,7 @@ def test_nothing_is_kept_unasked():
 
 @pytest.mark.parametrize("kind", ["redacted", "full"])
 @pytest.mark.parametrize("secret", CREDENTIALS)
-@pytest.mark.parametrize("around", ["{}", 'export KEY="{}"', "it is {}, and", "x={};y"])
+@pytest.mark.parametrize("around", ["{}", 'export KEY="{}"', "it is {}, and", "x={};y", "lines\n{}\nand more", "\t{}"])
 def test_what_has_the_form_of_a_credential_is_not_kept(kind, secret, around):
     """In whatever text it stands, plain or as JSON, once or twice escaped."""
     text = around.format(secret)

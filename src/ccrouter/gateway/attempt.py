@@ -167,7 +167,8 @@ class Attempter:
             if response.status < 300:
                 exchange.tell_losses()
                 members = question.request.members
-                exchange.note_prompt(members, sent.body, is_first_party=profile_of(target).is_first_party)
+                is_first_party = profile_of(target).is_first_party and not endpoint.platform
+                exchange.note_prompt(members, sent.body, is_first_party=is_first_party)
                 # A stream may last for minutes, and needs neither the conversation nor what was sent of it.
                 question.request.release()
                 answer, filters = await chain.receive(response, context)

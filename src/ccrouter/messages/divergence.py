@@ -57,6 +57,41 @@ def first_difference(before: Prefix, after: Prefix) -> Difference | None:
     return None
 
 
+def is_rewritten(before: Prefix, after: Prefix) -> bool:
+    """True if `after` goes on with the conversation of `before` although the two begin differently.
+
+    The answers tell: what a client puts into the turns of a user it may change or repeat in another conversation, but
+    the answers of one are its own, above all the calls in them, which have ids. Most of the old ones have to be there,
+    or, where the client went back to an earlier point, most of those that are left, from the first on: what keeps
+    only the last ones has a summary in the place of the others.
+    """
+    had, has = _answers(before), _answers(after)
+    if not has:
+        return False
+    if not had:
+        return _asks_alike(before, after)
+    kept = sum(1 for one in set(had) if one in set(has))
+    return kept * 2 >= len(set(had)) or (had[0] == has[0] and kept * 2 >= len(set(has)))
+
+
+def _answers(prefix: Prefix) -> list[bytes]:
+    """What each answer is known by: its calls, or its words if there are none."""
+    found: list[bytes] = []
+    for item in prefix.messages:
+        if kind_of(item) == "assistant":
+            blocks = records(item)[1:]
+            calls = b"".join(one.digest for one in blocks if one.kind in {"tool_use", "server_tool_use"})
+            found.append(calls or b"".join(one.digest for one in blocks if one.kind in {"text", "string"}))
+    return [one for one in found if one]
+
+
+def _asks_alike(before: Prefix, after: Prefix) -> bool:
+    """True if there was no answer yet, and what the user asked last is still what is answered first."""
+    asked = records(before.messages[-1])[-1].digest if before.messages else b""
+    first = next((place for place, item in enumerate(after.messages) if kind_of(item) == "assistant"), 0)
+    return asked in {one.digest for item in after.messages[:first] for one in records(item)}
+
+
 def _differing(old: Sequence[Item], new: Sequence[Item], section: Section, name: str) -> Difference | None:
     held = [(place, item) for place, item in enumerate(new) if not is_left_out(item)]
     had = [item for item in old if not is_left_out(item)]

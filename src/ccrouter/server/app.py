@@ -51,6 +51,7 @@ from ccrouter.server.protocol import ClientLines
 from ccrouter.server.respond import HttpReply, Pulse, Send
 from ccrouter.server.routes import Found, Row, find, form_of, served_path
 from ccrouter.server.sessions import Sessions
+from ccrouter.server.telemetry import check_telemetry
 from ccrouter.server.unison import Unison
 from ccrouter.server.voice import Voice
 
@@ -346,6 +347,7 @@ class App:
 
     async def prepare(self) -> None:
         """After the call the user's own code is loaded. Raises ConfigError if it cannot be: then nothing is served."""
+        check_telemetry(*self.in_force, self.environ)
         await self.editions.prepare()
 
     @contextlib.asynccontextmanager

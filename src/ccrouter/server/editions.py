@@ -186,7 +186,7 @@ class Editions:
         if policy.digest != before.policy.digest:
             self._account.report("policy", {"policy": policy.digest, "reason": policy.source or "no policy"})
         notes += () if before.amended is None else (_NOT_KEPT,)
-        self._voice.set_level(config.log_level)
+        self._voice.follow(config)
         self._voice.event("info", "reloaded", policy=policy.name, config=config.digest, notes=list(notes))
         await asyncio.to_thread(self.sources.follow, (config, policy))
         return Reloaded(after, notes)
@@ -272,7 +272,7 @@ class Editions:
         (extensions, presets), self._ready = self._ready, None
         projects = self._projects_of(config)
         self._put_in_force(config, policy, projects, self.current, extensions=extensions, presets=presets)
-        self._voice.set_level(config.log_level)
+        self._voice.follow(config)
 
     async def _propose(self, config: Config, policy: Policy, extensions: Extensions) -> None:
         if self._fellows is None:

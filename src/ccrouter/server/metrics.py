@@ -6,6 +6,7 @@ The values of labels are words of the router's own and names that stand in the c
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,22 +108,21 @@ class Metrics:
     """Counts exchanges, as a sink of the recorder, and tells all of this process. `config` gives what is in force."""
 
     def __init__(self, config: Callable[[], Config], gauges: Gauges = Gauges()) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - it reads the environment
-        from prometheus_client.process_collector import ProcessCollector  # noqa: PLC0415 - as above
-
         self._config = config
         self._gauges = gauges
         self._names: Names | None = None
-        self._registry: CollectorRegistry = CollectorRegistry(auto_describe=False)
-        self._families: dict[str, Any] = {}
-        for family in COUNTED:
-            options: dict[str, Any] = {"buckets": family.buckets} if family.kind == "histogram" else {}
-            make = Histogram if family.kind == "histogram" else Counter
-            self._families[family.name] = make(
-                family.name, family.help, family.labels, registry=self._registry, **options
-            )
+        self._making = threading.Lock()
+        self._made: tuple[CollectorRegistry, dict[str, Any]] | None = None
         self._bound: dict[tuple[str, ...], Any] = {}
-        ProcessCollector(registry=self._registry)
+
+    def _library(self) -> tuple[CollectorRegistry, dict[str, Any]]:
+        """The registry and what is counted in it, made when somebody first counts or asks: bringing the library in takes
+        tens of milliseconds, and neither happens on the event loop.
+        """
+        with self._making:
+            if self._made is None:
+                self._made = _make()
+            return self._made
 
     # -- in the recorder's thread ------------------------------------------------------------------------------------
 
@@ -147,9 +147,8 @@ class Metrics:
             self._of("ccrouter_losses_total", *target, fate).inc(count)
         if exchange.resumed:
             self._of("ccrouter_resumed_answers_total", *target).inc(exchange.resumed)
-        by = getattr(entry.verdict, "by", "")
-        if by:
-            self._of("ccrouter_cache_breaks_total", *target, by).inc()
+        if isinstance(entry.verdict, dict) and entry.verdict.get("lostTokens"):
+            self._of("ccrouter_cache_breaks_total", *target, str(entry.verdict["by"])).inc()
 
     def _note_use(self, entry: Entry, target: tuple[str, str]) -> None:
         usage, thinking = entry.exchange.usage, entry.exchange.billed.thinking_tokens
@@ -172,7 +171,7 @@ class Metrics:
         """The one with these values of its labels, kept: to look it up in the library takes as long as to count."""
         found = self._bound.get(key)
         if found is None:
-            found = self._bound[key] = self._families[key[0]].labels(*key[1:])
+            found = self._bound[key] = self._library()[1][key[0]].labels(*key[1:])
         return found
 
     def _current(self) -> Names:
@@ -186,7 +185,7 @@ class Metrics:
     def read(self) -> list[Metric]:
         """Everything of this process, as it is now. From any thread."""
         found = []
-        for one in self._registry.collect():
+        for one in self._library()[0].collect():
             name = f"{one.name}_total" if one.type == "counter" else one.name
             told = [(value.name, value.labels, value.value) for value in one.samples]
             values = [Told(*value) for value in told if not value[0].endswith("_created")]
@@ -206,6 +205,20 @@ class Metrics:
             "ccrouter_record_faults_total": [((), records.get("faults", 0))],
         }
         yield from (metric_of(family, values[family.name]) for family in LOOKED_UP)
+
+
+def _make() -> tuple[CollectorRegistry, dict[str, Any]]:
+    from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - it reads the environment
+    from prometheus_client.process_collector import ProcessCollector  # noqa: PLC0415 - as above
+
+    registry = CollectorRegistry(auto_describe=False)
+    families: dict[str, Any] = {}
+    for family in COUNTED:
+        options: dict[str, Any] = {"buckets": family.buckets} if family.kind == "histogram" else {}
+        make = Histogram if family.kind == "histogram" else Counter
+        families[family.name] = make(family.name, family.help, family.labels, registry=registry, **options)
+    ProcessCollector(registry=registry)
+    return registry, families
 
 
 def metric_of(family: Family, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:

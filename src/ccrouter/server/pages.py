@@ -94,8 +94,9 @@ async def look(call: Call, outcome: JsonObject | None = None) -> View:
 async def read_form(call: Call, largest: int = _LARGEST_FORM, most: int = _MOST_FIELDS) -> dict[str, str]:
     """The fields of a page's form, the last of each name. Raises ClientError for what is none."""
     body = await read_body(call.receive, call.caller.headers, min(largest, call.edition.config.max_body))
+    text = body.decode("utf-8", "replace")
     try:
-        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=most, errors="replace"))
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=most, errors="replace"))
     except ValueError as error:
         raise ClientError("that is not the form of this page") from error
 

@@ -93,7 +93,7 @@ def serve(  # noqa: PLR0913 - what a process has one of, all but the first by na
     sockets = listen(config) if sockets is None else sockets
     port: int = sockets[0].getsockname()[1]
     _record_start(auditor, service_facts(config, policy, port), sockets)
-    exchanges = ExchangeLog(log, config.log_level) if log is not None else None
+    exchanges = ExchangeLog(log, config.log_level, files=config.log_files) if log is not None else None
     _ask_the_system()
     app = App(
         config,

@@ -4,19 +4,20 @@ from the provider's cache than could have. Runs beside the requests, never in th
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import msgspec
 
 from ccrouter.gateway.record import CLIENT_GONE, Exchange, PromptNote
 from ccrouter.jsontypes import JsonObject
-from ccrouter.messages.divergence import first_difference
+from ccrouter.messages.divergence import first_difference, is_rewritten
 from ccrouter.messages.prefix import Prefix
 from ccrouter.messages.prefix_reader import Reader
 from ccrouter.prices.price import Cost, Price
+from ccrouter.routing.facts import Thread
 from ccrouter.store.blame import Comparison, blame, blame_switch
 from ccrouter.store.lines import Account, Line, Lines, ThreadStates
+from ccrouter.store.openings import Opening, Openings
 from ccrouter.store.verdict import Cause, Verdict
 
 #: Fewer tokens are not worth a word; no provider caches a prompt of less.
@@ -47,6 +48,7 @@ class CacheWatch:
 
     def __init__(self, states: ThreadStates) -> None:
         self._lines = Lines(states)
+        self._openings = Openings(states)
         self._reader = Reader()
         self._salt = b""
 
@@ -84,20 +86,27 @@ class CacheWatch:
             return None
         if exchange.status >= 400 and exchange.status != CLIENT_GONE:
             return None
-        lines = self._lines.lines(thread)
+        known = self._openings.of(thread)
+        homes = {one.opening: one.home for one in known}
+        home = thread._replace(opening=homes.get(thread.opening, thread.opening))
+        lines = self._lines.lines(home)
         now = _line(exchange, self._lines.salt())
+        if not lines:
+            home, lines = self._find(home, known, now)
         reads, writes = self._lines.note_account(
             now.account, reads=usage.cache_read_input_tokens > 0, writes=usage.cache_creation_input_tokens > 0
         )
         verdict: Verdict | None
         own = _nearest(lines, now)
         if not lines:
-            verdict = self._opened(exchange, now)
+            verdict = _opened(thread, known, now)
         elif own is None:
             verdict = _judge_switch(exchange, now, lines[-1], cost)
         else:
             verdict = _judge_turn(exchange, now, own, lines[-1], (reads, writes), cost)
-        self._remember(exchange, lines, own, now)
+        self._remember(home, lines, own, now)
+        if now.asked is not None and now.asked.tools:
+            self._openings.note(thread, known, Opening.of(thread, home, now.asked, now.context))
         return verdict
 
     def _settle_salt(self) -> None:
@@ -106,20 +115,20 @@ class CacheWatch:
         if salt != self._salt:
             self._salt, self._reader = salt, Reader(salt)
 
-    def _opened(self, exchange: Exchange, now: Line) -> Verdict | None:
-        """The first turn of a conversation: it may go on from one that was compacted."""
-        if exchange.thread is None or now.asked is None or not now.asked.tools:
-            return None
-        before = self._lines.note_opening(exchange.thread, _tools_of(now.asked), now.context)
-        if before < now.context * _COMPACTED or before < LEAST:
-            return None
-        words = (
-            "A new conversation begins here, with the tools of the one before and less text: the client compacted it, "
-            "or started over. What is new has never been in a cache."
-        )
-        return Verdict(Cause("compaction", words), 0.0, now.share, 0, 0, 0.0)
+    def _find(self, home: Thread, known: list[Opening], now: Line) -> tuple[Thread, list[Line]]:
+        """What is kept of a conversation that begins as none did before, and where: its first turn may have been
+        rewritten. Else it is a new one, to be kept at `home`. Side requests, which offer no tools, are not looked for.
+        """
+        if now.asked is None or not now.asked.tools or len(now.asked.messages) < 2:
+            return home, []
+        for one in dict.fromkeys(one.home for one in reversed(known)):
+            there = home._replace(opening=one)
+            lines = self._lines.lines(there)
+            if any(line.asked is not None and is_rewritten(line.asked, now.asked) for line in lines):
+                return there, lines
+        return home, []
 
-    def _remember(self, exchange: Exchange, lines: list[Line], own: Line | None, now: Line) -> None:
+    def _remember(self, home: Thread, lines: list[Line], own: Line | None, now: Line) -> None:
         """After the call the conversation has `now` as its last line, in the place of the one that it goes on."""
         if own is not None:
             now.keeps_hour, now.keeps_minutes = now.keeps_hour or own.keeps_hour, now.keeps_minutes or own.keeps_minutes
@@ -127,10 +136,26 @@ class CacheWatch:
                 now.asked, now.sent = own.asked, own.sent
             if own.asked is None or now.asked is None or first_difference(own.asked, now.asked) is None:
                 lines = [line for line in lines if line is not own]
-        if exchange.thread is not None:
-            self._lines.keep(exchange.thread, [*lines, now])
-            if now.asked is not None and now.asked.tools:
-                self._lines.note_opening(exchange.thread, _tools_of(now.asked), now.context)
+        self._lines.keep(home, [*lines, now])
+
+
+def _opened(thread: Thread, known: list[Opening], now: Line) -> Verdict | None:
+    """The first turn of a conversation: it may go on from one that was compacted.
+
+    One with fewer tools than another of the session is a subagent's, which some clients do not tell apart: the one
+    before it with the same tools is another's.
+    """
+    if now.asked is None or not now.asked.tools:
+        return None
+    opening = Opening.of(thread, thread, now.asked, now.context)
+    before = next((one.context for one in reversed(known) if one.tools == opening.tools), 0)
+    if before < now.context * _COMPACTED or before < LEAST or any(one.many > opening.many for one in known):
+        return None
+    words = (
+        "A new conversation begins here, with the tools of the one before and less text: the client compacted it, "
+        "or started over. What is new has never been in a cache."
+    )
+    return Verdict(Cause("compaction", words), 0.0, now.share, 0, 0, 0.0)
 
 
 def _line(exchange: Exchange, salt: bytes) -> Line:
@@ -225,7 +250,3 @@ def _price_of_loss(lost: int, exchange: Exchange, price: Price | None) -> float 
     if rates.cache_read is None or write is None:
         return None
     return (rewritten * (write - rates.cache_read) + (lost - rewritten) * (rates.input - rates.cache_read)) / 1e6
-
-
-def _tools_of(prefix: Prefix) -> bytes:
-    return hashlib.sha256(b"".join(prefix.tools)).digest()[:8]

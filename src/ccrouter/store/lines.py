@@ -15,8 +15,6 @@ from ccrouter.routing.facts import Thread
 MOST_LINES = 3
 #: Bytes of a blob. A conversation that would need more is kept without its hashes.
 _LARGEST = 1024 * 1024
-#: Prompts that sessions are remembered to have had.
-_MOST_OPENINGS = 6
 #: The key of the salt.
 _SALT = "salt"
 
@@ -76,7 +74,6 @@ class _State(msgspec.Struct, array_like=True):
 
 
 _state = msgspec.msgpack.Decoder(_State)
-_openings = msgspec.msgpack.Decoder(dict[bytes, int])
 _flags = msgspec.msgpack.Decoder(tuple[bool, bool])
 
 
@@ -127,21 +124,6 @@ class Lines:
             bare = [_Kept(msgspec.structs.replace(line, asked=None, sent=None)) for line in lines[-MOST_LINES:]]
             blob = msgspec.msgpack.encode(_State(self._mark, bare))
         self._states.put(_key(thread), blob)
-
-    def note_opening(self, thread: Thread, tools: bytes, context: int) -> int:
-        """The context that the session's last conversation with the same tools had; after the call this one is it."""
-        key = f"opening\n{thread.session}\n{thread.agent}"
-        blob = self._states.get(key)
-        try:
-            known = _openings.decode(blob) if blob else {}
-        except msgspec.DecodeError:
-            known = {}
-        before = known.pop(tools, 0)
-        known[tools] = context
-        while len(known) > _MOST_OPENINGS:
-            del known[next(iter(known))]
-        self._states.put(key, msgspec.msgpack.encode(known))
-        return before
 
     def note_account(self, account: Account, *, reads: bool, writes: bool) -> tuple[bool, bool]:
         """Whether this provider's model has ever told of cache reads, and of writes, this time included."""

@@ -32,9 +32,9 @@ _PAUSE = 0.25
 _BREATH = 16
 #: At most so many are written at once.
 _BATCH = 1000
-#: Of the processor, what looking at prompts may take: a share of the time, and so many seconds at once. It is plenty for
+#: Of the processor, what looking at prompts may take: a share of the time, and so many seconds at once. Plenty for
 #: anybody's conversations; where hundreds of requests a second come, some of them are not looked at.
-_PROMPT_SHARE, _PROMPT_BURST = 0.02, 0.04
+_PROMPT_SHARE, _PROMPT_BURST = 0.01, 0.04
 #: Seconds between two looks at what there is to clear away.
 _HOUSEKEEPING = 60.0
 _NO_CONTENT = ContentKeeper("none", ())

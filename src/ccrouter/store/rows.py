@@ -135,7 +135,6 @@ class RowMaker:
     def make(self, entry: Entry) -> Row:
         """What is to be written of `entry`."""
         exchange, cost = entry.exchange, entry.cost
-        usage, billed = exchange.usage, exchange.billed
         ended = exchange.ended_at
         approximated = dropped = 0
         losses: tuple[LossDetail, ...] = ()
@@ -146,47 +145,6 @@ class RowMaker:
             )
             approximated = sum(one.count for one in told if one.fate == "approximated")
             dropped = sum(one.count for one in told if one.fate == "dropped")
-        values = [
-            exchange.path,
-            exchange.status,
-            exchange.error[:_LONGEST] or None,
-            exchange.asked[:_LONGEST_NAME],
-            exchange.sent[:_LONGEST_NAME],
-            exchange.answered[:_LONGEST_NAME],
-            exchange.provider[:_LONGEST_NAME],
-            exchange.route[:_LONGEST_NAME],
-            exchange.reason[:_LONGEST] or None,
-            exchange.policy[:_LONGEST_NAME],
-            0,
-            exchange.agent or None,
-            exchange.agent_type,
-            exchange.request_class,
-            entry.project,
-            exchange.client[:_LONGEST_NAME],
-            exchange.key[:_LONGEST_NAME],
-            exchange.stop_reason[:_LONGEST_NAME],
-            1 if exchange.streamed else 0,
-            exchange.size,
-            exchange.answer_size,
-            len(exchange.attempts),
-            sum(1 for one in exchange.attempts if one.failure),
-            exchange.resumed,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cache_read_input_tokens,
-            usage.cache_creation_input_tokens,
-            billed.cache_write_1h,
-            billed.thinking_tokens,
-            cost.usd,
-            cost.source,
-            exchange.ttft,
-            exchange.total,
-            gateway_share(exchange),
-            approximated,
-            dropped,
-            exchange.estimate,
-            None if entry.verdict is None else _encode(entry.verdict).decode(),
-        ]
         began = ended - exchange.total
         return Row(
             n=(int(began * 1000) << SHIFT) | (next(self._count) & _WITHIN),
@@ -194,7 +152,7 @@ class RowMaker:
             at=int(began) // 60 * 60,
             ended=int(ended * 1000),
             session=exchange.session,
-            values=values,
+            values=_values(entry, approximated, dropped),
             attempts=[attempt_row(place, one) for place, one in enumerate(exchange.attempts)],
             shape=self._shape(exchange),
             price="" if cost.price is None else self._price(cost.price),
@@ -221,6 +179,53 @@ class RowMaker:
                 self._prices.clear()
             told = self._prices[price] = _encode(price).decode()
         return told
+
+
+def _values(entry: Entry, approximated: int, dropped: int) -> list[Any]:
+    """The values of the table `exchanges` behind `n` and `id`."""
+    exchange, cost = entry.exchange, entry.cost
+    usage, billed = exchange.usage, exchange.billed
+    return [
+        exchange.path,
+        exchange.status,
+        exchange.error[:_LONGEST] or None,
+        exchange.asked[:_LONGEST_NAME],
+        exchange.sent[:_LONGEST_NAME],
+        exchange.answered[:_LONGEST_NAME],
+        exchange.provider[:_LONGEST_NAME],
+        exchange.route[:_LONGEST_NAME],
+        exchange.reason[:_LONGEST] or None,
+        exchange.policy[:_LONGEST_NAME],
+        0,
+        exchange.agent or None,
+        exchange.agent_type,
+        exchange.request_class,
+        entry.project,
+        exchange.client[:_LONGEST_NAME],
+        exchange.key[:_LONGEST_NAME],
+        exchange.stop_reason[:_LONGEST_NAME],
+        1 if exchange.streamed else 0,
+        exchange.size,
+        exchange.answer_size,
+        len(exchange.attempts),
+        sum(1 for one in exchange.attempts if one.failure),
+        exchange.resumed,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_input_tokens,
+        usage.cache_creation_input_tokens,
+        billed.cache_write_1h,
+        billed.thinking_tokens,
+        cost.usd,
+        cost.source,
+        exchange.ttft,
+        exchange.total,
+        gateway_share(exchange),
+        approximated,
+        dropped,
+        exchange.estimate,
+        None if entry.verdict is None else _encode(entry.verdict).decode(),
+    ]
 
 
 def gateway_share(exchange: Exchange) -> float:

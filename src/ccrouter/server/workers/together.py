@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ccrouter.audit.trail import AuditTrail
 from ccrouter.compliance.policy import Policy
-from ccrouter.config.schema import Config
+from ccrouter.config.schema import Config, LogFiles
 from ccrouter.errors import RouterError
 from ccrouter.server.lifetime import Notices
 from ccrouter.server.log import ExchangeLog
@@ -17,6 +17,9 @@ from ccrouter.server.unison import EDITION, edition_parcel, in_parcel
 from ccrouter.server.voice import Voice
 from ccrouter.server.workers.audit import AuditDesk
 from ccrouter.server.workers.supervisor import Supervisor, Task, supervise
+
+#: The workers put the log away, by what is in force; this process only adds a line now and then.
+_NEVER = LogFiles(megabytes=2**20)
 
 
 def serve_together(  # noqa: PLR0913 - what a service has one of, all but the first by name
@@ -42,7 +45,7 @@ def serve_together(  # noqa: PLR0913 - what a service has one of, all but the fi
     """
     if sockets is None:
         sockets = listen(config)
-    lines = ExchangeLog(log, config.log_level) if log is not None else None
+    lines = ExchangeLog(log, config.log_level, files=_NEVER) if log is not None else None
     port: int = sockets[0].getsockname()[1]
     kept = {**brief, EDITION: edition_parcel(config, policy)}
     voice = Voice(lines)
