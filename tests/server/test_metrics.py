@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from ccrouter.config.schema import Config
 from ccrouter.dialects.base import Loss
 from ccrouter.gateway.record import Attempt
 from ccrouter.messages.events import WireUsage
@@ -61,7 +62,6 @@ def counted(metrics: Metrics, *, buckets: bool = False) -> dict[str, float]:
 def test_an_answer(metrics):
     """An answer after a failed attempt: request, attempts, tokens, cost, losses (hints are none) and times."""
     metrics.note(entry(verdict={"by": "client", "lostTokens": 1200}, resumed=1))
-    metrics.note(entry(verdict={"by": "compaction", "lostTokens": 0}))  # nothing was lost
     p = 'model="m1",provider="p"'
     assert counted(metrics) == {
         'ccrouter_requests_total{model="m1",outcome="ok",provider="p",route="default"}': 1,
@@ -362,3 +362,11 @@ async def test_who_is_told(upstream, tmp_path, key, headers, peer, status):
         answer = await call(router.app, "GET", "/metrics", headers, peer=peer)
     assert answer.status == status
     assert (b"ccrouter_build_info" in answer.raw) == (status == 200)
+
+
+def test_a_conversation_that_was_compacted_is_no_break():
+    """A verdict by which nothing was lost is not counted as a cache that broke."""
+    metrics = Metrics(Config)
+    metrics.note(entry(verdict={"by": "compaction", "lostTokens": 0}))
+    told = {one.name for metric in metrics.read() for one in metric.values if "cache_breaks" in one.name}
+    assert told == set()

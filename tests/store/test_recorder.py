@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from ccrouter.dialects.base import Loss
 from ccrouter.gateway.record import Attempt, Content, PromptNote
 from ccrouter.messages.events import Billed, WireUsage
 from ccrouter.prices.book import PriceBook
+from ccrouter.store import recorder as recorder_module
 from tests.store.seed import CHAT, CONFIG, MYSTERY, OPUS, PRICES, SONNET
 
 
@@ -304,3 +306,31 @@ def test_prompts_beyond_the_time_for_them_are_let_go(record, make):
     assert exchange.prompt.asked is None
     assert recorder.state["prompts"] == 1
     assert recorder._backlog.held == 0
+
+
+def test_a_record_that_cannot_be_written_costs_no_other(record, read, make):
+    """What is no text, and what is no number that fits, are lost alone, told of and counted."""
+    told = []
+    recorder = record(told=told)
+    good = [make() for _ in range(3)]
+    bad = [make(error="\ud800"), make(usage=WireUsage(2**70, 0, 0, 1)), make(agent="\ud800")]
+    for one in (good[0], bad[0], good[1], bad[1], bad[2], good[2]):
+        recorder.put(one)
+    assert recorder.flush()
+    assert sorted(row["id"] for row in read.requests()["items"]) == sorted(one.id for one in good)
+    assert recorder.state["exchanges"] == 3
+    assert len(told) == 1
+    assert told[0].startswith("a record cannot be written, and is lost: ")
+    recorder.put(make())
+    assert recorder.flush()
+    assert read.requests()["total"] == 4
+
+
+def test_what_is_put_is_written_without_being_asked(record, read, make):
+    """Nobody has to flush: what was put is soon in the file."""
+    recorder = record()
+    recorder.put(make())
+    give_up = time.monotonic() + 20
+    while read.requests()["total"] == 0:
+        assert time.monotonic() < give_up
+    assert recorder_module._PAUSE < 1.0

@@ -280,3 +280,10 @@ def test_the_state_tells_of_the_file(reports, seeded):
     assert (told["oldest"], told["newest"]) == (_every(reports)[-1]["began"], _every(reports)[0]["began"])
     assert set(told["shed"].values()) == {0}
     assert told["bytes"] > 50_000
+
+
+def test_days_begin_where_the_user_is(reports):
+    """With an offset days are those of that zone: the morning of the 18th in UTC is the 17th far to the west."""
+    shifted = reports.usage("day", offset=-12 * 3600)
+    assert [(one["name"], one["requests"]) for one in shifted] == [("2026-11-17", 59)]
+    assert [one["name"] for one in reports.usage("day")] == ["2026-11-17", "2026-11-18"]

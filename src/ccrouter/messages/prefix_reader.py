@@ -55,8 +55,11 @@ SETTINGS = frozenset({
 #: Items that are remembered, sections (tools, system prompts), beginnings of conversations, and of those the ones that
 #: begin with the same bytes.
 _ITEMS, _LISTS, _OPENINGS, _ALIKE = 8192, 256, 256, 8
-#: Bytes by which the beginnings are told apart, and the turns at a conversation's end that may still change their form.
-_OPENING, _UNSETTLED = 2048, 3
+#: Bytes by which the beginnings are told apart, those at their end that are looked at first, and the turns at a
+#: conversation's end that may still change their form.
+_OPENING, _TAIL, _UNSETTLED = 2048, 64, 3
+#: Bytes that the small members between two sections of a body have at most.
+_BETWEEN = 4096
 
 _MARKER = b'"cache_control"'
 _MARK = re.compile(rb'\s*"cache_control"\s*:\s*(?:\{[^{}]*\}|null)\s*')
@@ -108,14 +111,13 @@ class Reader:
             section = _NAMES.get(name)
             if section is None or section in sections:
                 continue
-            text = bytes(raw)
-            plain = _unmarked(text)
-            is_marked = is_marked or plain is not text
             names[section] = name
             if section == "messages":
-                sections[section] = self._turns(plain)
+                sections[section], is_here = self._turns(bytes(raw))
             else:
+                plain, is_here = _unmarked(bytes(raw))
                 sections[section] = self._listed(plain, section, left_out)
+            is_marked = is_marked or is_here
         return Prefix(
             tools=sections.get("tools", ()),
             system=sections.get("system", ()),
@@ -134,8 +136,9 @@ class Reader:
         rest, marks = _without(body, asked)
         members = _members.decode(rest)
         kept = {name for name, mark in marks.items() if bytes(members.get(name, b"")) == mark}
-        if len(kept) < len(marks):  # what looked like a member of the body lies somewhere deeper
-            members, kept = _members.decode(body), set()
+        if len(kept) < sum(name in asked for name in SECTIONS):  # not all were sent as asked, or not in that order
+            members = members if rest is body else _members.decode(body)
+            kept = {name for name in SECTIONS if name in asked and members.get(name) == asked[name]}
         if "system" in kept and not is_first_party and any(kind_of(item) == "attribution" for item in read.system):
             kept.discard("system")
             members["system"] = asked["system"]
@@ -143,7 +146,10 @@ class Reader:
         found = self.read(others, is_first_party=is_first_party, is_sent=True)
         if not kept:
             return found
-        is_marked = found.is_marked or (read.is_marked and any(_MARKER in bytes(asked[name]) for name in kept))
+        is_all = all(name in kept for name in SECTIONS if name in asked)
+        is_marked = found.is_marked or (
+            read.is_marked and (is_all or any(_MARKER in bytes(asked[name]) for name in kept))
+        )
         sections: dict[str, Any] = {name: read.section(name) for name in kept}
         return msgspec.structs.replace(found, is_marked=is_marked, **sections)
 
@@ -155,44 +161,57 @@ class Reader:
 
     # -- conversations -----------------------------------------------------------------------------------------------
 
-    def _turns(self, text: bytes) -> tuple[Item, ...]:
+    def _turns(self, text: bytes) -> tuple[tuple[Item, ...], bool]:
+        """The turns, and whether they are marked."""
         if not text.startswith(b"["):  # Responses: an input that is one text
-            return tuple(self._split(text, "messages", (False, False)))
-        key = self._hash(text[:_OPENING])
-        alike = self._starts.get(key, [])
-        for start in alike:
-            hashed = self._continued(text, start)
-            if hashed is not None:
-                rest = b"[" + text[start.length + 1 :]
-                raws = _list.decode(rest if len(rest) > 1 else b"[]")
-                break
-        else:
-            start, hashed, raws = _Start(0, 0, b"", ()), self._base.copy(), _list.decode(text)
+            plain, is_marked = _unmarked(text)
+            return tuple(self._split(plain, "messages", (False, False))), is_marked
+        # What is known has no marks: where the text begins with it, they need not be looked for in that.
+        key, start, hashed = self._find_start(text)
+        rest, is_marked = _unmarked(text[start.length :])
+        if is_marked and not start.length:
+            text = rest
+            key, start, hashed = self._find_start(text)
+            rest = text[start.length :]
+        raws = _list.decode(b"[" + (rest[1:] or b"]"))
         items = (*start.items, *map(self._turn, raws))
-        self._note_start(key, text, items, start, hashed, raws)
-        return items
+        self._note_start(key, (text[: start.length][-_TAIL:], rest), items, start, hashed, raws)
+        return items, is_marked
 
-    def _continued(self, text: bytes, start: _Start) -> Any:
-        """What was hashed of `text` so far, if it begins so and goes on; else None."""
-        length = start.length
-        if text[length : length + 1] not in (b",", b"]") or zlib.crc32(text[length - 64 : length]) != start.tail:
-            return None
-        hashed = self._base.copy()
-        hashed.update(text[:length])
-        return hashed if hashed.digest() == start.digest else None
+    def _find_start(self, text: bytes) -> tuple[bytes, _Start, Any]:
+        """The key of the beginning of `text`, what it is known to begin with, and what was hashed of it so far."""
+        key = self._hash(text[:_OPENING])
+        for start in self._starts.get(key, []):
+            length = start.length
+            if text[length : length + 1] in {b",", b"]"} and zlib.crc32(text[length - _TAIL : length]) == start.tail:
+                hashed = self._base.copy()
+                hashed.update(memoryview(text)[:length])
+                if hashed.digest() == start.digest:
+                    return key, start, hashed
+        return key, _Start(0, 0, b"", ()), self._base.copy()
 
     def _note_start(  # noqa: PLR0913, PLR0917 - where it began, and how far it went
-        self, key: bytes, text: bytes, items: tuple[Item, ...], start: _Start, hashed: Any, raws: list[msgspec.Raw]
+        self,
+        key: bytes,
+        texts: tuple[bytes, bytes],
+        items: tuple[Item, ...],
+        start: _Start,
+        hashed: Any,
+        raws: list[msgspec.Raw],
     ) -> None:
-        """Remember how the conversation begins: its turns but for the last ones."""
+        """Remember how the conversation begins: its turns but for the last ones. `texts` are what is known of it, the
+        end of that, and what comes after.
+        """
+        known, rest = texts
         settled = raws[:-_UNSETTLED]
         # Between two turns there is one comma, or nothing is remembered; so it is before the first, as "[".
-        length = start.length + sum(map(len, settled)) + len(settled)
-        if not settled or length < _OPENING or text[length : length + 1] != b",":
+        more = sum(map(len, settled)) + len(settled)
+        length = start.length + more
+        if not settled or length < _OPENING or rest[more : more + 1] != b",":
             return
-        hashed.update(text[start.length : length])
-        known = len(start.items) + len(settled)
-        now = _Start(length, zlib.crc32(text[length - 64 : length]), hashed.digest(), items[:known])
+        hashed.update(memoryview(rest)[:more])
+        tail = zlib.crc32((known + rest[max(0, more - _TAIL) : more])[-_TAIL:])
+        now = _Start(length, tail, hashed.digest(), items[: len(start.items) + len(settled)])
         alike = [one for one in self._starts.get(key, []) if one is not start]
         self._starts[key] = [now, *alike][:_ALIKE]
         self._starts.move_to_end(key)
@@ -293,8 +312,8 @@ def _is_attribution(raw: msgspec.Raw) -> bool:
     return _OPENS_ATTRIBUTION.match(bytes(_members.decode(text).get("text", b""))) is not None
 
 
-def _unmarked(text: bytes) -> bytes:
-    """`text` without its members `cache_control`; itself if it has none. What a string quotes has escaped quotes."""
+def _unmarked(text: bytes) -> tuple[bytes, bool]:
+    """`text` without its members `cache_control`, and whether it has any. What a string quotes has escaped quotes."""
     at = text.find(_MARKER)
     kept: list[bytes] = []
     start = 0
@@ -312,24 +331,25 @@ def _unmarked(text: bytes) -> bytes:
         kept.append(text[start:before])
         start = end
         at = text.find(_MARKER, end)
-    return b"".join([*kept, text[start:]]) if kept else text
+    return (b"".join([*kept, text[start:]]), True) if kept else (text, False)
 
 
 def _without(body: bytes, asked: Mapping[str, msgspec.Raw]) -> tuple[bytes, dict[Section, bytes]]:
-    """The body with those sections that it has exactly as `asked` has them replaced by numbers; and these by name."""
+    """The body with those sections that it has exactly as `asked` has them replaced by numbers; and these by name.
+
+    A body that the client's own bytes make up has them in their order, and little between them; others are left alone.
+    """
     marks: dict[Section, bytes] = {}
     pieces: list[bytes] = []
     start = 0
-    for member, raw in asked.items():  # in the order in which they mostly come in the body too
+    for member, raw in asked.items():
         name = next((one for one in SECTIONS if one == member), None)
         if name is None:
             continue
         value, label = bytes(raw), b'"%b":' % name.encode()
-        at = body.find(label, start)
-        while at >= 0 and not body.startswith(value, at + len(label)):
-            at = body.find(label, at + 1)
-        if at < 0:
-            continue
+        at = body.find(label, start, start + _BETWEEN)
+        if at < 0 or not body.startswith(value, at + len(label)):
+            return body, {}
         marks[name] = b"-9007199254%d" % (740990 + len(marks))
         pieces += (body[start : at + len(label)], marks[name])
         start = at + len(label) + len(value)

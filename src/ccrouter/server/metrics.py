@@ -116,8 +116,8 @@ class Metrics:
         self._bound: dict[tuple[str, ...], Any] = {}
 
     def _library(self) -> tuple[CollectorRegistry, dict[str, Any]]:
-        """The registry and what is counted in it, made when somebody first counts or asks: bringing the library in takes
-        tens of milliseconds, and neither happens on the event loop.
+        """The registry and what is counted in it, made when somebody first counts or asks: the library takes tens of
+        milliseconds to be brought in, and neither happens on the event loop.
         """
         with self._making:
             if self._made is None:

@@ -21,6 +21,15 @@ _MOST_WAITING = 20_000
 _PATIENCE = 2000
 #: For how long after a fault the next one is counted, but not told again.
 _QUIET = 60.0
+#: What is the fault of a row, and not of the disk: twice the same, no text, too large a number.
+_OF_A_ROW = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    UnicodeError,
+    OverflowError,
+)
 
 
 class RecordFile:
@@ -40,6 +49,7 @@ class RecordFile:
         self._place: tuple[int, int] | None = None
         self._looked = self._next_try = self._quiet_until = 0.0
         self._is_failing = False
+        self._has_told_of_row = False
         self._told_counts: dict[str, int] = {}
 
     def connection(self) -> sqlite3.Connection | None:
@@ -65,8 +75,8 @@ class RecordFile:
             return False
         try:
             self._writing.write(rows, threads, self._since_told(shed))
-        except sqlite3.IntegrityError:
-            self._write_singly(rows)
+        except _OF_A_ROW:
+            return self._write_singly(rows)
         except sqlite3.Error as error:
             self._fail(error)
             self._bound(rows)
@@ -110,18 +120,38 @@ class RecordFile:
         self._writing = Writing(self._connection)
         self._place, self._looked = place_of(self.path), time.monotonic()
 
-    def _write_singly(self, rows: list[Row]) -> None:
-        """Two rows of one number, or of one id: each for itself, and what is there already is not written twice."""
-        assert self._writing is not None  # as checked by the caller
-        for row in rows:
+    def _write_singly(self, rows: list[Row]) -> bool:
+        """Each row for itself, where one of them cannot be written: two of one number or one id, or what is no text.
+        Those are lost, the others are not. As `write`.
+        """
+        while rows and self._writing is not None:
+            row = rows[0]
             try:
                 self._writing.write([row], {})
-            except sqlite3.IntegrityError:
-                row.n += 1 << 10
-                try:
-                    self._writing.write([row], {})
-                except sqlite3.IntegrityError:
+            except _OF_A_ROW as error:
+                if not self._is_renumbered(row):
                     self.lost += 1
+                    self._tell_of_row(error)
+            except sqlite3.Error as error:
+                self._fail(error)
+                return False
+            del rows[0]
+        return True
+
+    def _is_renumbered(self, row: Row) -> bool:
+        """True if the row could be written under another number."""
+        assert self._writing is not None  # as checked by the caller
+        row.n += 1 << 10
+        try:
+            self._writing.write([row], {})
+        except _OF_A_ROW:
+            return False
+        return True
+
+    def _tell_of_row(self, error: Exception) -> None:
+        if not isinstance(error, sqlite3.IntegrityError) and not self._has_told_of_row:
+            self._has_told_of_row = True
+            self._tell(f"a record cannot be written, and is lost: {error}")
 
     def _bound(self, rows: list[Row]) -> None:
         surplus = len(rows) - _MOST_WAITING

@@ -162,7 +162,7 @@ class Recorder:
         self._file.close()
 
     def _seconds_to_wait(self) -> float:
-        if self._rows:
+        if self._rows or len(self._backlog):  # a fault came between
             return self._file.seconds_to_wait()
         return max(0.0, self._next_housekeeping - time.monotonic())
 
@@ -225,9 +225,7 @@ class Recorder:
         verdict = self._judge(exchange, cost) if is_turn else None
         entry = Entry(exchange, cost, self._projects.find(exchange.session), verdict)
         if is_turn:
-            row = self._maker.make(entry)
-            row.content = self._keep(exchange, in_force.contents)
-            self._rows.append(row)
+            self._add_row(entry, in_force.contents)
         else:
             self._keep(exchange, _NO_CONTENT)
         for sink in self._sinks:
@@ -235,6 +233,17 @@ class Recorder:
                 sink.note(entry)
             except Exception as error:  # noqa: BLE001 - a stranger's fault
                 self._complain(f"telling {type(sink).__name__}", error)
+
+    def _add_row(self, entry: Entry, keeper: ContentKeeper) -> None:
+        content = self._keep(entry.exchange, keeper)
+        try:
+            row = self._maker.make(entry)
+        except Exception as error:  # noqa: BLE001 - the others are written
+            self._file.lost += 1
+            self._complain("making a record", error)
+            return
+        row.content = content
+        self._rows.append(row)
 
     def _judge(self, exchange: Exchange, cost: Cost) -> JsonObject | None:
         if self._watch is None:

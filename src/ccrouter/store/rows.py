@@ -145,7 +145,7 @@ class RowMaker:
             )
             approximated = sum(one.count for one in told if one.fate == "approximated")
             dropped = sum(one.count for one in told if one.fate == "dropped")
-        began = ended - exchange.total
+        began = max(ended - exchange.total, 0.0)
         return Row(
             n=(int(began * 1000) << SHIFT) | (next(self._count) & _WITHIN),
             id=exchange.id,

@@ -176,3 +176,16 @@ def test_by_keyboard_alone(desk: Desk, untouched):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert "models of anthropic changed" in review(page)
+
+
+def test_a_file_that_an_editor_broke(desk: Desk, untouched):
+    """While somebody looks, the file is broken on disk: the page says by itself that it was refused, why, and that what
+    was in force stays; mended, it is in force again."""
+    before = untouched.read_text()
+    page = desk.go("/ui/config")
+    in_force(page)
+    untouched.write_text(before.replace('"default": "anthropic', '"default": "nobody'))
+    expect(page.locator("#state-part")).to_contain_text("What was in force before stays in force", timeout=15_000)
+    expect(page.locator("#state-part")).to_contain_text("nobody")
+    untouched.write_text(before)
+    in_force(page)
