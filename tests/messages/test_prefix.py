@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccrouter.messages.divergence import Difference, first_difference
+from ccrouter.messages.divergence import Difference, first_difference, is_rewritten
 from ccrouter.messages.prefix import Prefix, count_blocks, kind_of, records
 from ccrouter.messages.prefix_reader import Reader, _unmarked, read_prefix
 
@@ -263,6 +263,40 @@ def test_what_is_kept_says_what_the_parts_are() -> None:
     assert not read_prefix(members(body(*TALK))).has_image
 
 
+# -- conversations that begin differently --------------------------------------------------------------------------------
+
+_OTHER = (user(text("two"), text("reminder")), answer(text("I look"), call(7)), user(result(7)), answer(text("done")))
+_LATER = (*TALK, user("next"), answer(text("it is"), call(2)), user(result(2)), answer(text("so it is")), user("and"))
+_NEW = user(text("rules of another day"), text("reminder"))
+
+REWRITTEN: dict[str, tuple[tuple[Any, ...], tuple[Any, ...], bool]] = {
+    "another first turn": (TALK, (_NEW, *TALK[1:], user("next")), True),
+    "a first turn more": (TALK, (user("summary of nothing"), *TALK), True),
+    "another first turn, and calls without what was said with them": (
+        TALK, (_NEW, answer(call(1)), *TALK[2:], user("next")), True,
+    ),
+    "another first turn, before there was an answer": (TALK[:1], (_NEW, *TALK[1:3]), True),
+    "results that were cleared too": (_LATER, (_NEW, TALK[1], user(result(1, "[cleared]")), *_LATER[3:]), True),
+    "another first turn and an earlier point": (_LATER, (_NEW, *TALK[1:3]), True),
+    "a summary, and the last turns": (
+        (*_LATER[:-1], user("a"), answer(call(3)), user(result(3)), answer(call(4)), user(result(4))),
+        (user("This session is continued"), answer(call(4)), user(result(4))), False,
+    ),
+    "a summary alone": (_LATER, (user("This session is continued"),), False),
+    "another agent with the same rules and the same words": (TALK, _OTHER, False),
+    "another agent with another question": (TALK[:1], (user(text("one"), text("two")), *_OTHER[1:3]), False),
+    "nothing at all": ((), TALK, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_a_conversation_is_known_by_its_answers(name: str) -> None:
+    """However it begins: what stands in the turns of a user may stand in those of another conversation too."""
+    before, after, is_same = REWRITTEN[name]
+    reader = Reader(b"s")
+    assert is_rewritten(*(reader.read(members(body(*one))) for one in (before, after))) is is_same
+
+
 # -- what was sent -------------------------------------------------------------------------------------------------------
 
 
@@ -421,8 +455,9 @@ def test_a_reader_that_remembers_sees_what_a_new_one_sees(parts: list[list[Any]]
     for part in parts:
         turns = [*turns, *part]
         for body in (turns, [*opening, *part], turns[:-1] or turns, [*turns[:-2], *part]):
-            asked = members({"messages": body})
-            assert reader.read(asked) == Reader(b"s").read(asked)
+            for one in (body, marked(body, -1), marked(body, fill)):
+                asked = members({"messages": one})
+                assert reader.read(asked) == Reader(b"s").read(asked)
 
 
 def test_a_long_conversation_is_read_by_its_new_turns() -> None:
@@ -467,5 +502,7 @@ def _bare(value: Any) -> Any:
 @given(_json, st.sampled_from(_STYLES))
 def test_marks_alone_are_left_out_in_any_style(value: Any, style: Any) -> None:
     """What is left is JSON, with everything but the marks, wherever those stood."""
-    left = _unmarked(json.dumps(value, **style).encode())
+    whole = json.dumps(value, **style).encode()
+    left, is_marked = _unmarked(whole)
     assert json.loads(left) == _bare(value)
+    assert is_marked == (left != whole)

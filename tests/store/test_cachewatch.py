@@ -397,6 +397,78 @@ def test_a_compacted_conversation_is_new_and_nobodys_fault() -> None:
     assert "Cache lost" not in verdict.words
 
 
+def rewritten(turns: int, words: str, opening: int, talk: Talk, **more: Any) -> dict[str, Any]:
+    """The conversation after so many turns with another first one, and `talk` as one that begins so."""
+    asked = body(turns, **more)
+    asked["messages"][0]["content"] = [{"type": "text", "text": words}]
+    talk.thread = talk.thread._replace(opening=opening)
+    return asked
+
+
+def test_a_conversation_whose_first_turn_was_rewritten_is_the_same() -> None:
+    """The date in it at midnight, an edited CLAUDE.md: the client changed it, and from then on it goes on so."""
+    talk = Talk()
+    talk.go()
+    verdict = lost(talk, rewritten(3, "another day", 8, talk), 5_000, 17_000)
+    assert (verdict.cause.by, verdict.cause.at) == ("client", "messages[0].content[0]")
+    assert "The client changed messages[0].content[0], 4 messages before the end (a text was changed)" in verdict.words
+    assert (verdict.lost_tokens, verdict.expected_tokens) == (16_000, 21_000)
+    assert verdict.lost_usd is not None
+    talk.restart()
+    assert talk.turn(rewritten(4, "another day", 8, talk), 22_000, 1_000) is None
+    again = lost(talk, rewritten(5, "a third day", 9, talk), 5_000, 19_000)
+    assert again.cause.at == "messages[0].content[0]"
+    assert talk.turn(rewritten(6, "another day", 8, talk), 23_000, 1_000) is None
+
+
+def test_a_first_turn_that_is_always_another_is_told_each_time_in_bounded_room() -> None:
+    """As with the time of day in it: one state is kept, whatever the number of beginnings."""
+    talk = Talk()
+    talk.go()
+    for number in range(3, 63):
+        verdict = lost(talk, rewritten(number, f"at 10:{number}", number + 10, talk), 5_000, 16_000 + number)
+        assert verdict.cause.at == "messages[0].content[0]"
+    assert len([key for key in talk.states if key.startswith("thread")]) == 1
+    assert max(map(len, talk.states.values())) < 64 * 1024
+
+
+def test_a_new_conversation_is_nobodys_fault_even_if_its_first_turn_was_not_seen() -> None:
+    """It has the tools, the system prompt and the rules of the one before, and none of its answers."""
+    talk = Talk()
+    talk.turn(body(4), 0, 22_000)
+    talk.thread = Thread("session", "", 8)
+    asked = json.loads(json.dumps(body(4)).replace('"t1"', '"u1"').replace('"t2"', '"u2"').replace('"t3"', '"u3"'))
+    asked["messages"][0]["content"].append({"type": "text", "text": "another question"})
+    assert talk.turn(asked, 15_000, 7_000) is None
+    talk.thread = Thread("session", "", 7)
+    assert talk.turn(body(5), 22_000, 1_000) is None
+
+
+def test_subagents_that_no_client_tells_apart_are_not_compared() -> None:
+    """They come at once, with the same tools and rules; the second, which is shorter, is no compaction of the first."""
+    talk = Talk()
+    talk.go()
+    few = body(1)["tools"][:1]
+    cached = [0, 0]
+    for turns in range(1, 5):
+        for one in (0, 1):
+            asked = rewritten(turns + 3 * (1 - one), f"question {one}", 20 + one, talk, tools=few)
+            asked = json.loads(json.dumps(asked).replace('"id": "t', f'"id": "of-{one}-'))
+            assert talk.turn(asked, cached[one], 9_000 - 6_000 * one) is None
+            cached[one] += 9_000 - 6_000 * one
+    talk.thread = Thread("session", "", 7)
+    assert talk.turn(body(3), 21_000, 1_000) is None
+
+
+def test_side_requests_are_not_taken_for_the_conversation() -> None:
+    """A title is asked for with the conversation in it, but without its tools."""
+    talk = Talk()
+    talk.turn(body(6), 0, 30_000)
+    assert talk.turn(rewritten(6, "find a title", 9, talk, tools=[]), 0, 0, 20_000) is None
+    talk.thread = Thread("session", "", 7)
+    assert talk.turn(body(7), 30_000, 1_000) is None
+
+
 # -- providers that cache what they like -----------------------------------------------------------------------------------
 
 

@@ -213,3 +213,13 @@ def test_a_file_that_is_not_there_tells_of_nothing(tmp_path):
     assert reports.state()["rows"] == 0
     assert list(tmp_path.iterdir()) == []
     reports.close()
+
+
+def test_a_file_that_is_being_made_is_looked_at_again(record, make, read, tmp_path):
+    """Who asks in the moment between a file's making and its first table is told of nothing, and of all of it later."""
+    (tmp_path / "records.db").touch(0o600)
+    assert read.requests()["total"] == 0
+    recorder = record()
+    recorder.put(make())
+    assert recorder.flush()
+    assert read.requests()["total"] == 1

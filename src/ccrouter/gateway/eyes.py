@@ -15,7 +15,7 @@ from ccrouter.errors import RemoteProtocolError, RouterError, UnsupportedContent
 from ccrouter.gateway.answer import BegunAnswer
 from ccrouter.gateway.image_agent import MOST_LOOKS, ImageAgent, Look, Splice
 from ccrouter.gateway.question import Question
-from ccrouter.gateway.record import Attempt, Exchange
+from ccrouter.gateway.record import IMAGE, Attempt, Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.stream import Held
 from ccrouter.gateway.viewer import Viewer
@@ -146,7 +146,7 @@ class SightedAttempt:
 
     async def _view(self, viewing: Question, key: PoolKey, exchange: Exchange) -> tuple[str, Failure | None]:
         """What the viewer, asked with `key`, says of the image; or words about why it says nothing."""
-        attempt = Attempt(f"{self._viewer} (image)", self._clock() - exchange.began, key=key.label)
+        attempt = Attempt(f"{self._viewer}{IMAGE}", self._clock() - exchange.began, key=key.label)
         exchange.attempts.append(attempt)
         looking = Exchange(exchange.id, exchange.path, self._clock())
         asked = Target(self._viewer.provider.using(key), self._viewer.model)

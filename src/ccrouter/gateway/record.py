@@ -20,6 +20,8 @@ from ccrouter.routing.facts import RequestFacts, Thread
 #: What the client's own leaving is written down as.
 CLIENT_GONE = 499
 _LONGEST_WORD = 200  # characters of what a client says of itself
+#: What the target of an attempt ends in that only looked at an image for another.
+IMAGE = " (image)"
 LOSSES_HEADER = "x-ccr-losses"
 
 

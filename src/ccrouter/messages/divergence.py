@@ -27,6 +27,8 @@ _PARTS = {
 }
 #: Sections that are one object, and no list.
 _OBJECTS = frozenset({"systemInstruction", "system_instruction"})
+#: What an answer is known by: its calls, which have ids, and where there are none, its words.
+_CALLS, _WORDS = frozenset({"tool_use", "server_tool_use"}), frozenset({"text", "string"})
 
 
 class Difference(NamedTuple):
@@ -61,28 +63,26 @@ def is_rewritten(before: Prefix, after: Prefix) -> bool:
     """True if `after` goes on with the conversation of `before` although the two begin differently.
 
     The answers tell: what a client puts into the turns of a user it may change or repeat in another conversation, but
-    the answers of one are its own, above all the calls in them, which have ids. Most of the old ones have to be there,
-    or, where the client went back to an earlier point, most of those that are left, from the first on: what keeps
-    only the last ones has a summary in the place of the others.
+    the answers of one are its own. Most of the old ones have to be there, or, where the client went back to an earlier
+    point, most of those that are left, from the first on: what keeps only the last ones has a summary in the place of
+    the others.
     """
-    had, has = _answers(before), _answers(after)
+    had, has = _said(before, _CALLS), _said(after, _CALLS)
+    if not had or not has:
+        had, has = _said(before, _WORDS), _said(after, _WORDS)
     if not has:
         return False
     if not had:
         return _asks_alike(before, after)
-    kept = sum(1 for one in set(had) if one in set(has))
-    return kept * 2 >= len(set(had)) or (had[0] == has[0] and kept * 2 >= len(set(has)))
+    old, new = set(had), set(has)
+    kept = len(old & new)
+    return kept * 2 >= len(old) or (had[0] == has[0] and kept * 2 >= len(new))
 
 
-def _answers(prefix: Prefix) -> list[bytes]:
-    """What each answer is known by: its calls, or its words if there are none."""
-    found: list[bytes] = []
-    for item in prefix.messages:
-        if kind_of(item) == "assistant":
-            blocks = records(item)[1:]
-            calls = b"".join(one.digest for one in blocks if one.kind in {"tool_use", "server_tool_use"})
-            found.append(calls or b"".join(one.digest for one in blocks if one.kind in {"text", "string"}))
-    return [one for one in found if one]
+def _said(prefix: Prefix, kinds: frozenset[str]) -> list[bytes]:
+    """The blocks of these kinds in the answers."""
+    answers = (item for item in prefix.messages if kind_of(item) == "assistant")
+    return [one.digest for item in answers for one in records(item)[1:] if one.kind in kinds]
 
 
 def _asks_alike(before: Prefix, after: Prefix) -> bool:

@@ -138,7 +138,7 @@ class Reader:
         kept = {name for name, mark in marks.items() if bytes(members.get(name, b"")) == mark}
         if len(kept) < sum(name in asked for name in SECTIONS):  # not all were sent as asked, or not in that order
             members = members if rest is body else _members.decode(body)
-            kept = {name for name in SECTIONS if name in asked and members.get(name) == asked[name]}
+            kept = {name for name in SECTIONS if name in asked and bytes(members.get(name, b"")) == bytes(asked[name])}
         if "system" in kept and not is_first_party and any(kind_of(item) == "attribution" for item in read.system):
             kept.discard("system")
             members["system"] = asked["system"]
@@ -175,7 +175,7 @@ class Reader:
             rest = text[start.length :]
         raws = _list.decode(b"[" + (rest[1:] or b"]"))
         items = (*start.items, *map(self._turn, raws))
-        self._note_start(key, (text[: start.length][-_TAIL:], rest), items, start, hashed, raws)
+        self._note_start(key, (text[max(0, start.length - _TAIL) : start.length], rest), items, start, hashed, raws)
         return items, is_marked
 
     def _find_start(self, text: bytes) -> tuple[bytes, _Start, Any]:

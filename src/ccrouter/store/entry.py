@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from ccrouter.config.schema import Config, Provider
-from ccrouter.gateway.record import CLIENT_GONE, Attempt, Exchange, PromptNote
+from ccrouter.gateway.record import CLIENT_GONE, IMAGE, Attempt, Exchange, PromptNote
 from ccrouter.jsontypes import JsonObject
 from ccrouter.messages.events import Billed
 from ccrouter.prices.price import UNKNOWN, Cost, Price, cost_of
@@ -67,8 +67,8 @@ class Ledger:
         if not (usage.context or usage.output_tokens) and billed.cost is None:
             return self._unreported(exchange)
         parts = [one for one in exchange.attempts if one.usage is not None]
-        if len(parts) > 1 and billed.cost is None:
-            return self._sum(parts, billed)
+        if len(parts) > 1:
+            return self._sum(parts)
         return cost_of(self._price(exchange.provider, exchange.sent), usage, billed)
 
     def _unreported(self, exchange: Exchange) -> Cost:
@@ -78,13 +78,13 @@ class Ledger:
         is_free = price is not None and not price.input and not price.output
         return cost_of(price, exchange.usage, exchange.billed) if is_free else Cost(None, UNKNOWN, price)
 
-    def _sum(self, parts: list[Attempt], billed: Billed) -> Cost:
+    def _sum(self, parts: list[Attempt]) -> Cost:
         """Of an answer that several targets had a part in: what each of them cost."""
         costs = []
         for one in parts:
-            provider, _, model = one.target.partition(",")
+            provider, _, model = one.target.removesuffix(IMAGE).partition(",")
             assert one.usage is not None  # as chosen
-            costs.append(cost_of(self._price(provider, model), one.usage, billed if one is parts[-1] else Billed()))
+            costs.append(cost_of(self._price(provider, model), one.usage, one.billed or Billed()))
         known = [one.usd for one in costs if one.usd is not None]
         last = costs[-1]
         return (

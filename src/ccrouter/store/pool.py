@@ -71,4 +71,6 @@ class Pool:
             if one.place == place:
                 return one
             one.connection.close()
-        return Reading(open_for_reading(self.path), place)
+        connection = open_for_reading(self.path)
+        is_real = bool(connection.execute("PRAGMA database_list").fetchone()[2])
+        return Reading(connection, place if is_real else None)  # what is empty now is soon filled

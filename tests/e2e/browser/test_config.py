@@ -103,7 +103,9 @@ def test_a_mistake_is_told_by_its_place(desk: Desk, untouched):
     expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
     assert '"Router" {' in page.get_by_label("The whole file").input_value()
     desk.shot("config-mistake")
-    page.get_by_label("The whole file").fill(good.replace("anthropic,claude-haiku-4-5", "x").replace('"debug"', '"info"'))
+    page.get_by_label("The whole file").fill(
+        good.replace("anthropic,claude-haiku-4-5", "x").replace('"debug"', '"info"')
+    )
     text.get_by_role("button", name="Review the change").click()
     review(page)
     page.get_by_role("button", name="Save", exact=True).click()

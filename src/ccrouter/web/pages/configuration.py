@@ -1,4 +1,4 @@
-"""Config: the configuration file as a form and as text, with what is wrong with it, and changes before they are made."""
+"""Config: the configuration file as a form and as text, what is wrong with it, and changes before they are made."""
 
 from __future__ import annotations
 
