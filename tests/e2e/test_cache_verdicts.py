@@ -107,8 +107,6 @@ def test_subagents_at_once_are_not_blamed_for_each_other(claude: ClaudeCode, sho
     with router:
         house.ask("[[TWO]]")
     turns = house.turns()
-    for t in turns:
-        print(t["agent"], t["requestClass"], t["tokens"], t["verdict"])
     assert len(turns) >= 10
     assert (len({turn["agent"] for turn in turns}) > 1) == (claude.version == "2.1")
     assert [turn["verdict"] for turn in turns if turn["verdict"]] == []

@@ -178,7 +178,7 @@ async def test_unknown_ids(router):
     """An id that is not remembered is a 404 that says how long memory goes back; so is `last` without any."""
     answer = await call(router.app, "GET", "/api/exchanges/req_nothing")
     assert answer.status == 404
-    assert answer.message.startswith("none of that id is remembered: the router remembers the last 1000 exchanges")
+    assert answer.message.startswith("none of that id is recorded, nor is it one of the last 1000 since")
     answer = await call(router.app, "GET", "/api/exchanges/last")
     assert (answer.status, answer.message.startswith("there was none")) == (404, True)
 

@@ -12,22 +12,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.exceptions import best_match
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from ccrouter.audit.trail import AuditTrail
 from ccrouter.compliance.document import read_policy
 from ccrouter.config.load import load
+from ccrouter.config.schema import DialectName, Fidelity, KeptContent, LogLevel
+from ccrouter.dialects.base import Fate
+from ccrouter.errors import ErrorType
 from ccrouter.gateway.record import Attempt, Exchange
+from ccrouter.logs.reading import RANKS
+from ccrouter.routing.failures import FailureKind
 from ccrouter.server.guard import Access
 from ccrouter.server.log import ExchangeLog
+from ccrouter.server.metrics_shared import KEY_STATES, TARGET_STATES
 from ccrouter.server.routes import ROUTES
+from ccrouter.store.replay import CHANGES
+from ccrouter.store.verdict import By
+from ccrouter.web.parts.spans import SPANS
 from tests.gateway.conftest import Router, running
 from tests.server.conftest import JSON, KEY, call, settings
 from tests.store.seed import CHAT, Seeded, seed
@@ -112,14 +121,28 @@ def test_it_is_valid():
 def test_that_check_finds_what_is_wrong():
     """A document with a reference that leads nowhere, or with a member that there is not, is refused."""
     for spoil in (
-        lambda told: told["paths"]["/health"]["get"].update(responses={"200": {"$ref": "#/components/responses/Nobody"}}),
-        lambda told: told["paths"]["/health"]["get"].pop("responses") and told["paths"].update(health={}),
         lambda told: told["components"]["securitySchemes"]["key"].pop("name"),
+        lambda told: told["paths"].update(health={}),
+        lambda told: told["paths"]["/api/requests/{id}"]["get"].update(parameters=[]),
+        lambda told: told["paths"]["/"]["get"].update(operationId="readHealth"),
+        lambda told: told["components"]["schemas"]["Model"].update(type="thing"),
     ):
         spoiled = copy.deepcopy(DOCUMENT)
         spoil(spoiled)
-        with pytest.raises((OpenAPIValidationError, Exception)):
+        with pytest.raises(ValidationError):
             OpenAPIV31SpecValidator(spoiled).validate()
+
+
+def test_every_reference_leads_somewhere():
+    """Whatever is referred to is there; and whatever is there to be referred to is."""
+    referred = set(re.findall(r'"\$ref": "#/components/([^"]+)"', json.dumps(DOCUMENT)))
+    there = {
+        f"{kind}/{name}"
+        for kind, members in DOCUMENT["components"].items()
+        if kind != "securitySchemes"
+        for name in members
+    }
+    assert referred == there
 
 
 def test_paths_and_methods_are_the_routes():
@@ -137,7 +160,11 @@ def test_access_is_that_of_the_routes():
         schemes = [] if operation["x-access"] == "open" else [{"key": []}, {"bearer": []}]
         assert operation["security"] == schemes, (path, method)
     schemes = DOCUMENT["components"]["securitySchemes"]
-    assert (schemes["key"]["in"], schemes["key"]["name"], schemes["bearer"]["scheme"]) == ("header", "x-api-key", "bearer")
+    assert (schemes["key"]["in"], schemes["key"]["name"], schemes["bearer"]["scheme"]) == (
+        "header",
+        "x-api-key",
+        "bearer",
+    )
 
 
 def test_parameters_are_those_of_the_paths():
@@ -154,7 +181,9 @@ def test_parameters_are_those_of_the_paths():
         for one in parameters:
             assert one["description"].endswith("."), (path, one["name"])
             assert one["schema"]["type"], (path, one["name"])
-            assert one["required"] == (one["in"] == "path" or (method, path, one["name"]) == ("delete", "/api/logs", "file"))
+            assert one["required"] == (
+                one["in"] == "path" or (method, path, one["name"]) == ("delete", "/api/logs", "file")
+            )
 
 
 def test_operations_can_be_told_apart():
@@ -193,12 +222,42 @@ def test_objects_are_closed():
             free.add(place.removeprefix("#/components/schemas/").replace("/properties", ""))
         elif schema["additionalProperties"] is False:
             assert set(schema.get("required", ())) <= set(schema.get("properties", ())), place
-    assert {one for one in free if not one.startswith("#/paths/")} == {"Error/error/details", "StatusLine/style", "Config"}
-    bodies = {re.sub(r"^#/paths/(.*?)/(get|post|put|delete|patch)/.*", r"\1", one) for one in free if one.startswith("#/")}
+    assert {one for one in free if not one.startswith("#/paths/")} == {
+        "Error/error/details",
+        "StatusLine/style",
+        "Config",
+    }
+    bodies = {
+        re.sub(r"^#/paths/(.*?)/(get|post|put|delete|patch)/.*", r"\1", one) for one in free if one.startswith("#/")
+    }
     assert bodies == {
         "/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/chat/completions", "/v1/responses",
         "/responses", "/api/openapi.json", "/api/restart", "/api/routes/try", "/api/policy/simulate",
     }  # fmt: skip
+
+
+def test_words_are_those_of_the_code():
+    """Where one of several words is told, the document lists those that the code knows, and no others."""
+
+    def words(name: str, *members: str) -> set[str]:
+        schema = DOCUMENT["components"]["schemas"][name]
+        for one in members:
+            schema = schema["items"] if one == "[]" else schema["properties"][one]
+        return set(schema["enum"]) - {None}
+
+    assert words("Error", "error", "type") == set(get_args(ErrorType))
+    assert words("Attempt", "kind") == set(get_args(FailureKind))
+    assert words("TargetHealth", "state") == set(TARGET_STATES)
+    assert words("KeyHealth", "state") == set(KEY_STATES)
+    assert words("CacheVerdict", "by") == set(get_args(By))
+    assert words("LedgerEntry", "fate") == set(get_args(Fate))
+    assert words("RequestDetail", "fidelity") == set(get_args(Fidelity))
+    assert words("RequestDetail", "content", "kind") == set(get_args(KeptContent)) - {"none"}
+    assert words("LogLevel", "level") == set(get_args(LogLevel)) == set(RANKS)
+    assert words("Providers", "providers", "[]", "dialect") == set(get_args(DialectName))
+    assert words("Overview", "range", "name") == words("Requests", "spans", "[]") == {one.name for one in SPANS}
+    counts = DOCUMENT["components"]["schemas"]["Simulation"]["properties"]["counts"]
+    assert set(counts["properties"]) == set(CHANGES)
 
 
 def test_examples_are_what_they_are_examples_of():
@@ -283,7 +342,11 @@ def rich(upstream: Upstream) -> dict:
     config = settings(
         upstream,
         APIKEY=KEY,
-        StatusLine={"enabled": True, "currentStyle": "mine", "mine": {"modules": [{"type": "model", "text": "{{model}}"}]}},
+        StatusLine={
+            "enabled": True,
+            "currentStyle": "mine",
+            "mine": {"modules": [{"type": "model", "text": "{{model}}"}]},
+        },
         retry={"again": 0},
     )
     config["Providers"][0]["api_key"] = [
@@ -324,9 +387,15 @@ def log_in(folder: Path) -> ExchangeLog:
 async def test_answers_of_a_busy_router(tmp_path, upstream: Upstream, seeded, records):
     """Whatever can be read, of a router with records, a log, a target that fails, a key that rests, a test of a provider,
     a change that is pending and a request under way, is as it is described: no member more, none less."""
-    quota = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "9s"}
+    quota = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "9",
+        "x-ratelimit-reset-requests": "9s",
+    }
     upstream.reply(json_reply(anthropic_wire.message_json("ok"), headers=quota))
-    upstream.reply(json_reply(anthropic_wire.error_json("rate_limit_error", "no"), status=429, headers={"retry-after": "60"}))
+    upstream.reply(
+        json_reply(anthropic_wire.error_json("rate_limit_error", "no"), status=429, headers={"retry-after": "60"})
+    )
     upstream.always(json_reply(anthropic_wire.error_json("overloaded_error", "no"), status=529))
     log = log_in(tmp_path)
     environ = {"HOME": str(tmp_path)}
@@ -375,7 +444,9 @@ async def pending(router: Router) -> str:
 
 async def test_answers_where_nothing_was_recorded_yet(tmp_path, upstream: Upstream):
     """The same of a router that has just begun: with a file for records, and nothing in it."""
-    async with running(settings(upstream), tmp_path, {"HOME": str(tmp_path)}, records=tmp_path / "records.db") as router:
+    async with running(
+        settings(upstream), tmp_path, {"HOME": str(tmp_path)}, records=tmp_path / "records.db"
+    ) as router:
         nothing = ("/api/exchanges/{id}", "/api/requests/{id}", "/api/sessions/{id}")
         answers = await examined(Scene(router, tmp_path), *nothing)
     assert answers["/api/requests", "/api/requests?"]["records"]["state"] == "kept"
@@ -388,13 +459,15 @@ async def test_answers_of_a_router_that_records_nothing(tmp_path, upstream: Upst
         assert (await router.ask(SESSION, **SAY))[0] == 200
         answers = await examined(Scene(router, tmp_path))
     assert answers["/api/requests", "/api/requests?"]["records"]["state"] == "off"
-    assert answers["/api/exchanges/{id}", "/api/exchanges/last"]["id"].startswith("req_")
+    assert answers["/api/exchanges/{id}", "/api/exchanges/last?"]["id"].startswith("req_")
 
 
 async def test_answers_where_records_cannot_be_read(tmp_path, upstream: Upstream):
     """The same where the file is none of records."""
     (tmp_path / "records.db").write_bytes(b"this is no database" * 100)
-    async with running(settings(upstream), tmp_path, {"HOME": str(tmp_path)}, records=tmp_path / "records.db") as router:
+    async with running(
+        settings(upstream), tmp_path, {"HOME": str(tmp_path)}, records=tmp_path / "records.db"
+    ) as router:
         scene = Scene(router, tmp_path)
         answer = await call(router.app, "GET", "/api/requests", {})
         assert answer.json["records"]["state"] == "unusable"
@@ -403,16 +476,19 @@ async def test_answers_where_records_cannot_be_read(tmp_path, upstream: Upstream
             assert faults(of_answer(f"/api/{path.replace('/x', '/{id}')}", "get", answer.status), answer.json) == []
 
 
-async def test_answers_under_a_policy(tmp_path, upstream: Upstream, records):
+async def test_answers_under_a_policy(tmp_path, upstream: Upstream, seeded, records):
     """The same where a policy is in force that forbids the targets, and keeps an audit log."""
     environ = {"HOME": str(tmp_path)}
     policy = read_policy("anthropic-only", environ)
     folder = tmp_path / ".claude-code-router" / "audit"
     folder.mkdir(parents=True)
     trail = AuditTrail(folder, 3456, is_required=True)
-    async with running(settings(upstream, APIKEY=KEY), tmp_path, environ, records=records, policy=policy, auditor=trail) as router:
+    async with running(
+        settings(upstream, APIKEY=KEY), tmp_path, environ, records=records, policy=policy, auditor=trail
+    ) as router:
         assert (await router.ask({"x-api-key": KEY}, **SAY))[0] == 403
-        answers = await examined(Scene(router, tmp_path), "/v1/models/{id}", "/models/{id}")
+        scene = Scene(router, tmp_path, sessions=tuple(seeded.sessions[:1]))
+        answers = await examined(scene, "/v1/models/{id}", "/models/{id}")
     trail.close()
     state = answers["/api/policy/state", "/api/policy/state?"]
     assert state["policy"]["rules"]
@@ -438,7 +514,12 @@ WRITES: list[tuple[str, str, str, dict | None]] = [
     ("post", "/api/health/reset", "", None),
     ("post", "/api/logs/level", "", {"level": "debug"}),
     ("delete", "/api/logs", f"file={LOG}.1", None),
-    ("post", "/providers", "", {"name": "q", "type": "openai", "baseUrl": "https://q.example/v1", "apiKey": "k", "models": ["x"]}),
+    (
+        "post",
+        "/providers",
+        "",
+        {"name": "q", "type": "openai", "baseUrl": "https://q.example/v1", "apiKey": "k", "models": ["x"]},
+    ),
     ("put", "/providers/{id}", "", {"models": ["m1", "m2", "m3"]}),
     ("patch", "/providers/{id}/toggle", "", {"enabled": True}),
     ("post", "/api/routes/try", "", {"request": SAY, "headers": {"x-claude-code-session-id": "s"}}),
@@ -467,7 +548,10 @@ async def test_answers_to_writes(tmp_path, upstream: Upstream, records):
             place = path.replace("{id}", "p" if method != "delete" else "q")
             answer = await call(router.app, method.upper(), place, headers, raw, query=query.encode())
             assert answer.status < 500, (path, answer.raw)
-            wrong += [f"{method} {path} {answer.status} {one}" for one in faults(of_answer(path, method, answer.status), answer.json)]
+            wrong += [
+                f"{method} {path} {answer.status} {one}"
+                for one in faults(of_answer(path, method, answer.status), answer.json)
+            ]
     log.close()
     assert not wrong, "\n".join(wrong)
     written = {(method, path) for method, path, _, _ in WRITES} | {("post", "/api/providers/test")}
@@ -506,7 +590,10 @@ async def test_errors_are_as_they_are_described(tmp_path, upstream: Upstream):
                 seen.add(answer.status)
                 if str(answer.status) not in operation["responses"]:
                     wrong.append(f"{method} {path}, {name}: {answer.status} is not told of {answer.raw[:100]!r}")
-                wrong += [f"{method} {path}, {name} {one}" for one in faults(of_answer(path, method, answer.status), answer.json)]
+                wrong += [
+                    f"{method} {path}, {name} {one}"
+                    for one in faults(of_answer(path, method, answer.status), answer.json)
+                ]
     assert not wrong, "\n".join(wrong)
     assert {400, 401, 403, 404, 409, 415} <= seen
 
@@ -550,7 +637,7 @@ async def test_a_member_more_is_refused(tmp_path, upstream: Upstream, seeded, re
         if isinstance(answer, dict):
             first = next(iter(answer))
             assert not check.is_valid({name: value for name, value in answer.items() if name != first}), asked
-    assert tried > 300
+    assert tried > 200
 
 
 def test_a_wrong_time_is_refused():

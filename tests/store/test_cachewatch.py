@@ -460,6 +460,20 @@ def test_subagents_that_no_client_tells_apart_are_not_compared() -> None:
     assert talk.turn(body(3), 21_000, 1_000) is None
 
 
+def test_agents_that_begin_with_the_same_words_are_not_compared() -> None:
+    """Each has its own tools or orders, and goes on with its own: Claude Code warms up all of its agents so."""
+    talk = Talk()
+    few = body(1)["tools"][:1]
+    orders = [{"type": "text", "text": "You are an explorer.", "cache_control": {"type": "ephemeral"}}]
+    assert talk.turn(body(1), 0, 20_000) is None
+    assert talk.turn(body(1, tools=few), 0, 15_000) is None
+    talk.model = "haiku"
+    assert talk.turn(body(1, system=orders), 0, 12_000) is None
+    talk.model = "claude"
+    assert talk.turn(body(2, tools=few), 15_000, 1_000) is None
+    assert lost(talk, body(2), 0, 21_000).cause.by == "provider_side"
+
+
 def test_side_requests_are_not_taken_for_the_conversation() -> None:
     """A title is asked for with the conversation in it, but without its tools."""
     talk = Talk()

@@ -59,6 +59,11 @@ def first_difference(before: Prefix, after: Prefix) -> Difference | None:
     return None
 
 
+def has_answers(prefix: Prefix) -> bool:
+    """True if somebody has answered in the conversation: it is not its first turn."""
+    return any(kind_of(item) == "assistant" for item in prefix.messages)
+
+
 def is_rewritten(before: Prefix, after: Prefix) -> bool:
     """True if `after` goes on with the conversation of `before` although the two begin differently.
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ccrouter.gateway.record import CLIENT_GONE, Exchange, PromptNote
 from ccrouter.jsontypes import JsonObject
-from ccrouter.messages.divergence import first_difference, is_rewritten
+from ccrouter.messages.divergence import first_difference, has_answers, is_rewritten
 from ccrouter.messages.prefix import Prefix
 from ccrouter.messages.prefix_reader import Reader
 from ccrouter.prices.price import Cost, Price
@@ -100,6 +100,8 @@ class CacheWatch:
         own = _nearest(lines, now)
         if not lines:
             verdict = _opened(thread, known, now)
+        elif _begins_apart(own or lines[-1], now):
+            verdict = own = None
         elif own is None:
             verdict = _judge_switch(exchange, now, lines[-1], cost)
         else:
@@ -119,7 +121,7 @@ class CacheWatch:
         """What is kept of a conversation that begins as none did before, and where: its first turn may have been
         rewritten. Else it is a new one, to be kept at `home`. Side requests, which offer no tools, are not looked for.
         """
-        if now.asked is None or not now.asked.tools or len(now.asked.messages) < 2:
+        if now.asked is None or not now.asked.tools or not has_answers(now.asked):
             return home, []
         for one in dict.fromkeys(one.home for one in reversed(known)):
             there = home._replace(opening=one)
@@ -137,6 +139,16 @@ class CacheWatch:
             if own.asked is None or now.asked is None or first_difference(own.asked, now.asked) is None:
                 lines = [line for line in lines if line is not own]
         self._lines.keep(home, [*lines, now])
+
+
+def _begins_apart(before: Line, now: Line) -> bool:
+    """True for two conversations that begin with the same words, each of an agent with its own tools or orders: Claude
+    Code warms up the caches of all its agents so.
+    """
+    if before.asked is None or now.asked is None or has_answers(before.asked) or has_answers(now.asked):
+        return False
+    difference = first_difference(before.asked, now.asked)
+    return difference is not None and difference.section != "messages"
 
 
 def _opened(thread: Thread, known: list[Opening], now: Line) -> Verdict | None:
