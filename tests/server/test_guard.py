@@ -28,7 +28,7 @@ LOCAL, PAGE = Access.LOCAL, Access.PAGE
 #: Open to clients, as scrapers are, but telling how the router is set up: the endpoint itself asks for more.
 METRICS = "/metrics"
 #: What is refused there beside: keys of a launch, and without any key whoever is not here by all the signs.
-NOT_TOLD = {name: 403 for name in ("launch key", "launch key as Bearer", "allowed Host", "forwarded", "elsewhere")}
+NOT_TOLD = dict.fromkeys(("launch key", "launch key as Bearer", "allowed Host", "forwarded", "elsewhere"), 403)
 FORM = "application/x-www-form-urlencoded"
 WITH_KEY = {"x-api-key": KEY}
 #: Refusals of whoever is not at this machine, and of whoever is and shows no key.

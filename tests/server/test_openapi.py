@@ -358,6 +358,7 @@ def rich(upstream: Upstream) -> dict:
     )
     config["Router"] |= {
         "think": "p,m2",
+        "image": "p,m2",
         "claude-opus-*": "p,m2",
         "fallback": {"default": ["p,m2"]},
         "longContextThreshold": 70_000,
@@ -440,6 +441,86 @@ async def pending(router: Router) -> str:
     found = re.search(r"change=([^#&]+)", answer.headers["location"])
     assert found is not None
     return found[1]
+
+
+FILES = {
+    "broken": b'{"Providers": [',
+    "empty": b"",
+    "no text": b"\xff\xfe\x00",
+    "wrong": json.dumps({"Providers": [], "Router": {"default": "nobody,x"}, "oddity": 1}).encode(),
+    "guide": json.dumps(
+        {"providers": {"a": {"url": "https://a.example", "key": "$A"}}, "router": {"default": "a/b"}}
+    ).encode(),
+    "gone": None,
+}
+
+
+@pytest.mark.parametrize("state", FILES)
+async def test_answers_about_a_file_in_any_state(tmp_path, upstream: Upstream, state):
+    """The configuration, whatever has become of its file since it was read."""
+    async with running(rich(upstream), tmp_path, {"HOME": str(tmp_path)}) as router:
+        content = FILES[state]
+        if content is None:
+            (tmp_path / "config.json").unlink()
+        else:
+            (tmp_path / "config.json").write_bytes(content)
+        for path in ("/api/config/file", "/api/config", "/api/policy"):
+            answer = await call(router.app, "GET", path, {"x-api-key": KEY}, query=b"change=nobody")
+            assert answer.status == 200
+            assert faults(of_answer(path, "get", 200), answer.json) == []
+
+
+async def test_answers_about_a_broken_audit_log(tmp_path, upstream: Upstream):
+    """The state of the policy where a line of the audit log was changed, and where it cannot be read."""
+    folder = tmp_path / ".claude-code-router" / "audit"
+    folder.mkdir(parents=True)
+    trail = AuditTrail(folder, 3456, is_required=True)
+    for number in range(3):
+        trail.record("denial", {"request": f"req_{number}", "rule": "hosts.allowed", "result": "denied"})
+    trail.close()
+    live = folder / "audit-3456.jsonl"
+    live.write_bytes(live.read_bytes().replace(b"req_1", b"req_7"))
+    check = of_answer("/api/policy/state", "get", 200)
+    async with running(settings(upstream), tmp_path, {"HOME": str(tmp_path)}) as router:
+        told = (await call(router.app, "GET", "/api/policy/state", {})).json
+        assert told["audit"]["chains"][0]["state"] == "broken"
+        assert faults(check, told) == []
+        live.unlink()
+        live.mkdir()
+        told = (await call(router.app, "GET", "/api/policy/state", {})).json
+        assert faults(check, told) == []
+
+
+def trials() -> Iterator[tuple[str, dict]]:
+    """Requests to be tried, by what is special about them."""
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+    yield "image", {"request": {**SAY, "messages": [{"role": "user", "content": [image]}]}}
+    yield "thinking", {"request": {**SAY, "thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 9000}}
+    yield "alias", {"request": {**SAY, "model": "claude-opus-4-5"}}
+    agent = {"x-claude-code-agent-id": "a1", "x-claude-code-request-class": "subagent"}
+    yield "agent", {"request": SAY, "headers": agent}
+    yield "nobody", {"request": {**SAY, "model": "nobody,x"}}
+    yield "away", {"request": {**SAY, "model": "away,a"}}
+    yield "responses", {"request": {"model": "p,m1", "input": "x"}, "api": "openai_responses"}
+    yield "chat", {"request": {"model": "p,m1", "messages": SAY["messages"], "logit_bias": {}}, "api": "openai_chat"}
+
+
+@pytest.mark.parametrize("policy", ["none", "anthropic-only"])
+async def test_answers_about_requests_that_are_tried(tmp_path, upstream: Upstream, policy):
+    """Whatever would become of a request, and whatever the policy says of it, is told as it is described."""
+    environ = {"HOME": str(tmp_path)}
+    more = {} if policy == "none" else {"policy": read_policy(policy, environ)}
+    results, check = set(), of_answer("/api/routes/try", "post", 200)
+    async with running(rich(upstream), tmp_path, environ, **more) as router:
+        for name, body in trials():
+            assert faults(request_of("/api/routes/try", "post"), body) == []
+            answer = await call(
+                router.app, "POST", "/api/routes/try", {"x-api-key": KEY, **JSON}, json.dumps(body).encode()
+            )
+            assert answer.status == 200, (name, answer.raw)
+            assert faults(check, answer.json) == [], name
+            results.add(answer.json["result"])
+    assert results == ({"sent", "refused"} if policy == "none" else {"denied", "refused"})
 
 
 async def test_answers_where_nothing_was_recorded_yet(tmp_path, upstream: Upstream):
