@@ -38,7 +38,7 @@ from ccrouter.store.replay import CHANGES
 from ccrouter.store.verdict import By
 from ccrouter.web.parts.spans import SPANS
 from tests.gateway.conftest import Router, running
-from tests.server.conftest import JSON, KEY, call, settings
+from tests.server.conftest import JSON, KEY, call, settings, until
 from tests.store.seed import CHAT, Seeded, seed
 from tests.upstream import Upstream, anthropic_wire, json_reply
 
@@ -443,6 +443,54 @@ async def pending(router: Router) -> str:
     return found[1]
 
 
+async def test_answers_about_changes_that_are_pending(tmp_path, upstream: Upstream):
+    """The configuration with a backup, with a change whose file others have changed meanwhile, and with one that cannot
+    be read as it was typed."""
+    form = {"x-api-key": KEY, "content-type": "application/x-www-form-urlencoded"}
+    path, check = "/api/config/file", of_answer("/api/config/file", "get", 200)
+    async with running(rich(upstream), tmp_path, {"HOME": str(tmp_path)}) as router:
+        change = await pending(router)
+        present = json.loads((tmp_path / "config.json").read_bytes())
+        body = json.dumps({**present, "PORT": 4000}).encode()
+        saved = await call(router.app, "POST", "/api/config", {"x-api-key": KEY, **JSON}, body)
+        assert faults(of_answer("/api/config", "post", 200), saved.json) == []
+        typed = await call(router.app, "POST", "/ui/config/change/text", form, b"text=%7B%22a%22%3A&digest=other")
+        found = re.search(r"change=([^#&]+)", typed.headers["location"])
+        assert found is not None
+        answers = {}
+        for name, one in (("conflict", change), ("typed", found[1])):
+            answer = await call(router.app, "GET", path, {"x-api-key": KEY}, query=f"change={one}".encode())
+            assert faults(check, answer.json) == []
+            answers[name] = answer.json
+    assert answers["conflict"]["change"]["conflict"]["diff"]
+    assert answers["conflict"]["backups"]
+    assert answers["typed"]["change"]["typedProblems"]
+
+
+async def test_answers_while_a_target_is_passed_over(tmp_path, upstream: Upstream):
+    """Health, providers, routes and a trial where a target failed too often and keys rest, and a test that is over."""
+    upstream.always(json_reply(anthropic_wire.error_json("overloaded_error", "no"), status=529))
+    config = rich(upstream) | {"retry": {"again": 0, "openAfter": 1, "openSeconds": 60}}
+    config["Providers"][0]["api_key"][1] |= {"tokensPerMinute": 100}
+    headers = {"x-api-key": KEY, **JSON}
+    async with running(config, tmp_path, {"HOME": str(tmp_path)}) as router:
+        for model in ("p,m1", "p,m2"):
+            assert (await router.ask({"x-api-key": KEY}, **SAY | {"model": model}))[0] == 529
+        begun = await call(router.app, "POST", "/api/providers/test", headers, b'{"provider": "p", "model": "m1"}')
+        assert begun.status == 202
+        await until(lambda: router.app.examiner.here()["state"] != "running")
+        told = {}
+        for path in ("/api/health/targets", "/api/providers", "/api/routes", "/api/exchanges/{id}"):
+            answer = await call(router.app, "GET", path.replace("{id}", "last"), headers)
+            assert faults(of_answer(path, "get", 200), answer.json) == []
+            told[path] = answer.json
+        tried = await call(router.app, "POST", "/api/routes/try", headers, json.dumps({"request": SAY}).encode())
+        assert faults(of_answer("/api/routes/try", "post", 200), tried.json) == []
+    assert told["/api/health/targets"]["targets"][0]["secondsLeft"]
+    assert told["/api/providers"]["test"]["ended"]
+    assert tried.json["targets"][0]["passedOver"]
+
+
 FILES = {
     "broken": b'{"Providers": [',
     "empty": b"",
@@ -520,7 +568,7 @@ async def test_answers_about_requests_that_are_tried(tmp_path, upstream: Upstrea
             assert answer.status == 200, (name, answer.raw)
             assert faults(check, answer.json) == [], name
             results.add(answer.json["result"])
-    assert results == ({"sent", "refused"} if policy == "none" else {"denied", "refused"})
+    assert results == ({"sent", "refused"} if policy == "none" else {"denied"})
 
 
 async def test_answers_where_nothing_was_recorded_yet(tmp_path, upstream: Upstream):
@@ -653,6 +701,7 @@ async def test_errors_are_as_they_are_described(tmp_path, upstream: Upstream):
         "no JSON": ({"x-api-key": KEY, "content-type": "text/plain"}, "127.0.0.1", b"x"),
         "broken": ({"x-api-key": KEY, **JSON}, "127.0.0.1", b"{"),
         "odd": ({"x-api-key": KEY, **JSON}, "127.0.0.1", b'{"oddity": 1}'),
+        "wordy": ({"x-api-key": KEY, **JSON}, "127.0.0.1", b"[]"),
     }
     wrong, seen = [], set()
     upstream.always(json_reply(anthropic_wire.error_json("invalid_request_error", "no"), status=400))
@@ -663,9 +712,8 @@ async def test_errors_are_as_they_are_described(tmp_path, upstream: Upstream):
             for name, (headers, peer, body) in ways.items():
                 raw = b"" if method == "get" else body
                 asked = path.replace("{id}", "nobody,x")
-                answer = await call(
-                    router.app, method.upper(), asked, headers, raw, peer=peer, query=b"file=nobody&lines=x&before=-1"
-                )
+                query = b"&".join(b"a=1" for _ in range(100)) if name == "wordy" else b"file=nobody&lines=x&before=-1"
+                answer = await call(router.app, method.upper(), asked, headers, raw, peer=peer, query=query)
                 if answer.status < 400:
                     continue
                 seen.add(answer.status)
@@ -677,6 +725,14 @@ async def test_errors_are_as_they_are_described(tmp_path, upstream: Upstream):
                 ]
     assert not wrong, "\n".join(wrong)
     assert {400, 401, 403, 404, 409, 415} <= seen
+
+
+def test_the_example_of_the_reference():
+    """The page of requests that the reference shows is one."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "http.md").read_text(encoding="utf-8")
+    examples = [json.loads(one) for one in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    (shown,) = [one for one in examples if isinstance(one, dict) and "filters" in one]
+    assert faults(validator("components", "schemas", "Requests"), shown) == []
 
 
 # -- the checks can fail -----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ccrouter.config.schema import RecordKeeping
-from ccrouter.gateway.record import Attempt, Exchange
+from ccrouter.gateway.record import CLIENT_GONE, Attempt, Exchange
 from ccrouter.messages.events import WireUsage
 from ccrouter.prices.book import PriceBook
 from ccrouter.store.recorder import Recorder
@@ -43,10 +43,15 @@ def make():
         exchange = Exchange(f"req_{number:024x}", "/v1/messages", 0.0, asked=SONNET, sent=SONNET, provider="anthropic")
         exchange.status, exchange.streamed, exchange.client = 200, True, "claude-cli/2.1.330"
         exchange.usage, exchange.total, exchange.ttft = WireUsage(10, 100, 1000, 50), 2.0, 0.5
-        exchange.attempts = [Attempt(f"anthropic,{SONNET}", 0.004, ended=2.0, usage=exchange.usage)]
         exchange.ended_at = time.time()
         for name, value in told.items():
             setattr(exchange, name, value)
+        if "attempts" not in told:
+            used = exchange.usage if exchange.usage != WireUsage() else None
+            one = Attempt(f"{exchange.provider},{exchange.sent}", 0.004, ended=2.0, usage=used, billed=exchange.billed)
+            if exchange.status >= 400 and exchange.status != CLIENT_GONE:
+                one.failure, one.kind = "refused", "overloaded"
+            exchange.attempts = [one]
         return exchange
 
     return making

@@ -416,6 +416,8 @@ def test_a_conversation_whose_first_turn_was_rewritten_is_the_same() -> None:
     assert verdict.lost_usd is not None
     talk.restart()
     assert talk.turn(rewritten(4, "another day", 8, talk), 22_000, 1_000) is None
+    unseen = rewritten(5, "another day", 8, talk)
+    assert lost(talk, unseen, 0, 23_500, is_seen=False).cause.by == "unknown"
     again = lost(talk, rewritten(5, "a third day", 9, talk), 5_000, 19_000)
     assert again.cause.at == "messages[0].content[0]"
     assert talk.turn(rewritten(6, "another day", 8, talk), 23_000, 1_000) is None

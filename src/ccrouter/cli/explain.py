@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ccrouter.cli.options import StartOptions, follow, listening_place, load_for_clients
-from ccrouter.cli.terminal import fail, note, say
+from ccrouter.cli.terminal import fail, harmless, note, say
 
 if TYPE_CHECKING:
     from ccrouter.jsontypes import JsonObject
@@ -58,7 +58,7 @@ def command(subject: str | None, asks_last: bool, port: int | None, as_json: boo
 
 def _tell(facts: JsonObject, page: Iterable[Section], *, as_json: bool) -> int:
     if as_json:
-        say(json.dumps(facts, indent=2, ensure_ascii=False))
+        say(harmless(json.dumps(facts, indent=2, ensure_ascii=False)))  # what it writes as numbers is JSON too
     elif sys.stdout.isatty():
         draw(page)
     else:
@@ -177,11 +177,12 @@ def plain(page: Iterable[Section]) -> str:
     """The page as text, for a pipe or a file."""
     lines: list[str] = []
     for section in page:
-        lines += ["", section.title] if lines else [section.title]
+        title = harmless(section.title)
+        lines += ["", title] if lines else [title]
         width = max((len(name) for name, _ in section.rows), default=0)
         for name, text in section.rows:
-            shown = text.replace("\n", "\n" + " " * (width + 4))
-            lines.append(f"  {name.ljust(width)}  {shown}".rstrip())
+            shown = harmless(text).replace("\n", "\n" + " " * (width + 4))
+            lines.append(f"  {harmless(name).ljust(width)}  {shown}".rstrip())
     return "\n".join(lines)
 
 
@@ -195,10 +196,10 @@ def draw(page: Iterable[Section]) -> None:
     for number, section in enumerate(page):
         if number:
             console.print()
-        console.print(Text(section.title, style=section.style))
+        console.print(Text(harmless(section.title), style=section.style))
         grid = Table.grid(padding=(0, 2), pad_edge=True)
         for name, text in section.rows:
-            grid.add_row("", Text(name, style="cyan"), Text(text))
+            grid.add_row("", Text(harmless(name), style="cyan"), Text(harmless(text)))
         if section.rows:
             console.print(grid)
 

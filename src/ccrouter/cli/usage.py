@@ -69,9 +69,9 @@ def command(
         raise click.UsageError("--since must be before --until")
     rows = _rows(by, since, until, {name: text for name, text in filters.items() if text})
     if as_json:
-        say(json.dumps(_as_json(by, since, until, rows), indent=2, ensure_ascii=False))
+        say(harmless(json.dumps(_as_json(by, since, until, rows), indent=2, ensure_ascii=False)))
     elif as_csv:
-        say(_as_csv(by, rows))
+        say(harmless(_as_csv(by, rows)))
     else:
         _show(by, since, until, rows)
     return 0

@@ -15,6 +15,10 @@ from ccrouter.messages.events import Billed
 _USUAL = frozenset({"", "standard", "default", "auto", "on_demand", "global", "not_available"})
 
 
+#: Of one request; more is no cost, and sums of such would come to infinity.
+_MOST_DOLLARS = 1e6
+
+
 def count_of(value: Any) -> int:
     """A count as it was reported; 0 for what is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
@@ -58,6 +62,6 @@ def refresh(  # noqa: PLR0913 - one for each figure of a bill
 
 
 def _amount(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST_DOLLARS:
+        return None  # nor is what is no number, which compares with none
     return float(value)

@@ -19,7 +19,7 @@ from ccrouter.gateway.record import IMAGE, Attempt, Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.stream import Held
 from ccrouter.gateway.viewer import Viewer
-from ccrouter.messages.events import Billed, MessageEvent, is_content, render
+from ccrouter.messages.events import MessageEvent, WireUsage, is_content, render
 from ccrouter.messages.fold import Fold
 from ccrouter.routing.failures import Failure, failure_of
 from ccrouter.routing.health import Health
@@ -85,16 +85,15 @@ class SightedAttempt:
     ) -> None:
         """Ask `target` and send its answer. Raises UpstreamError; check `reply.is_committed` before trying another."""
         splice, sink = Splice(), _Sink(question, reply)
-        billed: Billed | None = None
+        own = exchange.attempts[-1]
         while True:
             asked = dataclasses.replace(
                 question, request=agent.request, make_filter=None, losses=agent.losses, own_tools=1
             )
-            await self._round(asked, target, splice, sink, exchange)
-            if exchange.ttft is None:
+            await self._round(asked, target, splice, sink, exchange, own)
+            if exchange.ttft is None or exchange.ttft < own.began:
                 exchange.ttft = self._clock() - exchange.began
             exchange.usage = msgspec.structs.replace(exchange.usage, output_tokens=splice.output)
-            exchange.billed = billed = exchange.billed if billed is None else billed.plus(exchange.billed)
             if not splice.looks:
                 break
             if agent.is_last_round and splice.goes_on:
@@ -108,15 +107,28 @@ class SightedAttempt:
         exchange.stop_reason = splice.stop_reason
         await sink.end()
 
-    async def _round(self, question: Question, target: Target, splice: Splice, sink: _Sink, exchange: Exchange) -> None:
-        answer = await self._open(question, target, exchange)
+    async def _round(  # noqa: PLR0913, PLR0917 - what a round is made of, and where it is written down
+        self,
+        question: Question,
+        target: Target,
+        splice: Splice,
+        sink: _Sink,
+        exchange: Exchange,
+        own: Attempt,
+    ) -> None:
+        """One answer of the model. `own` has the use of all rounds; the exchange, what the last one's prompt took."""
+        answer, usage = await self._open(question, target, exchange), exchange.usage
         try:
             async for events in answer.events(exchange):
                 await sink.write(splice.feed(events))
-                if exchange.ttft is None and sink.has_content:
+                if sink.has_content and (exchange.ttft is None or exchange.ttft < own.began):
                     exchange.ttft = self._clock() - exchange.began
         finally:
             answer.response.close()
+            if exchange.usage is not usage:
+                own.usage = exchange.usage if own.usage is None else _sum(own.usage, exchange.usage)
+                own.billed = exchange.billed if own.billed is None else own.billed.plus(exchange.billed)
+                exchange.billed = own.billed
         if not splice.is_complete:
             raise RemoteProtocolError(f"{target.provider.name}: the answer ended before it was finished", kind="cut")
 
@@ -148,7 +160,7 @@ class SightedAttempt:
         """What the viewer, asked with `key`, says of the image; or words about why it says nothing."""
         attempt = Attempt(f"{self._viewer}{IMAGE}", self._clock() - exchange.began, key=key.label)
         exchange.attempts.append(attempt)
-        looking = Exchange(exchange.id, exchange.path, self._clock())
+        looking = Exchange(exchange.id, exchange.path, exchange.began, attempts=[attempt])
         asked = Target(self._viewer.provider.using(key), self._viewer.model)
         is_over = False
         self._health.begin(self._viewer, key)
@@ -185,3 +197,7 @@ class SightedAttempt:
     def _words(self, error: RouterError) -> str:
         """Why it failed, without the viewer's keys: it is told to the model that answers, at another provider."""
         return redact(str(error), [key.secret for key in self._viewer.provider.pool if key.secret])[:400]
+
+
+def _sum(one: WireUsage, other: WireUsage) -> WireUsage:
+    return WireUsage(**{name: getattr(one, name) + getattr(other, name) for name in WireUsage.__struct_fields__})

@@ -21,7 +21,7 @@ from ccrouter.gateway.question import Question
 from ccrouter.gateway.record import Attempt, Exchange
 from ccrouter.gateway.reply import Reply
 from ccrouter.gateway.resume import Resumption
-from ccrouter.messages.events import WireUsage
+from ccrouter.messages.events import Billed, WireUsage
 from ccrouter.routing.failures import Failure, failure_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import Plan
@@ -131,12 +131,21 @@ class Pursuit:
             attempt.ended = means.clock() - exchange.began
             if exchange.ttft is not None and exchange.ttft >= attempt.began:
                 attempt.first = exchange.ttft
-            if exchange.usage is not usage:
-                attempt.usage = exchange.usage if resumption is None else _less(exchange.usage, resumption.before)
-            if exchange.billed is not billed:
-                attempt.billed = exchange.billed if attempt.usage is exchange.usage else exchange.billed.less(billed)
+            self._note_use(attempt, usage, billed, is_rest=question.seam is not None)
             if not is_over:
                 means.health.give_back(target, key)
+
+    def _note_use(self, attempt: Attempt, usage: WireUsage, billed: Billed, *, is_rest: bool) -> None:
+        """What the provider told of the attempt's use, if it told anything; `usage` and `billed` are those before it.
+        The rest of an answer is told of with what came before.
+        """
+        now = self._exchange
+        if attempt.usage is None and now.usage is not usage:
+            attempt.usage = _less(now.usage, usage) if is_rest else now.usage
+        if attempt.usage is not None and not _tokens(attempt.usage):
+            attempt.usage = None
+        if attempt.billed is None and now.billed is not billed:
+            attempt.billed = now.billed.less(billed) if is_rest else now.billed
 
     def _note(
         self, attempt: Attempt, error: UpstreamError | UnsupportedContent, failure: Failure, target: Target

@@ -183,17 +183,24 @@ class Exchange:
             self.prompts.note_prompt(self.prompt)
 
     def note_departure(self, now: float) -> None:
-        """The last attempt's request is ready, and is handed to the network."""
-        if self.attempts:
-            self.attempts[-1].sent = now - self.began
+        """A request of the attempt that is under way is ready, and is handed to the network: its first one counts."""
+        attempt = self._current()
+        if attempt is not None and not attempt.sent:
+            attempt.sent = now - self.began
 
     def note_arrival(self, now: float, connected: float) -> None:
-        """The headers of the last attempt's answer are here. A connection was made for it at `connected`, 0.0 if it was
-        there.
+        """The headers of an answer to the attempt that is under way are here: its last one's count. A connection was
+        made for it at `connected`, 0.0 if it was there.
         """
-        if self.attempts:
-            self.attempts[-1].headers = now - self.began
-            self.attempts[-1].connected = max(0.0, connected - self.began) if connected else 0.0
+        attempt = self._current()
+        if attempt is not None:
+            attempt.headers = now - self.began
+            if connected:
+                attempt.connected = max(0.0, connected - self.began)
+
+    def _current(self) -> Attempt | None:
+        """The attempt that is under way. One that looked at an image for it stands behind it, and has ended."""
+        return next((one for one in reversed(self.attempts) if not one.ended), None)
 
     def note_sent(self, target: Target, sent: UpstreamRequest, transforms: Sequence[str]) -> None:
         """`sent` is what goes to `target` now, by these transforms: what became of the request is so until the next."""

@@ -196,7 +196,7 @@ class App:
         try:
             call.enter()
             body = await call.body()
-            exchange.received = self.now() - began
+            exchange.received, exchange.size = self.now() - began, len(body)
             if exchange.content is not None:
                 exchange.content.note_request(body)
             async with until_client_leaves(call.receive, reply):

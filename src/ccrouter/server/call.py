@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.responses import Response
@@ -31,6 +32,10 @@ from ccrouter.server.voice import Voice
 if TYPE_CHECKING:
     from ccrouter.server.metrics_shared import SharedMetrics
     from ccrouter.store.reports import Reports
+
+
+#: Of an address: its words behind the question mark.
+MOST_WORDS = 40
 
 
 class Process(Protocol):
@@ -98,6 +103,13 @@ class Call:
     id: str
     stay: Stay
     query: str = ""
+
+    def words(self) -> dict[str, str]:
+        """What the address says behind its question mark, the last of each name. Raises ClientError for too many."""
+        try:
+            return dict(parse_qsl(self.query, keep_blank_values=True, max_num_fields=MOST_WORDS, errors="replace"))
+        except ValueError as error:
+            raise ClientError("there are too many words behind the question mark") from error
 
     def enter(self) -> None:
         """After the call this request is one of those in work. Raises Busy if there are as many as may be."""

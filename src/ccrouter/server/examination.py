@@ -37,6 +37,8 @@ _FOR_ALL = 120.0
 _TO_LOOK = 2.0
 _PATH = "/api/providers/test"
 _TOPIC = "examination"
+#: Of a model's name, which whoever asks may choose: characters that are told.
+_LONGEST = 500
 
 
 @dataclass(slots=True)
@@ -125,14 +127,19 @@ class Examiner:
     async def begin(self, edition: Edition, provider: str, model: str, request_id: str) -> None:
         """After the call the test is under way. Raises ClientError (404, 409) and Denied."""
         target = _target(edition, provider, model)
+        async with self._board.turn:  # two that ask at once would both see that nothing is under way
+            await self._begin(edition, target, request_id)
+
+    async def _begin(self, edition: Edition, target: Target, request_id: str) -> None:
         if any(one is not None and one["state"] == "running" for one in (self.here(), *await self._elsewhere())):
             message = "a test is under way: one at a time, wait for its end"
             raise ClientError(message, status=409, type="invalid_request_error")
-        exchange = Exchange(request_id, _PATH, self._now(), asked=str(target)[:500])
+        exchange = Exchange(request_id, _PATH, self._now(), asked=str(target)[:_LONGEST])
         asked = edition.gateway.permit(target, exchange)
         run = _Run(request_id, asked, datetime.now(UTC), Spending(MOST_REQUESTS, MOST_TOKENS))
         self._run = run
-        self._voice.event("info", "a provider is tested", reqId=request_id, provider=provider, model=model)
+        told = {"provider": target.provider.name, "model": target.model[:_LONGEST]}
+        self._voice.event("info", "a provider is tested", reqId=request_id, **told)
         self._task = asyncio.create_task(self._carry_out(run, edition, exchange))
 
     async def close(self) -> None:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.responses import JSONResponse, Response
@@ -29,7 +28,6 @@ from ccrouter.web.page import NotFound
 #: The header of a page of lines that says what to ask for those before it by.
 BEFORE = "x-ccr-before"
 _LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
-_MOST_WORDS = 20
 _WHERE = "GET /api/logs/files lists those that there are"
 
 
@@ -71,7 +69,7 @@ async def read_files(call: Call) -> Response:
 
 async def read_lines(call: Call) -> Response:
     """Lines as they were written, the oldest first: the last ones of a file, or those before an earlier page."""
-    query = _query(call)
+    query = call.words()
     folder, name = log_folder(call.process), query.get("file", "")
     try:
         wanted, count = wanted_of(query), count_of(query)
@@ -93,7 +91,7 @@ async def read_lines(call: Call) -> Response:
 async def clear(call: Call) -> Response:
     """Empty a file that may still be written to; remove one that was put away. The log tells who was asked to."""
     await call.body()
-    name = _query(call).get("file", "")
+    name = call.words().get("file", "")
     file = await asyncio.to_thread(find_file, log_folder(call.process), _checked(name)) if name else None
     if file is None:
         raise _missing(name)
@@ -149,13 +147,6 @@ def share_level(board: Board, voice: Voice) -> None:
 def _level(call: Call) -> JsonObject:
     configured = call.process.edition.config.log_level
     return {"level": call.process.voice.level or configured, "configured": configured}
-
-
-def _query(call: Call) -> dict[str, str]:
-    try:
-        return dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=_MOST_WORDS, errors="replace"))
-    except ValueError as error:
-        raise ClientError("there are too many words behind the question mark") from error
 
 
 def _checked(name: str) -> str:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
-from urllib.parse import parse_qsl
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -42,8 +41,7 @@ async def set_level(call: Call) -> Response:
 
 async def download(call: Call) -> Response:
     """A log file, as it is now, to be saved. Raises ClientError (404) for any name that is none of ours."""
-    query = dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=_MOST_WORDS, errors="replace"))
-    name = query.get("file", "")
+    name = call.words().get("file", "")
     file = await asyncio.to_thread(find_file, log_folder(call.process), name) if name else None
     if file is None:
         raise ClientError("there is no log file of that name", status=404, type="not_found_error")

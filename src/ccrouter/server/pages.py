@@ -30,8 +30,6 @@ _HOME = "/ui/"
 _SIGN_IN = "/ui/sign-in"
 _LARGEST_FORM = 64 * 1024  # bytes; most forms have a key or a name in them
 _MOST_FIELDS = 2000
-#: Of an address: its words after the question mark.
-_MOST_WORDS = 40
 
 
 def serving(page: Page) -> Endpoint:
@@ -78,7 +76,7 @@ async def look(call: Call, outcome: JsonObject | None = None) -> View:
         now=datetime.now(UTC),
         folder=router_folder(process.environ),
         reports=process.reports,
-        query=dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=_MOST_WORDS, errors="replace")),
+        query=call.words(),
         params=call.params,
         health=survey(call),
         live=[one for one in live if one["id"] != call.id],

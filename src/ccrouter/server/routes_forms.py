@@ -95,6 +95,8 @@ def _body_of(text: str) -> bytes:
         raise ClientError(f"This is not JSON. {error.msg} at {place}, near: {near}") from error
     except RecursionError as error:
         raise ClientError("This is nested too deeply.") from error
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise ClientError("This is no request: a number in it has too many digits.") from error
     if not isinstance(found, dict):
         raise ClientError("The request must be a JSON object: { … }.")
     return text.encode("utf-8", "surrogatepass")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, Response
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _SHOWN = ("type", "icon", "text", "color", "background")
 _MOST_MODULES = 100
-_MOST_WORDS = 10
 _LONGEST = 200
 _TOLD_OF_LAST = (
     "id", "ended", "asked", "sent", "answered", "provider", "route", "tokens", "cacheShare", "contextTokens",
@@ -35,7 +33,7 @@ _TOLD_OF_LAST = (
 
 async def read_status_line(call: Call) -> Response:
     """How the line is to look, and what is known of the session that the address names."""
-    asked = dict(parse_qsl(call.query, max_num_fields=_MOST_WORDS, errors="replace"))
+    asked = call.words()
     session = asked.get("session", "")[:_LONGEST]
     preset = asked.get("preset", "")
     config = _config(call.edition, preset)

@@ -8,9 +8,9 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from ccrouter.config.schema import Config, Provider
-from ccrouter.gateway.record import CLIENT_GONE, IMAGE, Attempt, Exchange, PromptNote
+from ccrouter.gateway.record import IMAGE, Attempt, Exchange, PromptNote
 from ccrouter.jsontypes import JsonObject
-from ccrouter.messages.events import Billed
+from ccrouter.messages.events import Billed, WireUsage
 from ccrouter.prices.price import UNKNOWN, Cost, Price, cost_of
 
 #: What a request that nothing was used for is said to have cost by: it failed, and no provider reported any use.
@@ -64,32 +64,42 @@ class Ledger:
     def cost(self, exchange: Exchange) -> Cost:
         """What the exchange cost. Unknown, never 0, where something was answered and its use or price is not known."""
         usage, billed = exchange.usage, exchange.billed
-        if not (usage.context or usage.output_tokens) and billed.cost is None:
-            return self._unreported(exchange)
-        parts = [one for one in exchange.attempts if one.usage is not None]
-        if len(parts) > 1:
-            return self._sum(parts)
-        return cost_of(self._price(exchange.provider, exchange.sent), usage, billed)
-
-    def _unreported(self, exchange: Exchange) -> Cost:
-        if exchange.status >= 400 and (exchange.status != CLIENT_GONE or not exchange.attempts):
+        if any(map(_has_told, exchange.attempts)):
+            return self._sum(exchange, [one for one in exchange.attempts if _has_told(one) or _has_answered(one)])
+        if usage.context or usage.output_tokens or billed.cost is not None:
+            return cost_of(self._price(exchange.provider, exchange.sent), usage, billed)
+        if exchange.status >= 400 and not any(map(_has_answered, exchange.attempts)):
             return Cost(0.0, NOTHING_USED)
-        price = self._price(exchange.provider, exchange.sent)
-        is_free = price is not None and not price.input and not price.output
-        return cost_of(price, exchange.usage, exchange.billed) if is_free else Cost(None, UNKNOWN, price)
+        return self._unreported(self._price(exchange.provider, exchange.sent))
 
-    def _sum(self, parts: list[Attempt]) -> Cost:
-        """Of an answer that several targets had a part in: what each of them cost."""
-        costs = []
+    def _unreported(self, price: Price | None) -> Cost:
+        """Of something that was answered, nobody told with how many tokens."""
+        is_free = price is not None and not price.input and not price.output
+        return cost_of(price, WireUsage(), Billed()) if is_free else Cost(None, UNKNOWN, price)
+
+    def _sum(self, exchange: Exchange, parts: list[Attempt]) -> Cost:
+        """What each of those cost that had a part in the answer, at its own price. The price that is told is that of
+        who answered.
+        """
+        own = next((one for one in reversed(parts) if not one.target.endswith(IMAGE)), None)
+        costs: list[Cost] = []
+        main: Cost | None = None
         for one in parts:
             provider, _, model = one.target.removesuffix(IMAGE).partition(",")
-            assert one.usage is not None  # as chosen
-            costs.append(cost_of(self._price(provider, model), one.usage, one.billed or Billed()))
+            if one is own and provider == exchange.provider:
+                model = exchange.sent  # another than the configured one where a policy says so
+            price = self._price(provider, model)
+            told = cost_of(price, one.usage or WireUsage(), one.billed or Billed())
+            costs.append(told if _has_told(one) else self._unreported(price))
+            main = costs[-1] if one is own else main
+        main = main or costs[-1]
+        if len(costs) == 1:
+            return main
         known = [one.usd for one in costs if one.usd is not None]
-        last = costs[-1]
-        return (
-            Cost(sum(known), last.source, last.price) if len(known) == len(costs) else Cost(None, UNKNOWN, last.price)
-        )
+        missing = tuple(dict.fromkeys(name for one in costs for name in one.missing))
+        if len(known) < len(costs):
+            return Cost(None, UNKNOWN, main.price, missing)
+        return Cost(sum(known), main.source, main.price)
 
     def _price(self, provider: str, model: str) -> Price | None:
         key = (provider, model)
@@ -99,6 +109,16 @@ class Ledger:
             host, profile = self._providers.get(provider, ("", ""))
             price = self._known[key] = self._prices.price_of(provider, host, profile, model) if model else None
             return price
+
+
+def _has_told(attempt: Attempt) -> bool:
+    """True if its provider reported what was used, or what that cost."""
+    return attempt.usage is not None or (attempt.billed is not None and attempt.billed.cost is not None)
+
+
+def _has_answered(attempt: Attempt) -> bool:
+    """True if its provider had begun to answer, or was not waited for to the end: that may cost."""
+    return bool(attempt.first) or not (attempt.failure or attempt.kind)
 
 
 def _place(provider: Provider) -> tuple[str, str]:

@@ -38,12 +38,17 @@ class Filters:
     @property
     def lowest(self) -> int:
         """The least number that an exchange of that time has."""
-        return 0 if self.since is None else int(self.since.timestamp() * 1000) << SHIFT
+        return 0 if self.since is None else _number(self.since)
 
     @property
     def highest(self) -> int:
         """A number that every exchange of that time is below."""
-        return (_EVER << SHIFT) if self.until is None else int(self.until.timestamp() * 1000) << SHIFT
+        return (_EVER << SHIFT) if self.until is None else _number(self.until)
+
+
+def _number(moment: datetime) -> int:
+    """The least number of an exchange that begins at that moment, of those that the file can have."""
+    return min(max(int(moment.timestamp() * 1000), 0), _EVER) << SHIFT
 
 
 def cover(since: datetime | None, until: datetime | None, now: float, least: int = MINUTE) -> list[Part]:

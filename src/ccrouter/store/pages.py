@@ -205,7 +205,10 @@ def _search(reading: Reading, text: str) -> tuple[str, list[Any], bool]:
 
 def _range(text: str) -> list[Any]:
     """The least text that begins with `text`, and the least that is greater than all of those."""
-    return [text, text[:-1] + chr(min(ord(text[-1]) + 1, 0x10FFFF))]
+    following = ord(text[-1]) + 1
+    if 0xD800 <= following <= 0xDFFF:  # halves of pairs, which no text in the file has
+        following = 0xE000
+    return [text, text[:-1] + chr(min(following, 0x10FFFF))]
 
 
 def _marks(values: Sequence[Any]) -> str:

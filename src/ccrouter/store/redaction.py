@@ -22,11 +22,14 @@ class Span(NamedTuple):
 
 
 class _Form(NamedTuple):
-    """What credentials of one kind begin with, and how they go on. `is_word` if a letter before is that of a word."""
+    """What credentials of one kind begin with, and how they go on. `is_word` if a letter before is that of a word,
+    `is_run` if they go on as far as their letters do: one that begins within another then ends where that does.
+    """
 
     mark: bytes
     rest: re.Pattern[bytes]
     is_word: bool = False
+    is_run: bool = True
 
 
 _WORDY = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -45,9 +48,12 @@ _FORMS = (
     _Form(b"ya29.", re.compile(rb"[A-Za-z0-9_-]{20,}")),
     _Form(b"npm_", re.compile(rb"[A-Za-z0-9]{30,}")),
     _Form(b"pypi-", re.compile(rb"[A-Za-z0-9_-]{30,}")),
-    _Form(b"eyJ", re.compile(rb"[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
-    _Form(b"://", re.compile(rb"[^\s:/@\"\\]{1,200}:[^\s/@\"\\]{1,200}(?=@)")),
+    _Form(b"://", re.compile(rb"[^\s:/@\"\\]{1,200}:[^\s/@\"\\]{1,200}(?=@)"), is_run=False),
 )
+#: A JSON Web Token: three runs of letters with a dot between, the first of which begins so.
+_WEB_TOKEN = b"eyJ"
+_RUN, _LEAST_RUN = re.compile(rb"[A-Za-z0-9_-]*"), 8
+_TWO_RUNS = re.compile(rb"\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 _HEADER = re.compile(rb"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
 _FOOTER = re.compile(rb"-----END [A-Z ]{0,40}-----")
 _LONGEST_PEM = 20_000
@@ -55,7 +61,8 @@ _SCHEMES = (b"bearer ", b"basic ", b"token ")
 _TOKEN = re.compile(rb"\s{0,8}([A-Za-z0-9._~+/=-]{12,})")
 _NAMES = (b"key", b"secret", b"password", b"passwd", b"token")
 _BEFORE = re.compile(rb"(?:api[_-]?|client[_-]|access[_-]|auth[_-])$")
-_VALUE = re.compile(rb"(?:\\{0,8}[\"'])?\s{0,8}[:=]\s{0,8}(?:\\{0,8}[\"'])?([^\s\"'\\,;&]{6,})")
+_ASSIGNED = re.compile(rb"(?:\\{0,8}[\"'])?\s{0,8}[:=]\s{0,8}(?:\\{0,8}[\"'])?")
+_VALUE = re.compile(rb"[^\s\"'\\,;&]{6,}")
 
 _LOCAL = re.compile(rb"[A-Za-z0-9._%+-]{1,64}\Z")
 _DOMAIN = re.compile(rb"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,24}")
@@ -76,11 +83,15 @@ _RUNS = ((_only(_LETTERS + b"+/-="), 64), (_only(b"0123456789abcdefABCDEF"), 32)
 def credentials(data: bytes) -> Iterator[Span]:
     """Where there is anything that has the form of a credential, or is called one."""
     for form in _FORMS:
+        end = -1
         for place in _places(data, form.mark):
-            if form.is_word and not _begins(data, place):
-                continue
-            if found := form.rest.match(data, place + len(form.mark)):
-                yield Span(found.start() if form.mark == b"://" else place, found.end())
+            after = place + len(form.mark)
+            if (form.is_run and after <= end) or (form.is_word and not _begins(data, place)):
+                continue  # to match a run again from each of its letters would take the square of its length
+            if found := form.rest.match(data, after):
+                end = found.end()
+                yield Span(found.start() if form.mark == b"://" else place, end)
+    yield from _web_tokens(data)
     yield from _private_keys(data)
     lower = data.lower()
     for scheme in _SCHEMES:
@@ -88,10 +99,21 @@ def credentials(data: bytes) -> Iterator[Span]:
             if found := _TOKEN.match(data, place + len(scheme)):
                 yield Span(*found.span(1))
     for name in _NAMES:
-        for place in _places(lower, name):
-            is_whole = name not in {b"key", b"token"} or _BEFORE.search(lower, max(0, place - 8), place)
-            if is_whole and (found := _VALUE.match(data, place + len(name))):
-                yield Span(*found.span(1))
+        yield from _values(data, lower, name)
+
+
+def _values(data: bytes, lower: bytes, name: bytes) -> Iterator[Span]:
+    """What is assigned to a member of this name, or of one that ends so."""
+    end = -1
+    for place in _places(lower, name):
+        if name in {b"key", b"token"} and not _BEFORE.search(lower, max(0, place - 8), place):
+            continue
+        assigned = _ASSIGNED.match(data, place + len(name))
+        if assigned is None or assigned.end() < end:  # within the last value, which goes as a whole
+            continue
+        if found := _VALUE.match(data, assigned.end()):
+            end = found.end()
+            yield Span(*found.span())
 
 
 def personal(data: bytes) -> Iterator[Span]:
@@ -129,6 +151,19 @@ def _places(data: bytes, mark: bytes) -> Iterator[int]:
     while place >= 0:
         yield place
         place = data.find(mark, place + len(mark))
+
+
+def _web_tokens(data: bytes) -> Iterator[Span]:
+    end = -1
+    for place in _places(data, _WEB_TOKEN):
+        after = place + len(_WEB_TOKEN)
+        if after <= end:  # within a run that was looked at from its beginning
+            continue
+        run = _RUN.match(data, after)
+        assert run is not None  # it matches nothing too
+        end = run.end()
+        if end - after >= _LEAST_RUN and (found := _TWO_RUNS.match(data, end)):
+            yield Span(place, found.end())
 
 
 def _private_keys(data: bytes) -> Iterator[Span]:

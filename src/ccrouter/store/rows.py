@@ -14,6 +14,7 @@ import msgspec
 
 from ccrouter.dialects.ledger import summed_up
 from ccrouter.gateway.record import Attempt, Exchange
+from ccrouter.messages.events import WireUsage
 from ccrouter.prices.price import Price
 from ccrouter.routing.facts import RequestFacts
 from ccrouter.store.entry import Entry
@@ -26,6 +27,8 @@ _LONGEST = 500
 _LONGEST_NAME = 200
 _MOST_NAMES = 200
 _MOST_SHAPES = 500
+#: Of tokens, which a provider may report any number of: the file's sums are of 64 bits.
+_MOST_TOKENS = 10**12
 
 _encode = msgspec.json.Encoder().encode
 
@@ -210,12 +213,9 @@ def _values(entry: Entry, approximated: int, dropped: int) -> list[Any]:
         len(exchange.attempts),
         sum(1 for one in exchange.attempts if one.failure),
         exchange.resumed,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cache_read_input_tokens,
-        usage.cache_creation_input_tokens,
-        billed.cache_write_1h,
-        billed.thinking_tokens,
+        *_tokens(usage),
+        min(billed.cache_write_1h, _MOST_TOKENS),
+        min(billed.thinking_tokens, _MOST_TOKENS),
         cost.usd,
         cost.source,
         exchange.ttft,
@@ -230,9 +230,13 @@ def _values(entry: Entry, approximated: int, dropped: int) -> list[Any]:
 
 def gateway_share(exchange: Exchange) -> float:
     """The seconds of the exchange that were the router's own: not the client's, not a provider's, and no waiting."""
-    others = max(exchange.received - exchange.authorized, 0.0)
+    others, until = max(exchange.received - exchange.authorized, 0.0), 0.0
     for one in exchange.attempts:
-        others += one.waited + max(one.ended - (one.sent or one.began), 0.0)
+        others += one.waited
+        begin = max(one.sent or one.began, until)  # what an image was looked at for stands before that, and lasts on
+        if one.ended > begin:
+            others += one.ended - begin
+            until = one.ended
     return max(exchange.total - others, 0.0)
 
 
@@ -253,16 +257,17 @@ def attempt_row(place: int, one: Attempt) -> tuple[Any, ...]:
         one.connected,
         one.headers,
         one.first,
-        *(
-            (None, None, None, None)
-            if usage is None
-            else (
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cache_read_input_tokens,
-                usage.cache_creation_input_tokens,
-            )
-        ),
+        *((None, None, None, None) if usage is None else _tokens(usage)),
+    )
+
+
+def _tokens(usage: WireUsage) -> tuple[int, int, int, int]:
+    """Input, output, cache reads and writes, none of them more than can be added up."""
+    return (
+        min(usage.input_tokens, _MOST_TOKENS),
+        min(usage.output_tokens, _MOST_TOKENS),
+        min(usage.cache_read_input_tokens, _MOST_TOKENS),
+        min(usage.cache_creation_input_tokens, _MOST_TOKENS),
     )
 
 

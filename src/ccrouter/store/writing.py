@@ -11,6 +11,10 @@ from ccrouter.store.rollups import Sums
 from ccrouter.store.rows import ATTEMPT_COLUMNS, COLUMNS, NAMED, SESSION, SHIFT, Row
 
 _MOST_KNOWN = 20_000
+#: Texts that a table of them has at most: they are the clients' and the providers' to choose, stay for good, and who
+#: reads the records has all of them in memory. What comes later is one of `_OTHERS`.
+_MOST_TEXTS = 50_000
+_OTHERS = "(others)"
 #: Seconds after which sessions are looked up anew: one that has ended long ago may have been removed meanwhile.
 _SESSIONS_KNOWN_FOR = 3600.0
 
@@ -31,17 +35,26 @@ class Numbers:
     committed: after one that was not, `forget`.
     """
 
-    def __init__(self, table: str, column: str) -> None:
+    def __init__(self, table: str, column: str, others: str = _OTHERS) -> None:
         self._find = f"SELECT n FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
         self._add = f"INSERT INTO {table} ({column}) VALUES (?)"  # noqa: S608 - constants
+        self._remove = f"DELETE FROM {table} WHERE n = ?"  # noqa: S608 - constants
+        self._others = others
         self.known: dict[str, int] = {"": 0}
 
     def number(self, connection: sqlite3.Connection, text: str) -> int:
         """The number of `text`, a new one if it had none; 0 for "". Raises sqlite3.Error."""
         found = connection.execute(self._find, (text,)).fetchone()
-        number = int(found[0]) if found else int(connection.execute(self._add, (text,)).lastrowid or 0)
+        number = int(found[0]) if found else self._give(connection, text)
         self.known[text] = number
         return number
+
+    def _give(self, connection: sqlite3.Connection, text: str) -> int:
+        number = int(connection.execute(self._add, (text,)).lastrowid or 0)
+        if number <= _MOST_TEXTS or text == self._others:
+            return number
+        connection.execute(self._remove, (number,))
+        return self.number(connection, self._others)
 
     def forget(self) -> None:
         """What is known is looked up anew."""

@@ -114,7 +114,8 @@ def cleaned(facts: JsonObject, secrets: Iterable[Secret]) -> JsonObject:
 
     def clean(value: Json) -> Json:
         if isinstance(value, Verbatim):
-            return redact(value, known)
+            # half a pair, which no page can hold, as it is escaped in JSON: what is edited comes back the same
+            return redact(value, known).encode("utf-8", "backslashreplace").decode()
         if isinstance(value, str):
             return "".join(map(_visible, redact(value, known)))
         if isinstance(value, list):

@@ -116,6 +116,51 @@ def test_the_session_can_be_found(told, recorded):
     told.shot("real-session")
 
 
+def turns(page) -> list[str]:
+    """The words of each turn in the table, in order."""
+    return [row.inner_text() for row in page.locator("table:has(caption), table").last.locator("tbody tr").all()]
+
+
+def test_which_model_answered_each_turn_and_why(told, recorded):
+    """Each turn names the model that answered, the provider and the route with its reason; one was answered by another."""
+    page = told.go(f"/ui/sessions/{recorded.session}")
+    rows = turns(page)
+    assert len(rows) == len(recorded.first.usages) + len(recorded.second.usages)
+    assert all("default" in row and "no other rule applies" in row for row in rows)
+    assert [number for number, row in enumerate(rows) if CHAT in row] == [len(rows) - 2]
+    assert sum(SONNET in row for row in rows) == len(rows) - 1
+    assert any("agent" in row for row in rows)
+
+
+def test_what_it_cost(told, recorded):
+    """The sum on the page is that of what the providers reported, at the prices of the configuration."""
+    page = told.go(f"/ui/sessions/{recorded.session}")
+    at_first, at_second = RATES[SONNET], RATES[CHAT]
+    paid = sum(
+        7 * at_first["input"]
+        + one["read"] * at_first["cacheRead"]
+        + one["rest"] * at_first["cacheWrite5m"]
+        + one["output"] * at_first["output"]
+        for one in recorded.first.usages
+    )
+    paid += sum(
+        one["read"] * at_second["cacheRead"] + one["rest"] * at_second["input"] + one["output"] * at_second["output"]
+        for one in recorded.second.usages
+    )
+    assert f"${paid / 1e6:.2f}" in page.locator("main").inner_text()
+
+
+def test_where_the_cache_broke(told, recorded):
+    """Two breaks: another provider was asked as the first was overloaded, and the client rewrote its history."""
+    page = told.go(f"/ui/sessions/{recorded.session}")
+    breaks = page.locator("section", has_text="Where the cache broke").locator("li")
+    assert breaks.count() == 2
+    assert "The request went to second" in breaks.nth(0).inner_text()
+    assert "overloaded" in breaks.nth(0).inner_text()
+    assert "The client changed messages[0].content[0]" in breaks.nth(1).inner_text()
+    assert "more" in breaks.nth(1).inner_text()  # what it cost
+
+
 def test_which_attempt_failed(told, recorded):
     """The turn with two attempts leads to a request whose page says who failed, how, and who answered instead."""
     page = told.go(f"/ui/sessions/{recorded.session}")
