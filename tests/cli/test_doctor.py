@@ -235,6 +235,14 @@ def test_origins_of_what_runs(ccr: Ccr, port: int, tmp_path: Path) -> None:
     assert find(findings, "APIKEY = ").message == "APIKEY = unset (command line of the running router, --apikey)"
 
 
+def test_status_line_that_cannot_be_shown(ccr: Ccr) -> None:
+    """The status line is silent about what it does not know, so this is not: place, and what there is."""
+    ccr.configure(StatusLine={"enabled": True, "currentStyle": "ful"}, **local())
+    found = find(examine(ccr, LOCAL_KEY=PROVIDER_KEY), "StatusLine.currentStyle: ")
+    assert (found.level, found.topic) == ("warning", "Configuration")
+    assert "there is no style 'ful'" in found.message
+
+
 def test_config_with_mistakes(ccr: Ccr) -> None:
     """Each mistake is a problem with its place and its hint; a config that cannot be parsed hides nothing else."""
     ccr.configure(**local(protocol="nonsense"))

@@ -179,6 +179,21 @@ def test_nothing_was_recorded(ccr: Ccr) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "told", "hint"),
+    [
+        (["--by", "session"], "No session was recorded ", "`ccr usage --by client`"),
+        (["--model", "no-such-model"], "Nothing of that kind was recorded ", "names must be written in full"),
+    ],
+)
+def test_nothing_of_what_was_asked_for(ccr: Ccr, words: list[str], told: str, hint: str) -> None:
+    """Where there may be more than what was asked for, nobody is sent to look for a fault in the router."""
+    done = ccr.run("usage", *words)
+    assert (done.returncode, done.stdout[: len(told)]) == (0, told)
+    assert hint in done.stderr
+    assert "record.enabled" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["--since", "last week"], "'last week' is no time: write 7d"),

@@ -20,6 +20,7 @@ from ccrouter.service.statusline import inquiry, scripts, written
 from ccrouter.service.statusline.colours import RESET, colour
 from ccrouter.service.statusline.inquiry import Inquiry, place_of
 from ccrouter.service.statusline.line import NotUnderstood, compose, manner_of, parse
+from ccrouter.service.statusline.oddities import oddities
 from ccrouter.service.statusline.rendering import Manner, columns, cut, filled_in, render
 from ccrouter.service.statusline.surroundings import git_branch, last_answer
 from ccrouter.service.statusline.themes import TEXTS, THEMES, Theme, built_in_theme, written_theme
@@ -655,3 +656,34 @@ def test_it_imports_next_to_nothing() -> None:
     site = set(subprocess.run([sys.executable, "-I", "-c", "import sys; print('\\n'.join(sys.modules))"], capture_output=True, text=True, check=True).stdout.split())  # fmt: skip
     assert (loaded - site) & heavy == set()
     assert not [name for name in loaded if name.startswith(("ccrouter.config", "ccrouter.server"))]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"enabled": True, "currentStyle": "full"}, []),
+        ({"enabled": True, "default": {"modules": [{"type": "script", "scriptPath": "a.py"}]}}, []),
+        (True, ["StatusLine must be an object"]),
+        ({"enable": True}, ["StatusLine.enable is not known"]),
+        (
+            {"currentStyle": "ful"},
+            ["there is no style 'ful', so 'default' is shown; there are default, powerline, simple"],
+        ),
+        ({"mine": {"modules": {}}, "currentStyle": "mine"}, ["StatusLine.mine.modules must be a list"]),
+        ({"mine": {"modules": ["model"]}, "currentStyle": "mine"}, ["StatusLine.mine.modules[0] must be an object"]),
+        (
+            {"currentStyle": "mine", "mine": {"modules": [{"type": "x", "text": "{{modle}}", "color": "purpel"}]}},
+            ['modules[0].text: there is no variable {{modle}}; did you mean "model"?', "color: 'purpel' is no colour"],
+        ),
+        (
+            {"currentStyle": "mine", "mine": {"modules": [{"type": ["modl"]}]}},
+            ["modules[0].type: without `text` it must be one of workDir, "],
+        ),
+    ],
+)
+def test_what_no_line_can_show(settings, told):
+    """What is misspelled in `StatusLine` is named with its place and what may stand there; the rest is not spoken of."""
+    found = list(oddities(settings))
+    assert len(found) == len(told)
+    for one, part in zip(found, told, strict=True):
+        assert part in one

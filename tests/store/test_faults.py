@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ccrouter.config.schema import RecordKeeping
 from ccrouter.store import file as record_file
 from ccrouter.store.migrations import VERSION
 from ccrouter.store.reports import Reports
@@ -223,3 +224,31 @@ def test_a_file_that_is_being_made_is_looked_at_again(record, make, read, tmp_pa
     recorder.put(make())
     assert recorder.flush()
     assert read.requests()["total"] == 1
+
+
+def test_another_process_that_writes_at_the_end_costs_nothing(record, make, read, tmp_path, monkeypatch):
+    """A recorder that ends while somebody else holds the file waits for them: its last records are not lost."""
+    monkeypatch.setattr(record_file, "_PATIENCE", 10)
+    path, told = tmp_path / "records.db", []
+    first = record()
+    first.put(make())
+    assert first.flush()
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    recorder = record()
+    recorder._tell = recorder._file._tell = lambda words: (told.append(words), holder.rollback())
+    recorder.put(make())
+    recorder.close()
+    holder.close()
+    assert "cannot be written" in told[0]
+    assert read.requests()["total"] == 2
+
+
+def test_where_nothing_is_kept_no_file_is_made(record, make, tmp_path):
+    """With records turned off not even an empty file appears, also when it is time to clear away."""
+    recorder = record(keeping=RecordKeeping(enabled=False))
+    recorder._next_housekeeping = 0.0
+    recorder.put(make())
+    recorder.flush()
+    recorder._work()
+    assert not list(tmp_path.glob("records.db*"))

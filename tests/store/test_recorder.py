@@ -313,7 +313,7 @@ def test_a_record_that_cannot_be_written_costs_no_other(record, read, make):
     told = []
     recorder = record(told=told)
     good = [make() for _ in range(3)]
-    bad = [make(error="\ud800"), make(usage=WireUsage(2**70, 0, 0, 1)), make(agent="\ud800")]
+    bad = [make(error="\ud800"), make(size=2**70), make(agent="\ud800")]
     for one in (good[0], bad[0], good[1], bad[1], bad[2], good[2]):
         recorder.put(one)
     assert recorder.flush()

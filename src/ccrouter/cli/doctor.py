@@ -166,6 +166,11 @@ def _of_config(case: _Case) -> Iterator[Finding]:
     for found in case.verdict.warnings:
         if not _is_told_elsewhere(found, case):
             yield Finding(TOPIC, "warning", _place(found.problem, case.path), found.hint)
+    if case.config.status_line is not None:
+        from ccrouter.service.statusline.oddities import oddities
+
+        for oddity in oddities(case.config.status_line):
+            yield Finding(TOPIC, "warning", oddity, "docs/statusline.md")
 
 
 def _is_told_elsewhere(found: Fault, case: _Case) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccrouter.cli.terminal import fail, say, table
+from ccrouter.cli.terminal import fail, harmless, say, table
 
 if TYPE_CHECKING:
     from ccrouter.logs.reading import Wanted

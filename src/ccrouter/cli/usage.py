@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ccrouter.cli.period import HELP, iso, local, moment_of
-from ccrouter.cli.terminal import note, say
+from ccrouter.cli.terminal import harmless, note, say
 from ccrouter.cli.usage_figures import KINDS, Figures, by_day, by_hour, dearest_first, figures_of, filled, total_of
 
 if TYPE_CHECKING:
@@ -67,13 +67,14 @@ def command(
     until = until or now
     if since >= until:
         raise click.UsageError("--since must be before --until")
-    rows = _rows(by, since, until, {name: text for name, text in filters.items() if text})
+    wanted = {name: text for name, text in filters.items() if text}
+    rows = _rows(by, since, until, wanted)
     if as_json:
         say(harmless(json.dumps(_as_json(by, since, until, rows), indent=2, ensure_ascii=False)))
     elif as_csv:
         say(harmless(_as_csv(by, rows)))
     else:
-        _show(by, since, until, rows)
+        _show(by, since, until, rows, is_narrowed=bool(wanted))
     return 0
 
 
@@ -97,18 +98,30 @@ def _reports() -> Reports:
     return Reports(router_folder() / FILE)
 
 
-def _show(by: str, since: datetime, until: datetime, rows: Sequence[Figures]) -> None:
+def _show(by: str, since: datetime, until: datetime, rows: Sequence[Figures], *, is_narrowed: bool) -> None:
     from ccrouter.cli.usage_table import fill, show, summary
 
     span = f"{local(since):%Y-%m-%d %H:%M} to {local(until):%Y-%m-%d %H:%M}"
     if not rows:
-        say(f"Nothing was recorded from {span}.")
-        note("  hint: the router writes what it serves into records.db, unless `record.enabled` is false in the config")
+        _show_none(by, span, is_narrowed=is_narrowed)
         return
     total = total_of(rows)
     say(fill(f"{span} · {summary(total)}"))
     say()
     show(by, filled(rows, _STEPS[by]) if by in _STEPS else rows, total)
+
+
+def _show_none(by: str, span: str, *, is_narrowed: bool) -> None:
+    # More may be there than was asked for: who reads "nothing" looks for the fault in the router.
+    if is_narrowed:
+        say(f"Nothing of that kind was recorded from {span}.")
+        note("  hint: names must be written in full; `ccr usage --by model` (or provider, project ...) lists them")
+    elif by == "session":
+        say(f"No session was recorded from {span}.")
+        note("  hint: Claude Code names its sessions, other clients may not: `ccr usage --by client` has them all")
+    else:
+        say(f"Nothing was recorded from {span}.")
+        note("  hint: the router writes what it serves into records.db, unless `record.enabled` is false in the config")
 
 
 def _as_json(by: str, since: datetime, until: datetime, rows: Sequence[Figures]) -> JsonObject:

@@ -61,7 +61,8 @@ _ASSIGNMENT = re.compile(
 )
 _SHAPED = re.compile(
     r"\b(?P<scheme>Bearer|Basic)\s+(?!\$)[A-Za-z0-9._~+/=-]{6,}"
-    r"|\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?"  # a JSON Web Token
+    # A JSON Web Token; looked for once in each run of letters, as in many of them a run has "eyJ" many times.
+    r"|(?<![\w-])(?=[\w-]{9,}+\.[\w-]{6})[\w-]*?\beyJ[\w-]{6,}+\.[\w-]{6,}+(?:\.[\w-]*+)?"
     r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|pplx-|r8_|ya29\.|AKIA)[\w.-]{12,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
     re.DOTALL,

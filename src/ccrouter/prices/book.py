@@ -168,7 +168,7 @@ def read_file(path: Path) -> Catalogue | None:
         raise ConfigError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
     try:
         tree = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError([Problem(str(path), "", f"is not JSON: {error}")]) from None
     return read_catalogue(tree, str(path), f"file {path.name}")
 

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from ccrouter.config import editing
 from ccrouter.config.merging import merge
 from ccrouter.config.pending import Pending, Shelf
-from ccrouter.config.restore import NEW_TEXT
+from ccrouter.config.restore import NEW_TEXT, keep_secrets
 from ccrouter.config.rewrite import rewrite
 from ccrouter.config.shown import restore
 from ccrouter.config.starter import TEMPLATE
@@ -163,6 +163,7 @@ def _formed(apply: Change) -> Callable[[ConfigFile, Mapping[str, str]], Pending]
         tree = parse(before.text, str(file.path)).tree if before.text.strip() else {}
         changed = copy.deepcopy(tree)
         words = apply(changed, {**_touched(fields), "router": file.config.router_name})
+        changed = keep_secrets(tree, changed, file.environ)  # a field was shown masked, and edited beside the mask
         return replace(before, text=rewrite(before.text, changed), words=(*before.words, *words))
 
     return make

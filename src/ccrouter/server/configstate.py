@@ -8,7 +8,6 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from ccrouter.compliance.findings import Verdict
 from ccrouter.config.backup import backups
@@ -29,13 +28,12 @@ from ccrouter.web.verbatim import Verbatim
 #: Lines of a difference that are shown, and of those around each of them.
 _MOST_LINES = 2000
 _AROUND = 3
-_MOST_WORDS = 40
 _STAMP = "%Y-%m-%dT%H-%M-%S-%f"
 
 
 def looking_at_file(call: Call, outcome: JsonObject | None) -> Callable[[], JsonObject]:
     """What tells of the file when it is called, by the words of the address, or of the form that was sent."""
-    query = dict(parse_qsl(call.query, keep_blank_values=True, max_num_fields=_MOST_WORDS, errors="replace"))
+    query = call.words()
     if outcome is not None and isinstance(outcome.get("change"), str):
         query["change"] = outcome["change"]
     return lambda: told_file(call, query)
@@ -47,7 +45,7 @@ def told_file(call: Call, query: Mapping[str, str]) -> JsonObject:
     told: JsonObject = {
         "path": str(file.path),
         "isFollowed": file.is_followed,
-        "force": last_reload(call) | {"digest": file.config.digest, "isThis": False},
+        "force": last_reload(call) | {"digest": file.config.digest, "isThis": False, "isTried": False},
         "policy": file.policy.name if file.policy.is_in_force else None,
         "known": list(known_providers()),
         "saved": query.get("saved"),

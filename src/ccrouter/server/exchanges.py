@@ -55,6 +55,8 @@ class Exchanges:
 
     async def recall(self, wanted: str) -> JsonObject | None:
         """The facts of the exchange of this id, or of the "last" one that ended; None if nobody remembers it."""
+        if wanted == UNDER_WAY:  # what the others would answer is no exchange
+            return None
         found = self.find_here(wanted)
         if self._elsewhere is None or (found is not None and wanted != LAST):
             return found

@@ -92,8 +92,9 @@ class HttpReply:
         await self._send({"type": "http.response.body", "body": body})
 
     def forget(self) -> None:
-        """The client has gone: no more keep-alives."""
+        """The exchange is over: no more keep-alives, and what was said is the recorder's now."""
         self._pulse.forget(self)
+        self.content = None
 
     async def keep_alive(self, now: float) -> None:
         """A frame that means nothing, if none has gone out for SILENCE_LIMIT. A write that waits for a slow client is

@@ -79,7 +79,11 @@ def since_of(word: str, now: datetime) -> datetime | None:
         found = datetime.fromisoformat(word)
     except ValueError:
         raise ClientError(f"since must be one of {', '.join(RANGES)}, or a time such as 2026-11-22T10:00:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise ClientError(f"{word} is no time that the calendar of UTC has") from None
 
 
 def simulate(call: Call, wish: Wish) -> JsonObject:

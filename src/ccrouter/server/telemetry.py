@@ -174,11 +174,11 @@ class Outlet:
         _silence()
         resource = _resource()
         traces, metrics = by_signal["traces"], by_signal["metrics"]
-        headers = dict(settings.headers)
-        spans = OTLPSpanExporter(traces.url, headers=headers, session=judged_session(traces, ways))
+        headers, withheld = dict(settings.headers), _withheld(settings)
+        spans = OTLPSpanExporter(traces.url, headers=headers, session=judged_session(traces, ways, withheld))
         self._traces: TracerProvider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._traces.add_span_processor(BatchSpanProcessor(spans))
-        figures = OTLPMetricExporter(metrics.url, headers=headers, session=judged_session(metrics, ways))
+        figures = OTLPMetricExporter(metrics.url, headers=headers, session=judged_session(metrics, ways, withheld))
         reader = PeriodicExportingMetricReader(figures)
         self._metrics: MeterProvider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
         self._tracer: Tracer = self._traces.get_tracer("ccrouter", __version__)
@@ -223,6 +223,19 @@ class Outlet:
         """After the call the library's threads have ended. Blocks for as long as the collector does."""
         self._traces.shutdown()
         self._metrics.shutdown()
+
+
+def _withheld(settings: Settings) -> frozenset[str]:
+    """The headers that the environment has for a collector of its own, a key mostly, where the configuration names
+    another: the library would send them there too.
+    """
+    from opentelemetry.util.re import parse_env_headers  # noqa: PLC0415 - an extra
+
+    if not settings.endpoint:
+        return frozenset()
+    written = [os.environ.get(f"OTEL_EXPORTER_OTLP_{which}HEADERS", "") for which in ("", "TRACES_", "METRICS_")]
+    named = {name.lower() for text in written for name in parse_env_headers(text, liberal=True)}
+    return frozenset(named - {name.lower() for name in settings.headers})
 
 
 def _silence() -> None:

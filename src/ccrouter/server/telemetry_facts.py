@@ -14,7 +14,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from ccrouter.config.schema import Config
-from ccrouter.gateway.record import CLIENT_GONE, Attempt, Exchange
+from ccrouter.gateway.record import CLIENT_GONE, IMAGE, Attempt, Exchange
 from ccrouter.messages.events import WireUsage
 from ccrouter.server.metrics import Names, outcome_of, target_of
 from ccrouter.store.entry import Entry
@@ -97,8 +97,9 @@ def spans_of(entry: Entry, sites: Sites) -> tuple[Span, list[Span], list[Figure]
         return whole, [], []
     parts: list[Span] = []
     figures: list[Figure] = []
-    for number, one in enumerate(exchange.attempts):
-        is_last = number == len(exchange.attempts) - 1
+    last = next((one for one in reversed(exchange.attempts) if not one.target.endswith(IMAGE)), None)
+    for one in exchange.attempts:
+        is_last = one is last  # of those that were to answer: one that looked at an image for it stands behind it
         attributes = sites.of(one) | _of_attempt(exchange, one, is_last=is_last)
         model = str(attributes.get("gen_ai.request.model", ""))
         ended = max(one.ended, one.began)
@@ -175,10 +176,16 @@ def _of_request(entry: Entry) -> Attributes:
         "ccrouter.resumed": exchange.resumed or None,
         "ccrouter.cost.usd": entry.cost.usd,
         "ccrouter.policy": exchange.policy[:_LONGEST],
-        "ccrouter.cache.broken_by": getattr(entry.verdict, "by", None),
+        "ccrouter.cache.broken_by": _broken_by(entry),
         **{f"ccrouter.losses.{fate}": count for fate, count in exchange.count_by_fate().items()},
     }
     return _known(told)
+
+
+def _broken_by(entry: Entry) -> str | None:
+    """Who lost the prompt cache; None if nothing was lost."""
+    verdict = entry.verdict or {}
+    return str(verdict["by"]) if verdict.get("lostTokens") else None
 
 
 def _of_attempt(exchange: Exchange, one: Attempt, *, is_last: bool) -> Attributes:
@@ -204,8 +211,9 @@ def _of_attempt(exchange: Exchange, one: Attempt, *, is_last: bool) -> Attribute
             "gen_ai.usage.cache_read.input_tokens": usage.cache_read_input_tokens,
             "gen_ai.usage.cache_creation.input_tokens": usage.cache_creation_input_tokens,
         }
-        if is_last and exchange.billed.thinking_tokens:
-            told["gen_ai.usage.reasoning.output_tokens"] = exchange.billed.thinking_tokens
+        thinking = (one.billed or exchange.billed).thinking_tokens
+        if thinking and (is_last or one.billed is not None):
+            told["gen_ai.usage.reasoning.output_tokens"] = thinking
     return _known(told)
 
 

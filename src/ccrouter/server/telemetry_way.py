@@ -4,7 +4,7 @@ connection leads to is judged before anything is said to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from ccrouter.config.collector import CollectorUrl
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ccrouter.server.telemetry import Ways
 
 
-def judged_session(one: CollectorUrl, ways: Ways) -> requests.Session:
-    """A session that sends to `one` what `ways` let out, and nothing elsewhere."""
+def judged_session(one: CollectorUrl, ways: Ways, withheld: Collection[str] = ()) -> requests.Session:
+    """A session that sends to `one` what `ways` let out, without the headers `withheld`, and nothing elsewhere."""
     import requests  # noqa: PLC0415 - of the extra
 
     class Session(requests.Session):
@@ -45,6 +45,11 @@ def judged_session(one: CollectorUrl, ways: Ways) -> requests.Session:
                 answer.close()
                 raise requests.RequestException(f"a redirect of the collector is not followed ({answer.status_code})")
             return answer
+
+        def send(self, request: Any, **named: Any) -> requests.Response:
+            for name in withheld:
+                request.headers.pop(name, None)
+            return super().send(request, **named)
 
     session = Session()
     session.trust_env = False  # no proxy, no password file and no certificates that were not asked for

@@ -93,6 +93,8 @@ class RecordFile:
 
     def clear_away(self) -> bool:
         """A step of clearing away what is too old or too much; True if there is nothing left to do for now."""
+        if not self.keeping.enabled and self._connection is None and not self.path.exists():
+            return True  # where nothing is kept, no file is made for it
         connection = self.connection()
         if connection is None:
             return True

@@ -37,6 +37,8 @@ _BATCH = 1000
 _PROMPT_SHARE, _PROMPT_BURST = 0.01, 0.04
 #: Seconds between two looks at what there is to clear away.
 _HOUSEKEEPING = 60.0
+#: Seconds for which, at the end, what could not be written is tried again: another process may be writing just then.
+_LAST_TRIES = 3.0
 _NO_CONTENT = ContentKeeper("none", ())
 #: Clients count before many of their requests: such exchanges are no turns of a conversation.
 _COUNTING = "/v1/messages/count_tokens"
@@ -85,6 +87,7 @@ class Recorder:
         self._marks: list[Mark] = []
         self._thread: threading.Thread | None = None
         self._is_closing = False
+        self._give_up_at = 0.0
         self._next_housekeeping = time.monotonic() + _HOUSEKEEPING
         self.use(config, prices)
 
@@ -121,6 +124,7 @@ class Recorder:
 
     def close(self, limit: float = 10.0) -> None:
         """After the call what was put is written, and the file let go of. Blocks, `limit` seconds at most."""
+        self._give_up_at = time.monotonic() + min(limit, _LAST_TRIES)
         self._is_closing = True
         thread = self._thread
         if thread is None:
@@ -157,8 +161,10 @@ class Recorder:
                 self._work()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next records are written
                 self._complain("recording", error)
-            if self._is_closing and not len(backlog):
+            if self._is_closing and not len(backlog) and (not self._rows or time.monotonic() >= self._give_up_at):
                 break
+        if self._rows:
+            self._tell(f"the records: the router ends, and the last {len(self._rows)} could not be written")
         self._file.close()
 
     def _seconds_to_wait(self) -> float:

@@ -121,6 +121,11 @@ def _remove_sessions(connection: sqlite3.Connection, before: int) -> bool:
     return bool(chosen) or stale.rowcount > 0
 
 
+def _remove_threads(connection: sqlite3.Connection) -> bool:
+    chosen = f"SELECT key FROM threads WHERE key <> ? ORDER BY at LIMIT {_ROWS // 10}"  # noqa: S608 - constants
+    return connection.execute(f"DELETE FROM threads WHERE key IN ({chosen})", (_LASTING,)).rowcount > 0  # noqa: S608 - constants
+
+
 def _make_room(connection: sqlite3.Connection, most: int) -> bool:
     room = room_of(connection)
     is_going_on = connection.execute("SELECT value FROM meta WHERE name = 'making_room'").fetchone()
@@ -130,7 +135,9 @@ def _make_room(connection: sqlite3.Connection, most: int) -> bool:
         return False
     if not is_going_on:
         _set(connection, "making_room", 1)
-    return _remove_exchanges(connection, "1")
+    # The states of conversations too, which may be the larger part: whoever comes with ever new ones makes many.
+    # A list: both take part.
+    return any([_remove_exchanges(connection, "1"), _remove_threads(connection)])
 
 
 def _give_back(connection: sqlite3.Connection) -> bool:

@@ -189,7 +189,9 @@ def _speed(output: int, ttft: float | None, total: float) -> float | None:
 
 
 def _told_price(price: JsonObject) -> JsonObject:
-    return {_camel(name): value for name, value in price.items() if value is not None}
+    told = {_camel(name): value for name, value in price.items() if value is not None}
+    tiers = price.get("tiers") or []
+    return told | {"tiers": [{_camel(name): value for name, value in tier.items()} for tier in tiers]}
 
 
 def _camel(name: str) -> str:

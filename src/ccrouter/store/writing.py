@@ -32,10 +32,10 @@ _NOTHING: Mapping[str, int] = {}
 
 class Numbers:
     """The numbers of texts in one table, looked up and given out. What a transaction gave out counts if it is
-    committed: after one that was not, `forget`.
+    committed: after one that was not, `forget`. `others` stands for all beyond _MOST_TEXTS; None: there are never many.
     """
 
-    def __init__(self, table: str, column: str, others: str = _OTHERS) -> None:
+    def __init__(self, table: str, column: str, others: str | None = _OTHERS) -> None:
         self._find = f"SELECT n FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
         self._add = f"INSERT INTO {table} ({column}) VALUES (?)"  # noqa: S608 - constants
         self._remove = f"DELETE FROM {table} WHERE n = ?"  # noqa: S608 - constants
@@ -51,7 +51,7 @@ class Numbers:
 
     def _give(self, connection: sqlite3.Connection, text: str) -> int:
         number = int(connection.execute(self._add, (text,)).lastrowid or 0)
-        if number <= _MOST_TEXTS or text == self._others:
+        if number <= _MOST_TEXTS or self._others is None or text == self._others:
             return number
         connection.execute(self._remove, (number,))
         return self.number(connection, self._others)
@@ -72,7 +72,8 @@ class Writing:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._names = Numbers("names", "text")
-        self._shapes = Numbers("shapes", "body")
+        self._shapes = Numbers("shapes", "body", "{}")
+        self._prices = Numbers("shapes", "body", None)
         self._sessions: dict[str, int] = {"": 0}
         self._sessions_since = time.monotonic()
 
@@ -85,6 +86,7 @@ class Writing:
         connection = self._connection
         self._names.bound()
         self._shapes.bound()
+        self._prices.bound()
         now = time.monotonic()
         if len(self._sessions) > _MOST_KNOWN or now - self._sessions_since > _SESSIONS_KNOWN_FOR:
             self._sessions, self._sessions_since = {"": 0}, now
@@ -98,6 +100,7 @@ class Writing:
         except BaseException:
             self._names.forget()
             self._shapes.forget()
+            self._prices.forget()
             self._sessions = {"": 0}
             if connection.in_transaction:
                 connection.rollback()
@@ -115,7 +118,7 @@ class Writing:
             sums.add(row, values)
             for place, target, key, kind, *rest in row.attempts:
                 attempts.append((row.n, place, self._name(target), self._name(key), self._name(kind), *rest))
-            details.append((row.n, self._shape(row.shape), self._shape(row.price), row.detail))
+            details.append((row.n, self._shape(row.shape), self._price(row.price), row.detail))
             if (said := row.content) is not None:
                 contents.append((row.n, said.kind, said.request, said.answer, int(said.is_cut)))
         connection = self._connection
@@ -143,6 +146,10 @@ class Writing:
     def _shape(self, body: str) -> int:
         number = self._shapes.known.get(body)
         return self._shapes.number(self._connection, body) if number is None else number
+
+    def _price(self, body: str) -> int:
+        number = self._prices.known.get(body)
+        return self._prices.number(self._connection, body) if number is None else number
 
     def _session(self, row: Row, values: list[Any]) -> int:
         """The number of a session; the sums of one that is new are added with those of the batch."""

@@ -55,7 +55,7 @@ def percent(share: float | None) -> str:
     """A share of one: "93 %"."""
     if share is None:
         return NOTHING
-    return f"{share * 100:.1f} %" if 0 < share < 0.1 else f"{share * 100:.0f} %"
+    return f"{share * 100:.1f} %" if 0 < share < 0.0995 else f"{share * 100:.0f} %"
 
 
 def size(number: float | None) -> str:

@@ -38,8 +38,7 @@ class Recorded:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Iterator[Recorded]:
     """Four prompts of one session: an edit in three turns; a subagent; an overloaded provider, so that another answers;
-    and a
-    history that was rewritten, which breaks the cache.
+    and a history that was rewritten, which breaks the cache.
     """
     claude = ClaudeCode("2.1", (str(npm_package("claude-code-2.1") / "node_modules/.bin/claude"),))
     home = tmp_path_factory.mktemp("home")
@@ -84,19 +83,19 @@ def settings(first: str, second: str) -> str:
             "prices": RATES,
             "Providers": [
                 {
-                    "name": "first",
+                    "name": "north",
                     "api_base_url": f"{first}/v1/messages",
-                    "api_key": "sk-upstream-key-of-the-first",
+                    "api_key": "sk-upstream-key-of-the-north",
                     "models": [SONNET],
                 },
                 {
-                    "name": "second",
+                    "name": "south",
                     "api_base_url": f"{second}/v1/chat/completions",
-                    "api_key": "sk-upstream-key-of-the-second",
+                    "api_key": "sk-upstream-key-of-the-south",
                     "models": [CHAT],
                 },
             ],
-            "Router": {"default": [f"first,{SONNET}", f"second,{CHAT}"]},
+            "Router": {"default": [f"north,{SONNET}", f"south,{CHAT}"]},
         }
     )
 
@@ -155,7 +154,7 @@ def test_where_the_cache_broke(told, recorded):
     page = told.go(f"/ui/sessions/{recorded.session}")
     breaks = page.locator("section", has_text="Where the cache broke").locator("li")
     assert breaks.count() == 2
-    assert "The request went to second" in breaks.nth(0).inner_text()
+    assert "The request went to south" in breaks.nth(0).inner_text()
     assert "overloaded" in breaks.nth(0).inner_text()
     assert "The client changed messages[0].content[0]" in breaks.nth(1).inner_text()
     assert "more" in breaks.nth(1).inner_text()  # what it cost
@@ -169,6 +168,6 @@ def test_which_attempt_failed(told, recorded):
     page.wait_for_url("**/ui/requests/req_*")
     words = page.locator("main").inner_text()
     assert "overloaded" in words.lower()
-    assert f"first,{SONNET}" in words or SONNET in words
+    assert f"north,{SONNET}" in words or SONNET in words
     assert CHAT in words
     told.shot("real-request")

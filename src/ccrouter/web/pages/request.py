@@ -94,10 +94,5 @@ def _figures(price: JsonObject | None, context: int) -> dict[str, float | None]:
     figures = dict(price or {})
     for tier in figures.pop("tiers", None) or []:
         if context > tier["tokens"]:
-            figures.update({_camel(name): figure for name, figure in tier.items() if figure is not None})
+            figures.update({name: figure for name, figure in tier.items() if figure is not None})
     return figures
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

@@ -19,7 +19,7 @@
     money: (value) => (value >= 1 || value === 0 ? `$${value.toFixed(2)}` : `$${+value.toPrecision(2)}`),
     tokens: short,
     count: short,
-    ms: (value) => (value >= 1000 ? `${+(value / 1000).toFixed(2)} s` : `${+value.toFixed(0)} ms`),
+    ms: (value) => (value >= 1000 ? `${+(value / 1000).toFixed(2)} s` : `${+value.toFixed(value < 10 ? 1 : 0)} ms`),
     percent: (value) => `${+(value * 100).toFixed(1)} %`,
   };
   const written = (kind, value) => (value === null || value === undefined ? "–" : (formats[kind] || short)(value));
