@@ -20,10 +20,11 @@ PROXY = Canary("the password in a proxy's URL", "harpsichord-basalt-mango-ferry-
 ROUTER = Canary("the router's own key", "gargoyle-paprika-monsoon-tulip-canary13")
 NEAR_AN_ERROR = Canary("a key near a mistake in a file", "sextant-oregano-balcony-comet-canary14")
 BYSTANDER = Canary("a key in the environment that no config names", "sk-proj-K3v9Rw2mXq8Zt5Yc1Lb7Nh4Jd6Fs0Gp-canary15")
+TELEMETRY = Canary("the key of a collector", "marzipan-turbine-heather-sloop-canary28")
 
 KEYS = (
     ANTHROPIC, OPENROUTER, GOOGLE, PASSPHRASE, REGEX, NON_ASCII, PASSWORD, QUERY, HEADER, EXTRA_BODY, DEFAULT, PROXY,
-    ROUTER, NEAR_AN_ERROR, BYSTANDER,
+    ROUTER, NEAR_AN_ERROR, BYSTANDER, TELEMETRY,
 )  # fmt: skip
 
 #: What clients show that is not the router's to know, or to keep.

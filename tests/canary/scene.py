@@ -42,6 +42,10 @@ POLICY = {
 }
 
 
+#: Turned off: what is written of it is shown all the same.
+TELEMETRY = {"enabled": False, "endpoint": "http://127.0.0.1:9", "headers": {"x-team": c.TELEMETRY.text}}
+
+
 def providers(url: str) -> dict[str, dict[str, Any]]:
     """By name, in words that both shapes know. Every secret has its own place."""
     host = url.removeprefix("http://")
@@ -85,6 +89,7 @@ def classic(url: str, port: int) -> dict[str, Any]:
         "PORT": port,
         "APIKEY": c.ROUTER.text,
         "LOG_LEVEL": "trace",
+        "telemetry": TELEMETRY,
         "Providers": listed,
         "Router": {"default": "messages,good", "background": "chat,good"},
         "fallback": {"background": ["passphrase,good"]},
@@ -102,6 +107,7 @@ def guide(url: str, port: int) -> dict[str, Any]:
         "servers": {"default": {"host": "127.0.0.1", "port": port}},
         "APIKEY": "$CCR_CANARY_ROUTER",
         "LOG_LEVEL": "trace",
+        "telemetry": TELEMETRY,
         "providers": named,
         "routers": {"default": {"routes": {"messages,good": {"default": True}, "chat,good": {"background": True}}}},
     }

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from ccrouter.config.load import load
 from ccrouter.secret import redact
+from ccrouter.web.pages import PAGES
 from tests.canary import canaries as c
 from tests.canary.scene import (
     FAILURES,
@@ -76,6 +79,7 @@ def test_nothing_is_left_behind(scene: Scene, tmp_path: Path):
     talk(scene)
     intrude(scene)
     manage(scene)
+    look(scene)
     command(scene)
     scene.stop(router)
     assert len(scene.upstream.requests) > 100
@@ -212,6 +216,63 @@ def manage(scene: Scene) -> None:
     assert status == 200
 
 
+def look(scene: Scene) -> None:
+    """Every page and its facts, with a request and a session of each kind in the records; metrics; and what forms tell."""
+    status, body = scene.ask("GET", "/api/requests", headers=KEYS)
+    assert status == 200, body
+    items = json.loads(body)["items"]
+    assert len(items) > 20, "nothing was recorded: the test would prove nothing"
+    sessions = json.loads(scene.ask("GET", "/api/sessions", headers=KEYS)[1])["items"]
+    assert sessions
+    names = {"id": [one["id"] for one in items[:20]]}
+    for page in PAGES:
+        wanted = names["id"] if "requests/{" in page.path else [one["session"] for one in sessions[:3]]
+        for one in wanted if "{" in page.path else [""]:
+            for path in (page.path, page.twin):
+                place = re.sub(r"\{\w+\}", one, path)
+                status, body = scene.ask("GET", place, headers=KEYS)
+                assert status == 200, f"{place}: {body[:500]!r}"
+    for path in (
+        "/metrics", f"/api/statusline?session={sessions[0]['session']}", "/api/logs?lines=10000", "/api/logs/files",
+        "/api/openapi.json", "/api/health/targets", "/api/exchanges/last", *(f"/api/exchanges/{one}" for one in names["id"][:5]),
+    ):  # fmt: skip
+        status, body = scene.ask("GET", path, headers=KEYS)
+        assert status == 200, f"{path}: {body[:500]!r}"
+    file = sorted((scene.ccr.folder / "logs").glob("ccr-*.log"))[-1].name
+    assert scene.ask("GET", f"/ui/logs/download?file={file}", headers=KEYS)[0] == 200
+    fill_in(scene)
+
+
+def fill_in(scene: Scene) -> None:
+    """The forms, with what may be wrong in them; the text of the configuration with a new secret in it."""
+    form = {**KEYS, "content-type": "application/x-www-form-urlencoded"}
+    broken = json.dumps({"Providers": [{"name": "x", "api_base_url": f"ftp://u:{_LATE}@h/v1", "api_key": _LATE}]})
+    facts = json.loads(scene.ask("GET", "/api/config/file", headers=KEYS)[1])
+    tries = {
+        "/ui/config/change/text": ({"text": broken, "digest": facts["digest"]}, {"text": facts["text"]}),
+        "/ui/config/change/settings": ({"PROXY_URL": f"http://u:{_LATE}@127.0.0.1:9", "digest": facts["digest"]},),
+        "/ui/config/change/provider": ({"name": "messages", "key": _LATE, "digest": facts["digest"]},),
+        "/ui/policy/simulate": (
+            {"config": "document", "configText": broken},
+            {"policy": "document", "policyText": "{"},
+        ),
+        "/ui/routes": ({"request": conversation("messages,good").decode()},),
+    }
+    for path, those in tries.items():
+        for number, fields in enumerate(those):
+            status, body = scene.ask(
+                "POST", path, urlencode(fields).encode(), form, name=f"{path} {number}", is_told=path == "/ui/routes"
+            )
+            assert status in {200, 303, 400}, f"{path}: {body[:500]!r}"
+            moved = re.search(r"location: (\S+?)#", scene.seen[f"{path} {number}"].decode("latin-1"))
+            if moved is not None:
+                assert scene.ask("GET", moved[1], headers=KEYS, name=f"after {path} {number}")[0] == 200
+                assert scene.ask("GET", moved[1].replace("/ui/config", "/api/config/file"), headers=KEYS)[0] == 200
+    tried = json.dumps({"request": json.loads(conversation("messages,good"))}).encode()
+    headers = {**KEYS, "content-type": "application/json"}
+    assert scene.ask("POST", "/api/routes/try", tried, headers)[0] == 200
+
+
 _LATE = c.NEAR_AN_ERROR.text
 WRONG_CHANGES = {
     "a scheme that is none": {"Providers": [{"name": "x", "api_base_url": f"ftp://u:{_LATE}@h/v1", "api_key": _LATE}]},
@@ -293,6 +354,8 @@ def test_a_secret_in_extra_body_is_known(ccr: Ccr):
 COMMANDS = (
     "status", "status --json", "verify", "verify --json", "verify --running", "doctor", "doctor --json", "activate",
     "activate --shell vscode", "install", "audit verify", "audit verify --json", "audit show -n 1000", "help", "start",
+    "usage", "usage --json", "usage --by session --csv", "logs -n 5000", "logs -n 5000 --json", "explain --last",
+    "explain --last --json",
 )  # fmt: skip
 #: What shows something of the config, for the other shape of it.
 COMMANDS_ON_SECOND_THOUGHT = ("status --json", "verify", "doctor --json", "activate")
@@ -329,4 +392,6 @@ def in_files(home: Path) -> list[str]:
 
 
 def is_backup(path: Path) -> bool:
-    return path.name.startswith("config.json.") and path.suffix == ".bak"
+    """True for a backup, and for a change that is not saved yet: both are as private as the file."""
+    is_change = path.name.startswith("config.json.change-")
+    return is_change or (path.name.startswith("config.json.") and path.suffix == ".bak")

@@ -124,3 +124,42 @@ async def test_a_request_that_cannot_be_read_has_a_size(path, body, upstream: Up
             assert response.status == 400
         told = last()
     assert told["bytes"] == len(body)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_an_empty_answer_is_whose_it_was(streamed, upstream: Upstream, tmp_path):
+    """Where the first target answered without a word and the second one failed, the first one's is the answer: the
+    headers and the record say so.
+    """
+    made = (anthropic_wire.message_stream if streamed else anthropic_wire.message_json)(None, model="silent-1")
+    silent = sse_reply(made) if streamed else json_reply(made)
+    failed = json_reply({"error": {"message": "broken"}}, status=500)
+    upstream.always(lambda received: silent if received.path == "/v1/messages" else failed)
+    config = {
+        "Providers": [provider(upstream, "anthropic"), provider(upstream, "openai")],
+        "Router": {"default": "anthropic,m1"},
+        "fallback": {"default": ["openai,m2"]},
+    }
+    async with recording(config, tmp_path) as (router, last):
+        status, headers, raw = await router.ask(stream=streamed)
+        assert status == 200, raw
+        told = last()
+    assert headers["x-ccr-model"] == "anthropic,m1"
+    assert (told["provider"], told["sent"], told["answered"]) == ("anthropic", "m1", "silent-1")
+    assert (told["stopReason"], told["error"]) == ("end_turn", None)
+
+
+async def test_who_failed_did_not_answer(upstream: Upstream, tmp_path):
+    """A model that began and failed before its first word is not told as the one that answered."""
+    begun = sse_reply(anthropic_wire.message_stream("Hello", model="began-1")[:1])
+    failed = json_reply({"error": {"message": "broken"}}, status=500)
+    upstream.always(lambda received: begun if received.path == "/v1/messages" else failed)
+    config = {
+        "Providers": [provider(upstream, "anthropic"), provider(upstream, "openai")],
+        "Router": {"default": "anthropic,m1"},
+        "fallback": {"default": ["openai,m2"]},
+    }
+    async with recording(config, tmp_path) as (router, last):
+        await router.ask(stream=True)
+        told = last()
+    assert (told["provider"], told["answered"], told["ttftMs"]) == ("openai", None, None)

@@ -123,7 +123,7 @@ def test_nobody_knows(ccr, port, upstream):
     told = ccr.run("explain", "req_1", "--port", str(port))
     assert (told.returncode, told.stdout) == (1, "")
     assert "none of that id is recorded, nor is it one of the last 1000" in told.stderr
-    assert "there was none" in ccr.run("explain", "--last", "--port", str(port)).stderr
+    assert "nothing was asked of the router yet" in ccr.run("explain", "--last", "--port", str(port)).stderr
 
 
 @pytest.mark.parametrize("words", [[], ["req_1", "--last"]])

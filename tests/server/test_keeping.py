@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 
 from ccrouter.config.schema import RecordKeeping
+from ccrouter.server.exchanges import UNDER_WAY, Exchanges
 from ccrouter.store.reports import Reports
 from tests.gateway.conftest import provider, running
-from tests.upstream import Gate, Upstream, anthropic_wire, json_reply, sse_reply
+from tests.upstream import Gate, Upstream, anthropic_wire, chat_wire, json_reply, sse_reply
 
 BODY = {"model": "any", "max_tokens": 100, "messages": [{"role": "user", "content": "the secret word is marzipan"}]}
 
@@ -149,3 +150,34 @@ async def test_a_file_that_cannot_be_used_costs_no_request(fault, upstream: Upst
             router.app.recorder.flush(0.1)
         async with router.client.get(router.url + "/api/requests") as response:
             assert response.status in {200, 503}, await response.text()
+
+
+async def test_what_is_under_way_elsewhere_is_no_exchange():
+    """The word that other processes are asked by for what is under way is no exchange's id."""
+
+    async def elsewhere(wanted: str) -> list[dict]:
+        return [{"live": []}]
+
+    exchanges = Exchanges()
+    exchanges.ask_elsewhere(elsewhere)
+    assert await exchanges.recall(UNDER_WAY) is None
+    assert await exchanges.all_under_way(0.0) == []
+
+
+async def test_no_word_of_a_silent_provider_is_a_nought(upstream: Upstream, tmp_path):
+    """Where a provider tells of no use, the pages do not say that nothing was used."""
+    answer = chat_wire.chat_json("Hi")
+    del answer["usage"]
+    upstream.reply(json_reply(answer))
+    priced = {"openai,m1": {"input": 1, "output": 1}}
+    async with keeping(upstream, tmp_path, prices=priced) as router:
+        status, headers, _ = await router.ask(**{**BODY, "model": "openai,m1"})
+        assert status == 200
+        assert router.app.recorder.flush(10)
+        for place in ("/ui/requests", "/ui/requests/" + headers["request-id"]):
+            async with router.client.get(router.url + place) as response:
+                page = await response.text()
+                assert response.status == 200
+                assert "not told" in page
+    (told,) = recorded(tmp_path)
+    assert told["cost"]["usd"] is None

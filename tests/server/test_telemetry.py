@@ -15,9 +15,11 @@ from ccrouter.config import collector as config_collector
 from ccrouter.config.schema import Config
 from ccrouter.config.schema import Telemetry as Settings
 from ccrouter.errors import ConfigError
+from ccrouter.gateway.record import IMAGE, Attempt
 from ccrouter.messages.events import WireUsage
 from ccrouter.server.log import ExchangeLog
 from ccrouter.server.telemetry import Telemetry, check_telemetry
+from ccrouter.server.telemetry_facts import FIRST_TOKEN, Sites, spans_of
 from ccrouter.server.voice import Voice
 from tests.server.collector import Collector, told
 from tests.server.entries import ENDED_AT, configured, entry
@@ -331,3 +333,44 @@ def test_at_the_start(tmp_path, monkeypatch):
         check_telemetry(config, NO_POLICY, {})
     assert raised.value.problems[0].hint == "pip install 'ccrouter[otel]'"
     check_telemetry(configured(tmp_path), NO_POLICY, {})
+
+
+def test_a_look_at_an_image_is_not_the_answer(tmp_path):
+    """What answered is told with the attempt that answered, and not with one that looked at an image for it; who lost
+    the cache stands at the request.
+    """
+    verdict = {"by": "client", "lostTokens": 5000}
+    told = entry(verdict=verdict)
+    look = Attempt(f"q,n{IMAGE}", 0.6, ended=0.9, usage=WireUsage(input_tokens=3, output_tokens=2))
+    told.exchange.attempts.append(look)
+    whole, parts, figures = spans_of(told, Sites(configured(tmp_path)))
+    assert whole.attributes["ccrouter.cache.broken_by"] == "client"
+    answering, looking = parts[-2:]
+    assert answering.attributes["gen_ai.response.model"] == "m1-2026"
+    assert "gen_ai.response.model" not in looking.attributes
+    assert looking.attributes["gen_ai.request.model"] == "n"
+    first = [of["gen_ai.request.model"] for name, _, of in figures if name == FIRST_TOKEN]
+    assert first == ["m1"]
+
+
+def test_a_key_for_one_collector_is_not_sent_to_another(desk, collector, monkeypatch):
+    """The environment's headers are for the collector that it names: to one that the config names go the config's."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=key-of-another,x-both=of-the-environment")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-traces=key-of-another")
+    desk.turn_on(collector.url, **{"X-Both": "of-the-config"})
+    desk.telemetry.note(entry())
+    desk.telemetry.flush()
+    assert len(collector.asked) == 2
+    for _, headers in collector.asked:
+        assert headers["x-both"] == "of-the-config"
+        assert not {"x-team", "x-traces"} & headers.keys()
+
+
+def test_without_an_endpoint_the_headers_of_the_environment_count(desk, collector, monkeypatch):
+    """Who names collector and key in the environment is understood."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=key")
+    desk.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
+    desk.turn_on()
+    desk.telemetry.note(entry())
+    desk.telemetry.flush()
+    assert [headers["x-team"] for _, headers in collector.asked] == ["key", "key"]

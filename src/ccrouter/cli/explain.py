@@ -5,6 +5,7 @@ caches of a session. Changes nothing.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def _ask(name: str, port: int | None, records: Reports) -> JsonObject | None:
         found = _recorded(records, "request", name)
         if found is None:
             where = f" on port {port}" if port else ""
-            fail(f"no router is running{where}, and the records have nothing of that id", "ccr start")
+            what = "are empty" if name == "last" else "have nothing of that id"
+            fail(f"no router is running{where}, and the records {what}", "ccr start")
         return found
     key = follow(load_for_clients(options), running).api_key
     try:
@@ -105,14 +107,16 @@ def _ask(name: str, port: int | None, records: Reports) -> JsonObject | None:
     except Unanswered as error:
         found = _recorded(records, "request", name)
         if found is None:
-            _say_why(error)
+            _say_why(error, name)
         return found
     return (_recorded(records, "request", str(told["id"])) or {}) | told
 
 
-def _say_why(error: Unanswered) -> None:
-    if error.status == 404:
-        fail(str(error), "the log, ~/.claude-code-router/logs, may have its line")
+def _say_why(error: Unanswered, name: str) -> None:
+    if error.status == 404 and name == "last":
+        fail("nothing was asked of the router yet", "ccr code")
+    elif error.status == 404:
+        fail(str(error), f"the log may have its line: ccr logs --search {shlex.quote(name)} --since 30d")
     elif error.status in (401, 403):
         fail("the running router refuses the key of the config", "its APIKEY is another one: ccr restart")
     else:

@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ccrouter.config.schema import PoolKey, Retries, Target
 from ccrouter.errors import Denied, UnsupportedContent, UpstreamError, UpstreamStatus
@@ -26,6 +27,12 @@ from ccrouter.routing.failures import Failure, failure_of
 from ccrouter.routing.health import Health
 from ccrouter.routing.plan import Plan
 from ccrouter.routing.recovery import Chances, is_passing, next_step, pause
+
+#: What an exchange says of who answered, and how.
+_OF_ANSWER = (
+    *("target", "provider", "sent", "answered", "stop_reason", "upstream_id", "usage", "billed", "ttft"),
+    *("losses", "kept", "mapped", "transforms", "prompt"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Pursuit:
         self._rounds = 1
         self._patience = means.retries.wait
         self._told: UpstreamError | UnsupportedContent | None = None
+        self._empty: dict[str, Any] = {}  # if that is an empty answer: what the exchange says of it
         self._due: dict[tuple[str, str], float] = {}  # when who named a time may be asked, by target and key
         self._waited = 0.0
         self._resumption = Resumption(question) if means.resumes and question.request.stream else None
@@ -98,6 +106,9 @@ class Pursuit:
         exchange.attempts.append(attempt)
         exchange.target = str(target)
         usage, billed = exchange.usage, exchange.billed
+        if not self._reply.is_committed:  # what was said by one that failed is not this one's answer
+            exchange.answered = exchange.stop_reason = exchange.upstream_id = ""
+            exchange.ttft = None
         exchange.told["x-ccr-model"] = str(target)
         exchange.told["x-ccr-attempts"] = str(len(exchange.attempts))
         asked = means.approval.sendable(Target(target.provider.using(key), target.model))
@@ -131,7 +142,7 @@ class Pursuit:
             attempt.ended = means.clock() - exchange.began
             if exchange.ttft is not None and exchange.ttft >= attempt.began:
                 attempt.first = exchange.ttft
-            self._note_use(attempt, usage, billed, is_rest=question.seam is not None)
+            self._note_use(attempt, usage, billed, is_rest=resumption is not None and question.seam is not None)
             if not is_over:
                 means.health.give_back(target, key)
 
@@ -159,6 +170,8 @@ class Pursuit:
             self._due[who] = self._means.clock() + failure.retry_after
         if self._told is None or target == self._plan.targets[0] or self._reply.is_committed:
             self._told, self._exchange.error = error, attempt.failure
+            if isinstance(error, EmptyAnswer):
+                self._empty = {name: getattr(self._exchange, name) for name in _OF_ANSWER} | {"key": attempt.key}
 
     def _resume(self, target: Target, error: UpstreamError | UnsupportedContent, failure: Failure) -> None:
         """After the call those who are left are asked for the rest of the message. Raises `error` if it has to end."""
@@ -280,6 +293,10 @@ class Pursuit:
         told = self._told
         assert told is not None, "nothing is given up without a failure"
         if isinstance(told, EmptyAnswer):  # nobody had more to say: then that is the answer
+            for name, value in self._empty.items():
+                setattr(self._exchange, name, value)
+            self._exchange.told["x-ccr-model"] = self._exchange.target
+            self._exchange.tell_losses()
             await told.deliver(self._reply)
             self._exchange.error = ""
             return

@@ -58,6 +58,8 @@ FORWARDING_HEADERS = frozenset({
 })  # fmt: skip
 
 _READING = frozenset({"GET", "HEAD"})
+#: What a browser says of a request that a page from elsewhere made it send; another port is elsewhere too.
+_FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 _FORM = "application/x-www-form-urlencoded"
 _HOST = r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _HOST_HEADER = re.compile(_HOST)
@@ -151,6 +153,8 @@ class Guard:
             raise NotAuthorized("APIKEY is missing: send the router's key as `x-api-key` or `Authorization: Bearer`")
         if access is Access.MANAGEMENT:
             _check_here(caller)
+            if headers.get("sec-fetch-site") in _FOREIGN_SITES:  # it could not read the answer, but make us work for it
+                raise NotAuthorized("this is not for pages of another site", status=403)
             if not _is_bare(headers):
                 _check_written(method, headers, "application/json")  # what a form of a foreign page cannot send
 

@@ -92,11 +92,17 @@ async def look(call: Call, outcome: JsonObject | None = None) -> View:
 async def read_form(call: Call, largest: int = _LARGEST_FORM, most: int = _MOST_FIELDS) -> dict[str, str]:
     """The fields of a page's form, the last of each name. Raises ClientError for what is none."""
     body = await read_body(call.receive, call.caller.headers, min(largest, call.edition.config.max_body))
-    text = body.decode("utf-8", "replace")
     try:
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=most, errors="replace"))
+        if len(body) <= _LARGEST_FORM:
+            return _fields(body, most)
+        return await asyncio.to_thread(_fields, body, most)  # some take half a second to be read
     except ValueError as error:
         raise ClientError("that is not the form of this page") from error
+
+
+def _fields(body: bytes, most: int) -> dict[str, str]:
+    text = body.decode("utf-8", "replace")
+    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=most, errors="replace"))
 
 
 async def enter(_call: Call) -> Response:

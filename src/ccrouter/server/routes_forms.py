@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 
@@ -52,7 +53,8 @@ async def try_route(call: Call) -> Response:
     }
     headers = {HEADER_FIELDS[name]: value for name, value in given.items() if value}
     try:
-        told = await _explain(call, _body_of(text), headers, api)
+        body = await asyncio.to_thread(_body_of, text)  # it may have megabytes
+        told = await _explain(call, body, headers, api)
     except RouterError as error:
         fault = fault_for(error, call.edition.config.secrets)
         return await show(call, routes.PAGE, {"given": shown, "error": fault.message, "told": None}, fault.status)
