@@ -238,7 +238,7 @@ def look(scene: Scene) -> None:
     ):  # fmt: skip
         status, body = scene.ask("GET", path, headers=KEYS)
         assert status == 200, f"{path}: {body[:500]!r}"
-    file = sorted((scene.ccr.folder / "logs").glob("ccr-*.log"))[-1].name
+    file = max((scene.ccr.folder / "logs").glob("ccr-*.log")).name
     assert scene.ask("GET", f"/ui/logs/download?file={file}", headers=KEYS)[0] == 200
     fill_in(scene)
 
