@@ -25,5 +25,5 @@ async def test_a_cloud_is_not_anthropic_itself(google: Google, tmp_path: Path, p
             pass_on(note)
 
         recorder.note_prompt = note_prompt
-        assert (await router.ask())[0] == 200
+        assert (await router.ask(headers={"x-claude-code-session-id": "s1"}))[0] == 200
     assert noted == [False]

@@ -130,6 +130,7 @@ def test_prompts_are_looked_at_before_their_exchange_and_let_go(record, read, ma
     watches = []
     recorder = record(watch=lambda threads: watches.append(Watch(threads)) or watches[-1])
     exchange = make(session="s1", prompts=recorder)
+    exchange.session = "s1"
     exchange.note_prompt({"model": b'"m"'}, b"{}", is_first_party=True)
     recorder.put(exchange)
     assert recorder.flush()
@@ -149,6 +150,7 @@ def test_a_watch_that_fails_costs_only_the_verdict(record, read, make):
     recorder = record(told=told, watch=lambda threads: Watch(threads, KeyError("x")))
     for _ in range(2):
         exchange = make(prompts=recorder)
+        exchange.session = "s1"
         exchange.note_prompt({}, b"{}", is_first_party=True)
         recorder.put(exchange)
         recorder.flush()
@@ -299,6 +301,7 @@ def test_prompts_beyond_the_time_for_them_are_let_go(record, make):
     recorder = record(watch=lambda threads: watches.append(Watch(threads)) or watches[-1])
     recorder._prompt_time.take(1000.0)
     exchange = make(prompts=recorder)
+    exchange.session = "s1"
     exchange.note_prompt({"model": b'"m"'}, b"{}", is_first_party=True)
     recorder.put(exchange)
     assert recorder.flush()

@@ -177,8 +177,10 @@ class Exchange:
         self.facts = facts
 
     def note_prompt(self, asked: Mapping[str, msgspec.Raw], sent: bytes, *, is_first_party: bool) -> None:
-        """What was sent is being answered: whoever compares prompts may look at it now."""
-        if self.prompts is not None:
+        """What was sent is being answered: whoever compares prompts may look at it now. Without a session there is no
+        turn before to compare it with.
+        """
+        if self.prompts is not None and self.session:
             self.prompt = PromptNote(asked, sent, is_first_party)
             self.prompts.note_prompt(self.prompt)
 
