@@ -32,7 +32,7 @@ run: .venv/run.stamp ## install if needed and start the router in the foreground
 test: .venv/dev.stamp ## install if needed and run every test (ARGS='tests/config -k name')
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n auto)
 
-e2e: .venv/dev.stamp ## real Claude Code and SDKs against the router (needs node and npm; about 400 MB)
+e2e: .venv/dev.stamp ## real Claude Code, SDKs and Chromium against the router (needs node, npm, chromium; about 400 MB)
 	@$(BIN)/python -m pytest tests/e2e -o addopts="--strict-markers -p no:cacheprovider" $(ARGS)
 
 .venv/fuzz.stamp: requirements/fuzz.lock .venv/dev.stamp
